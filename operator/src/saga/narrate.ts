@@ -1,0 +1,49 @@
+import { currentCompensation, currentStep, phaseOf } from './draft.ts';
+import type { Delivery, Revision, RunState } from './types.ts';
+
+/** What comes next, when and why, in words: `status.nextAction`. `when` tells an instant of the run's clock as people read it. */
+export function nextAction(revision: Revision, state: RunState, when: (inMillis: number) => string): string {
+  if (state.ended !== undefined)
+    return state.ended === 'Aborted' ? 'nothing: it was aborted, see the exception record' : 'nothing: it has ended';
+  if (state.hold !== undefined) {
+    return `a person decides hold ${state.hold.id} (${state.hold.reason}): set spec.decision to Retry, Skip, Compensate or Abort. ${state.hold.message}`;
+  }
+  if (state.paused) return 'nothing until the pause ends';
+  return phaseOf(state) === 'Compensating' ? nextCompensation(revision, state, when) : nextStep(revision, state, when);
+}
+
+function nextStep(revision: Revision, state: RunState, when: (inMillis: number) => string): string {
+  const index = currentStep(state);
+  const definition = index === undefined ? undefined : revision.steps[index];
+  const action = index === undefined ? undefined : state.steps[index]?.action;
+  if (definition === undefined || action === undefined) return 'it ends';
+  const what = `${definition.name}: ${definition.command} at ${definition.participant}${definition.pivot ? ' (the pivot)' : ''}`;
+  const otherwise = state.pivotIntent
+    ? 'it is held'
+    : `it ${revision.onStepFailure === 'Compensate' ? 'compensates' : 'is held'}`;
+  return `${what}, ${timing(action, state, when)}${budget(action, definition.retry.maxAttempts, otherwise)}`;
+}
+
+function nextCompensation(revision: Revision, state: RunState, when: (inMillis: number) => string): string {
+  const index = currentCompensation(state);
+  const definition = index === undefined ? undefined : revision.steps[index];
+  const compensation = index === undefined ? undefined : state.steps[index]?.compensation;
+  if (definition === undefined || compensation === undefined) return 'it ends';
+  const why =
+    state.cause === undefined
+      ? ''
+      : `, because of ${state.cause.reason}${state.cause.step === undefined ? '' : ` at ${state.cause.step}`}`;
+  const what = `undo ${definition.name}: ${definition.compensation} at ${definition.participant}${why}`;
+  return `${what}, ${timing(compensation, state, when)}${budget(compensation, definition.retry.maxAttempts, 'it is held')}`;
+}
+
+function timing(delivery: Delivery<string>, state: RunState, when: (inMillis: number) => string): string {
+  if (delivery.state === 'InFlight') return 'sent, waiting for the answer';
+  return delivery.due <= state.clock ? 'now' : when(delivery.due - state.clock);
+}
+
+function budget(delivery: Delivery<string>, maxAttempts: number, otherwise: string): string {
+  if (delivery.error === undefined) return '';
+  const left = maxAttempts - delivery.attempts;
+  return `, after ${delivery.error.reason}; ${left} of ${maxAttempts} attempts left, then ${otherwise}`;
+}
