@@ -1,0 +1,13 @@
+export * from './clock.ts';
+export * from './json.ts';
+export * from './key.ts';
+export * from './participant/answer.ts';
+export * from './participant/command.ts';
+export * from './participant/participant.ts';
+export { type Attempt, recordMigrations, recordsOfOrder, type StepRecord } from './participant/record.ts';
+export { type Asked, contractRules, type Rules, type Ruling } from './participant/rules.ts';
+export * from './problem.ts';
+export * from './store/migrations.ts';
+export * from './store/port.ts';
+export { openDatabase, type SqliteOptions, SqliteStore } from './store/sqlite.ts';
+export * from './units.ts';
