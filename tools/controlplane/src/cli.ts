@@ -1,0 +1,70 @@
+import { fileURLToPath } from 'node:url';
+import { BuildError } from './binaries/build.ts';
+import { ChecksumMismatchError } from './binaries/download.ts';
+import { ensureBinaries } from './binaries/ensure.ts';
+import { attachControlPlane, startControlPlane, stopControlPlane } from './controlplane.ts';
+import { PortTakenError } from './ports.ts';
+import { BINARIES } from './versions.ts';
+
+const USAGE = `usage: node tools/controlplane/src/cli.ts COMMAND
+
+  build        download or build etcd, kube-apiserver, kubectl and kube-controller-manager
+  up           start a control plane that stays, with its state in .mercato/controlplane
+  down         end it; its state stays
+  kubeconfig   print its kubeconfig
+`;
+
+const STATE_FOLDER = fileURLToPath(new URL('../../../.mercato/controlplane', import.meta.url));
+
+/** Progress goes to stderr, so that stdout has only what a shell may want to evaluate or keep. */
+function say(line: string): void {
+  process.stderr.write(`controlplane: ${line}\n`);
+}
+
+async function up(): Promise<void> {
+  const running = await attachControlPlane(STATE_FOLDER);
+  if (running === undefined) await stopControlPlane(STATE_FOLDER);
+  const options = { dir: STATE_FOLDER, detached: true, controllerManager: true, onProgress: say };
+  const plane = running ?? (await startControlPlane(options));
+  say(`${running === undefined ? 'serves' : 'already serves'} ${plane.url}`);
+  process.stdout.write(`export KUBECONFIG=${plane.kubeconfigPath}\n`);
+}
+
+async function down(): Promise<void> {
+  say((await stopControlPlane(STATE_FOLDER)) ? 'ended; its state stays' : 'nothing ran');
+}
+
+async function kubeconfig(): Promise<void> {
+  const plane = await attachControlPlane(STATE_FOLDER);
+  if (plane === undefined) throw new UsageError('no control plane runs; start one with: up');
+  process.stdout.write(await plane.kubeconfigYaml());
+}
+
+async function build(): Promise<void> {
+  const paths = await ensureBinaries(BINARIES, { onProgress: say });
+  for (const path of paths.values()) process.stdout.write(`${path}\n`);
+}
+
+class UsageError extends Error {}
+
+const commands: Readonly<Record<string, () => Promise<void>>> = { build, up, down, kubeconfig };
+
+/** What a person can put right is told in its own words; anything else with its stack. */
+function explain(error: unknown): string {
+  const expected = [UsageError, BuildError, ChecksumMismatchError, PortTakenError];
+  if (expected.some((type) => error instanceof type)) return (error as Error).message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+const command = commands[process.argv[2] ?? ''];
+if (command === undefined || process.argv.length > 3) {
+  process.stderr.write(USAGE);
+  process.exitCode = 2;
+} else {
+  try {
+    await command();
+  } catch (error) {
+    say(explain(error));
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,12 @@
+export { BuildError } from './binaries/build.ts';
+export { ChecksumMismatchError } from './binaries/download.ts';
+export { type EnsureOptions, ensureBinaries } from './binaries/ensure.ts';
+export { ComponentError } from './component.ts';
+export { attachControlPlane, type ControlPlane, startControlPlane, stopControlPlane } from './controlplane.ts';
+export { KubectlError } from './kubectl.ts';
+export { type ControlPlaneOptions, InvalidOptionsError } from './options.ts';
+export type { ClientIdentity, KeyAndCertificate } from './pki.ts';
+export { PortTakenError } from './ports.ts';
+export type { ApiRequest, ApiResponse } from './request.ts';
+export type { ComponentName, Ports } from './state.ts';
+export { BINARIES, type BinaryName, ETCD_VERSION, KUBERNETES_VERSION } from './versions.ts';
