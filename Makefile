@@ -1,0 +1,51 @@
+# Every target works in a fresh clone, and takes what is there already: packages, binaries, state.
+# The Node that runs everything comes with the packages; the machine's own (20 or newer) only installs it.
+
+NODE := node_modules/.bin/node
+
+# For what these programs start. npm itself must not run on the Node that it is about to replace.
+SYSTEM_PATH := $(PATH)
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install controlplane check test up down demo bench sim format generate
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+install: ## Install the packages, if package-lock.json names others than are there
+	@node tools/installed.mjs || PATH='$(SYSTEM_PATH)' npm ci --no-audit --no-fund
+
+controlplane: install ## Download or build kube-apiserver, etcd, kube-controller-manager and kubectl
+	@$(NODE) tools/controlplane/src/cli.ts build >/dev/null
+
+check: install ## Check types, style, and that generated files are current
+	$(NODE) node_modules/typescript/bin/tsc --noEmit
+	$(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
+	$(NODE) operator/src/api/generate.ts --check
+
+test: controlplane ## Run all tests; TESTS=path/to/x.test.ts runs that file only
+	@$(NODE) tools/test.ts $(TESTS)
+
+up: controlplane ## Start control plane, operator and services, and leave them running
+	@$(NODE) tools/demo/src/main.ts up
+
+down: install ## End what "make up" started
+	@$(NODE) tools/demo/src/main.ts down
+
+demo: controlplane ## Play a day of orders; ORDERS=file.csv plays that file
+	@$(NODE) tools/demo/src/main.ts demo $(if $(ORDERS),--orders '$(ORDERS)')
+
+bench: controlplane ## Measure the operator beside a raw client
+	@$(NODE) bench/run.ts
+
+SEEDS ?= 2000
+
+sim: install ## Simulate faults; SEEDS=n sets how many runs (default 2000)
+	@$(NODE) test/sim/run.ts --seeds $(SEEDS)
+
+format: install ## Put all files into the project's style
+	$(NODE) node_modules/@biomejs/biome/bin/biome check --write .
+
+generate: install ## Make crds/, types and reference pages from the schemas
+	$(NODE) operator/src/api/generate.ts

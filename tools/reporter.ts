@@ -1,0 +1,23 @@
+import { writeFileSync } from 'node:fs';
+import Mocha from 'mocha';
+
+/** Counts of one mocha run, as the reporter leaves them for tools/test.ts. */
+export interface Counts {
+  readonly passed: number;
+  /** Tests and hooks that failed; a pending test is one, because mocha runs with --forbid-pending. */
+  readonly failed: number;
+}
+
+/**
+ * Mocha's spec reporter, which also writes the counts to the file of the reporter option `counts` at the end of the run.
+ */
+export default class CountingReporter extends Mocha.reporters.Spec {
+  constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
+    super(runner, options);
+    const { counts: file } = options.reporterOptions as { readonly counts: string };
+    runner.once(Mocha.Runner.constants.EVENT_RUN_END, () => {
+      const counts: Counts = { passed: this.stats.passes, failed: this.stats.failures };
+      writeFileSync(file, JSON.stringify(counts));
+    });
+  }
+}
