@@ -14,12 +14,13 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 install: ## Install the packages, if package-lock.json names others than are there
-	@node tools/installed.mjs || PATH='$(SYSTEM_PATH)' npm ci --no-audit --no-fund
+	@node tools/installed.mjs || PATH='$(SYSTEM_PATH)' npm ci --no-audit --no-fund --loglevel=error
 
 controlplane: install ## Download or build kube-apiserver, etcd, kube-controller-manager and kubectl
 	@$(NODE) tools/controlplane/src/cli.ts build >/dev/null
 
 check: install ## Check types, style, and that generated files are current
+	$(NODE) tools/lockfile.mjs --check
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
 	$(NODE) operator/src/api/generate.ts --check
