@@ -28,17 +28,14 @@ if (missing.length > 0 && process.argv.includes('--check')) {
 function missingEntries(packages) {
   return Object.values(packages).flatMap(({ optionalDependencies = {}, dev }) =>
     Object.entries(optionalDependencies)
-      .map(([name, version]) => [
-        `node_modules/${name}`,
-        { version, ...(dev ? { dev } : {}), ...platformOf(name), optional: true },
-      ])
-      .filter(
-        ([path, entry]) => packages[path]?.version === undefined && entry.os !== undefined && /^\d/.test(entry.version),
-      ),
+      .map(([name, version]) => [`node_modules/${name}`, entryOf(name, version, dev)])
+      .filter(([path, entry]) => entry !== undefined && packages[path]?.version === undefined),
   );
 }
 
-function platformOf(name) {
+/** An entry as npm writes it, in npm's order of fields, but for the integrity, which only the registry can tell. */
+function entryOf(name, version, dev) {
   const [, os, cpu, libc] = /\b(darwin|linux|win32|android|freebsd)-(arm64|x64|arm|ia32)(?:-(musl))?$/.exec(name) ?? [];
-  return os === undefined ? {} : { cpu: [cpu], os: [os], ...(libc === undefined ? {} : { libc: [libc] }) };
+  if (os === undefined || !/^\d/.test(version)) return undefined;
+  return { version, cpu: [cpu], ...(dev ? { dev } : {}), ...(libc ? { libc: [libc] } : {}), optional: true, os: [os] };
 }
