@@ -13,7 +13,7 @@ import {
   stepAt,
 } from './draft.ts';
 import { pivotIndex } from './revision.ts';
-import type { Answer, CommandKind, HoldReason, RunEvent } from './types.ts';
+import type { Answer, CommandKind, HoldReason, RunEvent, StepError } from './types.ts';
 
 type Answered = Extract<RunEvent, { type: 'Answered' }>;
 
@@ -54,7 +54,7 @@ function answeredAction(draft: Draft, index: number, { epoch, send, answer }: An
 /** A business failure is final: nothing of the step is in place. */
 function failed(draft: Draft, index: number, reason: string, message: string): void {
   const step = stepAt(draft, index).name;
-  changeDelivery(draft, index, 'action', { state: 'Failed', error: { reason, message } });
+  changeDelivery(draft, index, 'action', { state: 'Failed', error: errorOf({ reason, message }) });
   changeStep(draft, index, { finishedAt: draft.now.wall });
   change(draft, { claims: 0 });
   notice(draft, 'Warning', 'StepFailed', `${step}: ${reason}: ${message}`, step);
@@ -91,7 +91,7 @@ function answeredCompensation(draft: Draft, index: number, { epoch, send, answer
     case 'BusinessFailure':
       changeDelivery(draft, index, 'compensation', {
         state: 'Pending',
-        error: { reason: answer.reason, message: answer.message },
+        error: errorOf(answer),
       });
       return holdCompensation(
         draft,
@@ -118,7 +118,7 @@ function refused(draft: Draft, index: number, kind: CommandKind, answer: Extract
   const { name } = stepAt(draft, index);
   changeDelivery(draft, index, kind, {
     state: kind === 'action' ? 'Unknown' : 'Pending',
-    error: { reason: answer.reason, message: answer.message },
+    error: errorOf(answer),
   });
   if (draft.state.hold !== undefined) return;
   const reason = answer.reason === 'Fenced' ? 'CompensationFailed' : answer.reason;
@@ -135,7 +135,7 @@ function wait(
 ): void {
   const { retry: policy } = definitionAt(draft, index);
   const pause = Math.min(Math.max(answer.retryAfter ?? policy.initialInterval, 1), policy.maxInterval);
-  const error = answer.type === 'NotNow' ? { reason: answer.reason, message: answer.message } : undefined;
+  const error = answer.type === 'NotNow' ? errorOf(answer) : undefined;
   changeDelivery(draft, index, kind, { state: waiting(kind), due: draft.state.clock + pause, error });
 }
 
@@ -150,7 +150,7 @@ function retry(draft: Draft, index: number, kind: CommandKind, answer: Extract<A
     state: waiting(kind),
     attempts,
     due,
-    error: { reason: answer.reason, message: answer.message },
+    error: errorOf(answer),
   });
   const told = `${name}: attempt ${attempts} of ${policy.maxAttempts}: ${answer.reason}: ${answer.message}`;
   notice(draft, 'Warning', 'AttemptFailed', told, name);
@@ -162,4 +162,8 @@ function retry(draft: Draft, index: number, kind: CommandKind, answer: Extract<A
 /** Neither in flight nor answered. */
 function waiting(kind: CommandKind): 'Unknown' | 'Pending' {
   return kind === 'action' ? 'Unknown' : 'Pending';
+}
+
+function errorOf({ reason, message }: StepError): StepError {
+  return { reason: reason.slice(0, 64), message: clip(message) };
 }

@@ -71,7 +71,7 @@ export function turnBack(draft: Draft, cause: Cause): void {
       compensation: { state: 'Pending', epoch, attempts: 0, sends: 0, due: draft.state.clock },
     });
   });
-  change(draft, { direction: 'Backward', cause }, 'before');
+  change(draft, { direction: 'Backward', cause: { ...cause, message: clip(cause.message) } }, 'before');
   notice(draft, 'Warning', 'Compensating', `${cause.reason}: ${cause.message}`, cause.step);
 }
 

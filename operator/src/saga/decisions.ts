@@ -27,7 +27,7 @@ export function decided(draft: Draft, decision: Decision): void {
     hold === undefined ? 'the run is not held: there is nothing to decide' : problemOf(draft, hold, decision);
   if (hold === undefined || problem !== undefined) {
     // Refusing the same thing again for the same reason is no news.
-    if (seen?.do === decision.do && seen.message === problem) return;
+    if (seen?.do === decision.do && seen.message === clip(problem ?? '')) return;
     return observe(draft, decision, 'Refused', problem ?? '');
   }
   observe(draft, decision, 'Accepted', `${decision.by}: ${decision.reason}`);
@@ -38,7 +38,7 @@ export function decided(draft: Draft, decision: Decision): void {
 function observe(draft: Draft, decision: Decision, outcome: 'Accepted' | 'Refused', message: string): void {
   change(
     draft,
-    { observedDecision: { holdId: decision.holdId, do: decision.do, outcome, message } },
+    { observedDecision: { holdId: decision.holdId, do: decision.do, outcome, message: clip(message) } },
     outcome === 'Accepted' ? 'before' : 'soon',
   );
   notice(

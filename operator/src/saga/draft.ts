@@ -27,6 +27,12 @@ export interface Draft {
 
 const RANK: Record<Durability, number> = { none: 0, soon: 1, before: 2 };
 
+/** A message is for people and lives in a bounded status: what is longer ends in an ellipsis. */
+export function clip(message: string, characters = 256): string {
+  const whole = [...message];
+  return whole.length <= characters ? message : `${whole.slice(0, characters - 1).join('')}…`;
+}
+
 /** Changes the state, and asks for at least this durability. */
 export function change(draft: Draft, patch: Partial<RunState>, durability: Durability = 'soon'): void {
   draft.state = { ...draft.state, ...patch };
@@ -113,7 +119,7 @@ export function hold(draft: Draft, details: Omit<Hold, 'id' | 'since'>): void {
   const holds = draft.state.holds + 1;
   // The second part tells it from a hold of the same number in an earlier life of the run, whose status was lost.
   const id = `${holds}-${Math.abs(draft.now.wall % 0x1000000).toString(16)}`;
-  change(draft, { holds, hold: { ...details, id, since: draft.now.wall } }, 'before');
+  change(draft, { holds, hold: { ...details, message: clip(details.message), id, since: draft.now.wall } }, 'before');
   notice(draft, 'Warning', 'Held', `${details.reason}: ${details.message}`, details.step);
 }
 

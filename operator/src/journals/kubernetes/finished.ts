@@ -1,0 +1,145 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import type { KubeClient } from '../../kube/client.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
+import { configMaps } from '../../kube/resource.ts';
+import type { ConfigMap } from '../../kube/types.ts';
+import { runKey } from '../../saga/command.ts';
+import type { RunId, RunState } from '../../saga/types.ts';
+
+export type Outcome = NonNullable<RunState['ended']>;
+
+/** Longer than any redelivery can take (design rule 1). */
+export const REMEMBER_DAYS = 35;
+const DAY_MILLIS = 86_400_000;
+/** About 10 KiB compressed: small enough to write again each second. */
+const PER_PAGE = 1_000;
+const LABELS = { 'mercato.dev/record': 'finished' } as const;
+
+interface Page {
+  readonly name: string;
+  readonly at: number;
+  readonly runs: Map<string, Outcome>;
+  version: string | undefined;
+}
+
+/**
+ * Remembers the order ids of finished runs, beyond their objects: an order that is applied again, restored from a backup, or delivered once more is
+ * the run that it was, and not a second one (design rule 1).
+ *
+ * Kept as gzipped pages in ConfigMaps of the operator's namespace, many runs a write, 35 days. Only the leader writes. It is meant for what the
+ * kubernetes journal is meant for: a million runs in 35 days take about 12 MB of etcd.
+ */
+export class FinishedRuns {
+  readonly #client: KubeClient;
+  readonly #namespace: string;
+  readonly #wall: () => number;
+  readonly #pages: Page[] = [];
+  readonly #waiting: { key: string; outcome: Outcome; done: () => void; failed: (error: unknown) => void }[] = [];
+  #writing = false;
+
+  constructor(client: KubeClient, namespace: string, wall: () => number) {
+    this.#client = client;
+    this.#namespace = namespace;
+    this.#wall = wall;
+  }
+
+  /** Reads all pages; before the first question, and again after a change of leader. Rejects with the client's errors. */
+  async load(): Promise<void> {
+    const selector = Object.entries(LABELS)
+      .map((pair) => pair.join('='))
+      .join(',');
+    const { items } = await this.#client.list(configMaps, { namespace: this.#namespace, labelSelector: selector });
+    this.#pages.splice(0, this.#pages.length, ...items.map(readPage).sort((a, b) => a.at - b.at));
+  }
+
+  /** How the run ended, if it did. */
+  outcomeOf(id: RunId): Outcome | undefined {
+    const key = runKey(id);
+    return (
+      this.#pages.findLast((page) => page.runs.has(key))?.runs.get(key) ??
+      this.#waiting.find((entry) => entry.key === key)?.outcome
+    );
+  }
+
+  /** Resolves once it is durable. Calls of one moment share a write. Rejects with the client's errors. */
+  remember(id: RunId, outcome: Outcome): Promise<void> {
+    const key = runKey(id);
+    if (this.#pages.some((page) => page.runs.has(key))) return Promise.resolve();
+    return new Promise((done, failed) => {
+      this.#waiting.push({ key, outcome, done, failed });
+      if (!this.#writing) void this.#write();
+    });
+  }
+
+  /** Deletes the pages that are older than anyone could still need. Rejects with the client's errors. */
+  async prune(): Promise<void> {
+    const oldest = this.#wall() - REMEMBER_DAYS * DAY_MILLIS;
+    for (const page of this.#pages.filter(({ at }) => at < oldest)) {
+      await this.#client.delete(configMaps, { namespace: this.#namespace, name: page.name }).catch((error) => {
+        if (!isNotFound(error)) throw error;
+      });
+      this.#pages.splice(this.#pages.indexOf(page), 1);
+    }
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = true;
+    while (this.#waiting.length > 0) {
+      const page = this.#openPage();
+      const batch = this.#waiting.slice(0, PER_PAGE - page.runs.size);
+      try {
+        await this.#save(page, batch);
+        for (const { key, outcome } of batch) page.runs.set(key, outcome);
+        this.#waiting.splice(0, batch.length);
+        for (const entry of batch) entry.done();
+      } catch (error) {
+        // Whoever asked tries again; what is in the page then is found by load().
+        this.#waiting.splice(0, batch.length);
+        for (const entry of batch) entry.failed(error);
+        if (isConflict(error) || isAlreadyExists(error)) await this.load().catch(() => undefined);
+      }
+    }
+    this.#writing = false;
+  }
+
+  /** The newest page, or a new one once it is full or a day old. */
+  #openPage(): Page {
+    const last = this.#pages.at(-1);
+    const now = this.#wall();
+    if (last !== undefined && last.runs.size < PER_PAGE && now - last.at < DAY_MILLIS) return last;
+    const page: Page = { name: `finished-${now}`, at: now, runs: new Map(), version: undefined };
+    this.#pages.push(page);
+    return page;
+  }
+
+  async #save(page: Page, added: readonly { key: string; outcome: Outcome }[]): Promise<void> {
+    const lines = [...page.runs, ...added.map(({ key, outcome }) => [key, outcome] as const)]
+      .map((pair) => pair.join(' '))
+      .join('\n');
+    const binaryData = { runs: gzipSync(lines).toString('base64') };
+    const place = { namespace: this.#namespace, name: page.name };
+    const answer =
+      page.version === undefined
+        ? await this.#client.create(configMaps, { metadata: { ...place, labels: { ...LABELS } }, binaryData })
+        : await this.#client.patch(configMaps, place, { binaryData }, { resourceVersion: page.version });
+    page.version = answer.metadata.resourceVersion;
+  }
+}
+
+function readPage({ metadata, binaryData }: ConfigMap): Page {
+  const packed = binaryData?.['runs'];
+  const lines =
+    packed === undefined
+      ? []
+      : gunzipSync(Buffer.from(packed, 'base64'))
+          .toString()
+          .split('\n')
+          .filter((line) => line !== '');
+  const runs = new Map(lines.map((line) => line.split(' ') as [string, Outcome]));
+  return {
+    name: metadata.name,
+    at: Number(metadata.name.slice('finished-'.length)),
+    runs,
+    version: metadata.resourceVersion,
+  };
+}

@@ -1,0 +1,281 @@
+import { type JournalRecord, JournalUnavailable, type Version, VersionConflict } from '../journals/journal.ts';
+import type { SendEffect } from '../participants/participants.ts';
+import { canonicalJson } from '../saga/canonical.ts';
+import { leftInPlace } from '../saga/draft.ts';
+import { transition } from '../saga/engine.ts';
+import type { Effect, Now, Revision, RunContext, RunEvent, RunState, Transition } from '../saga/types.ts';
+import type { RunnerPorts } from './runner.ts';
+
+/** Progress that no rule wants durable at once is durable after this long (design rule 2). */
+export const FLUSH_AFTER_MILLIS = 1_000;
+
+const FIRST_RETRY_MILLIS = 100;
+const LONGEST_RETRY_MILLIS = 5_000;
+
+/** What a run is driven from. */
+export interface DrivenRun {
+  readonly context: RunContext;
+  readonly revision: Revision;
+  readonly state: RunState;
+  readonly version: Version;
+}
+
+/**
+ * Drives one run: gives its events to the engine one at a time, makes states durable where the engine asks for it, and only then carries effects
+ * out. One exists per run and worker; when the journal shows another writer it stops at once, without a word to anyone but the runner.
+ */
+export class Run {
+  readonly #ports: RunnerPorts;
+  readonly #context: RunContext;
+  readonly #revision: Revision;
+  readonly #finished: (why: 'Ended' | 'Taken' | 'Gone') => void;
+  readonly #abort = new AbortController();
+  readonly #inbox: RunEvent[] = [];
+  #state: RunState;
+  /** What the journal holds, and its version. */
+  #durable: RunState;
+  #version: Version;
+  #lastEvent: number;
+  #busy = false;
+  #dirty = false;
+  #stopped = false;
+  #cancelWake: (() => void) | undefined;
+  #cancelFlush: (() => void) | undefined;
+  #idle: (() => void)[] = [];
+
+  constructor(ports: RunnerPorts, run: DrivenRun, finished: (why: 'Ended' | 'Taken' | 'Gone') => void) {
+    this.#ports = ports;
+    this.#context = run.context;
+    this.#revision = run.revision;
+    this.#state = run.state;
+    this.#durable = run.state;
+    this.#version = run.version;
+    this.#lastEvent = ports.clock.monotonic();
+    this.#finished = finished;
+  }
+
+  get state(): RunState {
+    return this.#state;
+  }
+
+  /** The version of the last write; a cache that shows an older one must not be acted on (design rule 10). */
+  get version(): Version {
+    return this.#version;
+  }
+
+  get revision(): Revision {
+    return this.#revision;
+  }
+
+  /** Puts an event to the end of the run's queue. */
+  tell(event: RunEvent): void {
+    if (this.#stopped) return;
+    this.#inbox.push(event);
+    if (!this.#busy) void this.#work();
+  }
+
+  /** Starts with a state that another function of the engine made (a distrusted journal); carried out as any other transition. */
+  start(made: Transition, event: RunEvent): void {
+    this.#busy = true;
+    void this.#settle(made, event, this.#state).then(() => this.#work());
+  }
+
+  /** Somebody changed the object, but not what the journal holds of it: writes depend on this version from now on. */
+  newVersion(version: Version): void {
+    if (!this.#busy) this.#version = version;
+  }
+
+  /** Stops without another word: what is in flight is given up, nothing more is written or sent. */
+  abandon(): void {
+    this.#stopped = true;
+    this.#abort.abort();
+    this.#cancelWake?.();
+    this.#cancelFlush?.();
+    this.#inbox.length = 0;
+    this.#becomeIdle();
+  }
+
+  /** Waits for the event at hand, makes the state durable, then stops. For handing over in good order. */
+  async release(): Promise<void> {
+    this.#cancelWake?.();
+    if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (!this.#stopped && this.#dirty) {
+      this.#busy = true;
+      await this.#persist();
+    }
+    this.abandon();
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true;
+    while (!this.#stopped) {
+      const event = this.#inbox.shift();
+      if (event === undefined) break;
+      const before = this.#state;
+      const made = transition(this.#revision, this.#context, before, event, this.#now());
+      // A run that stays in memory and has nothing to make durable is carried out in this turn: most events are of this kind.
+      await this.#settle(made, event, before);
+    }
+    this.#busy = false;
+    this.#becomeIdle();
+  }
+
+  #becomeIdle(): void {
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #now(): Now {
+    // Whole milliseconds; what is left over counts next time.
+    const elapsed = Math.max(0, Math.floor(this.#ports.clock.monotonic() - this.#lastEvent));
+    this.#lastEvent += elapsed;
+    return { wall: this.#ports.clock.wall(), elapsed };
+  }
+
+  async #settle(made: Transition, event: RunEvent, before: RunState): Promise<void> {
+    this.#state = made.state;
+    this.#wake(made.wakeIn);
+    if (made.durability !== 'none') this.#dirty = true;
+    if (made.durability === 'before') {
+      await this.#persist();
+      if (this.#stopped) return;
+    } else if (this.#dirty) this.#flushSoon();
+    for (const effect of made.effects) {
+      if (effect.type === 'Send') this.#send(effect);
+      else if (effect.type === 'RecordException') await this.#record(effect);
+      if (this.#stopped) return;
+    }
+    this.#ports.observer.transitioned?.(this.#context.id, before, this.#state, event, made.effects);
+    if (this.#state.ended !== undefined && before.ended === undefined) this.#end();
+  }
+
+  #end(): void {
+    if (this.#dirty) return;
+    this.abandon();
+    this.#ports.observer.ended?.(this.#context.id, this.#state);
+    this.#finished('Ended');
+  }
+
+  #wake(wakeIn: number | undefined): void {
+    this.#cancelWake?.();
+    this.#cancelWake =
+      wakeIn === undefined ? undefined : this.#ports.clock.setTimer(() => this.tell({ type: 'Tick' }), wakeIn);
+  }
+
+  #flushSoon(): void {
+    if (this.#cancelFlush !== undefined) return;
+    this.#cancelFlush = this.#ports.clock.setTimer(() => void this.#flush(), FLUSH_AFTER_MILLIS);
+  }
+
+  async #flush(): Promise<void> {
+    this.#cancelFlush = undefined;
+    if (this.#stopped || !this.#dirty) return;
+    if (this.#busy) return this.#flushSoon();
+    this.#busy = true;
+    await this.#persist();
+    if (!this.#stopped) await this.#work();
+  }
+
+  #send(effect: SendEffect): void {
+    const answered = this.#ports.participants.send(this.#context.id, effect, this.#abort.signal);
+    void answered.then((answer) => {
+      this.tell({
+        type: 'Answered',
+        step: effect.step,
+        kind: effect.kind,
+        epoch: effect.epoch,
+        send: effect.send,
+        answer,
+      });
+    });
+  }
+
+  async #record(effect: Extract<Effect, { type: 'RecordException' }>): Promise<void> {
+    await this.#untilDone(() =>
+      this.#ports.journal.recordException(this.#context.id, effect.entry, this.#ports.clock.wall()),
+    );
+  }
+
+  /** Returns when the state is durable, or when the run is no longer ours ({@link Run.abandon} was called). */
+  async #persist(): Promise<void> {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    await this.#untilDone(async () => {
+      const writing = this.#state;
+      try {
+        this.#version = await this.#ports.journal.write(this.#context.id, writing, this.#version);
+      } catch (error) {
+        if (!(error instanceof VersionConflict)) this.#ports.observer.journalFailed?.(this.#context.id, error);
+        const known = error instanceof VersionConflict || error instanceof JournalUnavailable;
+        if (!known) throw error;
+        if (!(await this.#compare(writing))) throw error;
+      }
+      this.#durable = writing;
+      this.#dirty = false;
+    });
+  }
+
+  /**
+   * After a write that was refused, or whose answer was lost: what does the journal hold?
+   * @returns true when it holds what was to be written. Otherwise the version is such that the write can be tried again, or the run is abandoned.
+   */
+  async #compare(writing: RunState): Promise<boolean> {
+    const found = await this.#ports.journal.read(this.#context.id);
+    if (this.#stopped) return false;
+    if (found === undefined) {
+      await this.#gone();
+      return false;
+    }
+    this.#version = found.version;
+    if (holds(found, writing)) return true;
+    if (holds(found, this.#durable) || ('state' in found && found.state === undefined)) return false;
+    if ('damaged' in found) {
+      // What we hold in memory is the truth; a person looks at who wrote over it.
+      this.#inbox.push({ type: 'Damaged', message: found.damaged });
+      return false;
+    }
+    this.abandon();
+    this.#finished('Taken');
+    return false;
+  }
+
+  /** Someone took the finalizer away and with it the object. What it had done is put on record. */
+  async #gone(): Promise<void> {
+    const entries = leftInPlace(
+      this.#state,
+      'LetGo',
+      'mercato-operator',
+      'its object was removed while it was in flight',
+    );
+    for (const entry of entries) {
+      await this.#untilDone(() =>
+        this.#ports.journal.recordException(this.#context.id, entry, this.#ports.clock.wall()),
+      );
+    }
+    this.abandon();
+    this.#finished('Gone');
+  }
+
+  /** Tries again, with growing pauses, until it is done or the run is abandoned. */
+  async #untilDone(attempt: () => Promise<void>): Promise<void> {
+    for (let pause = FIRST_RETRY_MILLIS; !this.#stopped; pause = Math.min(pause * 2, LONGEST_RETRY_MILLIS)) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (this.#stopped) return;
+        if (error instanceof VersionConflict) {
+          pause = FIRST_RETRY_MILLIS / 2;
+          continue;
+        }
+        this.#ports.observer.journalFailed?.(this.#context.id, error);
+        await new Promise<void>((resolve) => {
+          const cancel = this.#ports.clock.setTimer(resolve, pause);
+          this.#abort.signal.addEventListener('abort', () => [cancel(), resolve()], { once: true });
+        });
+      }
+    }
+  }
+}
+
+function holds(record: JournalRecord, state: RunState): boolean {
+  return 'state' in record && record.state !== undefined && canonicalJson(record.state) === canonicalJson(state);
+}

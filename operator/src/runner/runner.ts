@@ -1,0 +1,94 @@
+import type { Journal, Version } from '../journals/journal.ts';
+import type { Participants } from '../participants/participants.ts';
+import { runKey } from '../saga/command.ts';
+import { begin, distrust } from '../saga/engine.ts';
+import type { Revision, RunContext, RunEvent, RunId, RunState } from '../saga/types.ts';
+import type { RunnerClock, RunnerObserver } from './ports.ts';
+import { Run } from './run.ts';
+
+export interface RunnerPorts {
+  readonly journal: Journal;
+  readonly participants: Participants;
+  readonly clock: RunnerClock;
+  readonly observer: RunnerObserver;
+}
+
+/** How a run comes to this worker. */
+export interface Adoption {
+  readonly context: RunContext;
+  readonly revision: Revision;
+  readonly version: Version;
+  readonly from: /** Nobody has driven it: it was made while this worker, and no other, could have. */
+    | { readonly type: 'New' }
+    /** The journal holds this state (or none yet), written by another worker, which `died` or handed it over. */
+    | { readonly type: 'TakenOver'; readonly state: RunState | undefined; readonly died: boolean }
+    /** The journal's checksum does not fit. */
+    | { readonly type: 'Damaged'; readonly message: string };
+}
+
+/**
+ * Drives runs: the thin part around the engine. It knows no back end; the journal, the participants and the clock are its ports.
+ *
+ * A run that has ended leaves the runner by itself. A runner that lost its right to write (its lease) is told {@link Runner.abandon}, and does nothing
+ * more from that call on.
+ */
+export class Runner {
+  readonly #ports: RunnerPorts;
+  readonly #runs = new Map<string, Run>();
+
+  constructor(ports: RunnerPorts) {
+    this.#ports = ports;
+  }
+
+  /** How many runs it drives. */
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  /** Begins to drive a run. Adopting one that it already drives changes nothing. */
+  adopt({ context, revision, version, from }: Adoption): void {
+    const key = runKey(context.id);
+    if (this.#runs.has(key)) return;
+    const wall = this.#ports.clock.wall();
+    const held = from.type === 'TakenOver' ? from.state : undefined;
+    const made = from.type === 'Damaged' ? distrust(revision, context, from.message, { wall, elapsed: 0 }) : undefined;
+    const state = made?.state ?? held ?? begin(revision, wall);
+    const run = new Run(this.#ports, { context, revision, state, version }, (why) => {
+      this.#runs.delete(key);
+      if (why !== 'Ended') this.#ports.observer.dropped?.(context.id, why);
+    });
+    this.#runs.set(key, run);
+    if (made !== undefined && from.type === 'Damaged')
+      return run.start(made, { type: 'Damaged', message: from.message });
+    run.tell(from.type === 'TakenOver' ? { type: 'TakenOver', died: from.died } : { type: 'Tick' });
+  }
+
+  /** Tells a run something. @returns false when the runner does not drive it. */
+  tell(id: RunId, event: RunEvent): boolean {
+    const run = this.#runs.get(runKey(id));
+    run?.tell(event);
+    return run !== undefined;
+  }
+
+  /** The run as it is in memory, ahead of the journal by a second at most. */
+  find(id: RunId): { readonly state: RunState; readonly version: Version; readonly revision: Revision } | undefined {
+    return this.#runs.get(runKey(id));
+  }
+
+  /** The object has a newer version whose journal part is unchanged. */
+  newVersion(id: RunId, version: Version): void {
+    this.#runs.get(runKey(id))?.newVersion(version);
+  }
+
+  /** Stops at once: nothing more is sent or written. For a lost lease. */
+  abandon(): void {
+    for (const run of this.#runs.values()) run.abandon();
+    this.#runs.clear();
+  }
+
+  /** Stops in good order: what is known is made durable first. */
+  async release(): Promise<void> {
+    await Promise.all([...this.#runs.values()].map((run) => run.release()));
+    this.#runs.clear();
+  }
+}
