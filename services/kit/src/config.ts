@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs';
+import { insecureTokenCheck, JwksTokenCheck, type TokenCheck } from './auth/tokens.ts';
+import { type Milliseconds, parseDuration } from './units.ts';
+
+/** A service's settings, all from the environment. */
+export interface ServiceConfig {
+  /** `HOST`. @default 127.0.0.1; containers say 0.0.0.0 */
+  readonly host: string;
+  /** `PORT`; 0 takes a free one. @default 8080 */
+  readonly port: number;
+  /** `DATA_DIR`. @default ./.mercato/{service} */
+  readonly dataDir: string;
+  /** `LOG_LEVEL`. @default info */
+  readonly logLevel: string;
+  /** `MERCATO_MAX_IN_FLIGHT`: commands carried out at once. @default 2000 */
+  readonly maxInFlight: number;
+  /** `MERCATO_KEY_RETENTION`: how long keys and tombstones are remembered. @default 35d */
+  readonly keyRetention: Milliseconds;
+  /** `MERCATO_EVENT_SUBSCRIBERS`: comma-separated addresses that get the events. @default none */
+  readonly subscribers: readonly string[];
+  readonly tokens: TokenCheck;
+  /** True when `MERCATO_INSECURE_NO_AUTH` let everybody in. */
+  readonly insecure: boolean;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A setting is missing or wrong; the message names the variable and says what it must be. */
+export class ConfigError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ConfigError';
+  }
+}
+
+/** An integer setting. @throws ConfigError */
+export function integerSetting(env: Environment, name: string, fallback: number, min: number, max: number): number {
+  const text = env[name];
+  if (text === undefined || text === '') return fallback;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new ConfigError(`${name} must be an integer from ${min} to ${max}, not "${text}"`);
+  }
+  return value;
+}
+
+/** A duration setting, as 15m. @throws ConfigError */
+export function durationSetting(env: Environment, name: string, fallback: string): Milliseconds {
+  try {
+    return parseDuration(env[name] || fallback);
+  } catch (error) {
+    throw new ConfigError(`${name}: ${(error as Error).message}`);
+  }
+}
+
+const listSetting = (env: Environment, name: string): string[] =>
+  (env[name] ?? '')
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+
+/** Reads what all services share. @throws ConfigError for the first setting that is missing or wrong */
+export function readConfig(service: string, env: Environment): ServiceConfig {
+  const insecure = env['MERCATO_INSECURE_NO_AUTH'] === 'true';
+  const subscribers = listSetting(env, 'MERCATO_EVENT_SUBSCRIBERS');
+  for (const url of subscribers) {
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+      throw new ConfigError(`MERCATO_EVENT_SUBSCRIBERS: "${url}" is no HTTP address`);
+  }
+  return {
+    host: env['HOST'] || '127.0.0.1',
+    port: integerSetting(env, 'PORT', 8080, 0, 65535),
+    dataDir: env['DATA_DIR'] || `./.mercato/${service}`,
+    logLevel: env['LOG_LEVEL'] || 'info',
+    maxInFlight: integerSetting(env, 'MERCATO_MAX_IN_FLIGHT', 2000, 1, 1_000_000),
+    keyRetention: durationSetting(env, 'MERCATO_KEY_RETENTION', '35d'),
+    subscribers,
+    tokens: insecure ? insecureTokenCheck : tokenCheck(env),
+    insecure,
+  };
+}
+
+function tokenCheck(env: Environment): TokenCheck {
+  const needed = (name: string): string => {
+    const value = env[name];
+    if (value) return value;
+    throw new ConfigError(
+      `${name} is not set. Callers are known by service-account tokens; a test without them says MERCATO_INSECURE_NO_AUTH=true`,
+    );
+  };
+  const allowedSubjects = listSetting(env, 'MERCATO_ALLOWED_SUBJECTS');
+  if (allowedSubjects.length === 0) needed('MERCATO_ALLOWED_SUBJECTS');
+  const caFile = env['MERCATO_JWKS_CA_FILE'];
+  const tokenFile = env['MERCATO_JWKS_TOKEN_FILE'];
+  return new JwksTokenCheck({
+    issuer: needed('MERCATO_TOKEN_ISSUER'),
+    audience: needed('MERCATO_AUDIENCE'),
+    jwksUrl: needed('MERCATO_JWKS_URL'),
+    allowedSubjects,
+    ...(caFile ? { jwksCa: readFileSync(caFile, 'utf8') } : {}),
+    ...(tokenFile ? { jwksTokenFile: tokenFile } : {}),
+  });
+}

@@ -1,0 +1,116 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { TokenCheck } from '../auth/tokens.ts';
+import type { ServiceMetrics } from '../metrics.ts';
+import type { Participant } from '../participant/participant.ts';
+import { ProblemError, problem } from '../problem.ts';
+import { type Milliseconds, seconds } from '../units.ts';
+import { openApi } from './openapi.ts';
+import { mount, type Route } from './route.ts';
+import { maxBatchBytes, sagaHandler, send, sendError } from './saga.ts';
+
+export interface HttpServerOptions {
+  readonly service: string;
+  readonly version: string;
+  readonly participant: Participant;
+  readonly tokens: TokenCheck;
+  readonly metrics: ServiceMetrics;
+  readonly routes?: readonly Route[];
+  /** Commands carried out at once; more get 429 with Retry-After. @default 2000 */
+  readonly maxInFlight?: number;
+  /** Longest time for a request to arrive whole. @default 10 s */
+  readonly requestTimeout?: Milliseconds;
+  /** Whether the service can do its work; false makes `/ready` 503. */
+  readonly ready: () => boolean;
+  readonly onError: (error: unknown) => void;
+}
+
+export interface HttpServer {
+  /** Resolves to where it listens, as `http://127.0.0.1:8080`. Port 0 takes a free one. */
+  listen(port: number, host: string): Promise<string>;
+  /** Takes no new connections, lets requests end for up to `grace`, then cuts what is left. */
+  close(grace?: Milliseconds): Promise<void>;
+}
+
+/** The service's HTTP face: commands on the hot path, everything else through express. */
+export function httpServer(options: HttpServerOptions): HttpServer {
+  const saga = sagaHandler({ ...options, maxInFlight: options.maxInFlight ?? 2000 });
+  const app = administration(options);
+  const server = createServer((request, response) => {
+    if (request.url?.startsWith('/saga/')) void saga(request, response);
+    else app(request, response);
+  });
+  server.requestTimeout = options.requestTimeout ?? seconds(10);
+  server.headersTimeout = Math.min(5000, server.requestTimeout);
+  // Longer than clients keep idle connections, so that it is they who close: a request into a closing one would look lost.
+  server.keepAliveTimeout = 75_000;
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+    const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+    const text = JSON.stringify(
+      problem(status, undefined, status === 408 ? 'the request did not arrive in time' : 'this is not HTTP'),
+    );
+    socket.end(
+      `HTTP/1.1 ${status} Error\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+    );
+  });
+  return {
+    listen: (port, host) => listen(server, port, host),
+    close: (grace = seconds(10)) => close(server, grace),
+  };
+}
+
+function administration(options: HttpServerOptions): Express {
+  const { service, version, participant, metrics, routes = [] } = options;
+  const document = openApi(service, version, participant.commands.values(), routes);
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.get('/health', (_request, response) => void response.json({ status: 'ok' }));
+  app.get('/ready', (_request, response) => {
+    if (options.ready()) response.json({ status: 'ready' });
+    else send(response, { status: 503, body: problem(503, 'NotReady', 'starting or stopping') });
+  });
+  app.get('/metrics', async (_request, response) => {
+    response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+  });
+  app.get('/openapi.json', (_request, response) => void response.json(document));
+  app.use(mount(routes, options.tokens, maxBatchBytes));
+  app.use((request: Request) => {
+    throw new ProblemError(404, 'NotFound', `there is no ${request.method} ${request.path}`);
+  });
+  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) =>
+    sendError(response, fromExpress(error), options.onError),
+  );
+  return app;
+}
+
+/** express.json's own errors, as problems. */
+function fromExpress(error: unknown): unknown {
+  const { status, type } = error as { status?: number; type?: string };
+  if (error instanceof ProblemError || status === undefined || type === undefined) return error;
+  if (status === 413) return new ProblemError(413, 'TooLarge', `the body may have ${maxBatchBytes} bytes`);
+  return status < 500 ? new ProblemError(400, 'BadRequest', `the body cannot be read: ${type}`) : error;
+}
+
+async function listen(server: Server, port: number, host: string): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const address = server.address() as AddressInfo;
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+}
+
+async function close(server: Server, grace: Milliseconds): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), grace);
+  await closed;
+  clearTimeout(cut);
+}

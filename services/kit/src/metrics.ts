@@ -1,0 +1,61 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Answer } from './participant/answer.ts';
+
+/** A service's metrics, in a registry of its own so that several services can live in one process. */
+export class ServiceMetrics {
+  readonly registry = new Registry();
+  readonly #answers: Counter<'command' | 'status'>;
+  readonly #seconds: Histogram<'command'>;
+  readonly #group: Histogram;
+  readonly #commit: Histogram;
+  readonly inFlight: Gauge;
+  readonly overloaded: Counter;
+
+  constructor(service: string) {
+    this.registry.setDefaultLabels({ service });
+    const registers = [this.registry];
+    this.#answers = new Counter({
+      name: 'mercato_commands_total',
+      help: 'Answers to saga commands, by command and status',
+      labelNames: ['command', 'status'],
+      registers,
+    });
+    this.#seconds = new Histogram({
+      name: 'mercato_command_seconds',
+      help: 'Time from the parsed request to its answer',
+      labelNames: ['command'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+      registers,
+    });
+    this.#group = new Histogram({
+      name: 'mercato_store_group_operations',
+      help: 'Operations in one commit',
+      buckets: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000],
+      registers,
+    });
+    this.#commit = new Histogram({
+      name: 'mercato_store_commit_seconds',
+      help: 'Time to carry out and commit one group',
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
+      registers,
+    });
+    this.inFlight = new Gauge({ name: 'mercato_http_in_flight', help: 'Commands being carried out', registers });
+    this.overloaded = new Counter({
+      name: 'mercato_http_overloaded_total',
+      help: 'Requests turned away with 429',
+      registers,
+    });
+  }
+
+  /** For ParticipantOptions.onAnswer. */
+  readonly onAnswer = (command: string, answer: Answer, seconds: number): void => {
+    this.#answers.inc({ command, status: answer.status });
+    this.#seconds.observe({ command }, seconds);
+  };
+
+  /** For SqliteOptions.onCommit. */
+  readonly onCommit = (operations: number, seconds: number): void => {
+    this.#group.observe(operations);
+    this.#commit.observe(seconds);
+  };
+}

@@ -1,0 +1,154 @@
+import { collectDefaultMetrics } from 'prom-client';
+import type { TokenCheck } from './auth/tokens.ts';
+import { type Cancel, type Clock, every, systemClock } from './clock.ts';
+import { ConfigError, type Environment, readConfig, type ServiceConfig } from './config.ts';
+import type { Route } from './http/route.ts';
+import { type HttpServer, httpServer } from './http/server.ts';
+import { createLogger, type Logger } from './log.ts';
+import { ServiceMetrics } from './metrics.ts';
+import { Relay } from './outbox/relay.ts';
+import type { Participant } from './participant/participant.ts';
+import type { Store } from './store/port.ts';
+import { type Milliseconds, minutes, seconds } from './units.ts';
+
+/** Work that a service does besides answering: sweeping, expiring. */
+export interface BackgroundTask {
+  readonly name: string;
+  readonly interval: Milliseconds;
+  run(): Promise<unknown>;
+}
+
+/** What a service is made of. */
+export interface ServiceParts {
+  readonly name: string;
+  readonly version: string;
+  readonly store: Store;
+  readonly participant: Participant;
+  readonly tokens: TokenCheck;
+  readonly logger: Logger;
+  readonly metrics?: ServiceMetrics;
+  readonly clock?: Clock;
+  readonly routes?: readonly Route[];
+  readonly tasks?: readonly BackgroundTask[];
+  /** Who gets the outbox's events. The store must have been opened with `outboxMigrations`. @default nobody */
+  readonly subscribers?: readonly string[];
+  readonly maxInFlight?: number;
+  readonly requestTimeout?: Milliseconds;
+}
+
+/** A service that is being served. */
+export interface RunningService {
+  /** As `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** Turns unready, lets what is under way end, closes the store. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Starts a service: settles what a crash left open, then listens, relays events and sweeps. */
+export async function startService(parts: ServiceParts, port: number, host: string): Promise<RunningService> {
+  const { store, participant, logger, tokens } = parts;
+  const clock = parts.clock ?? systemClock;
+  let ready = false;
+  const recovered = await participant.recover();
+  if (recovered.settled + recovered.open > 0)
+    logger.info(recovered, 'calls that were in flight when the process ended');
+  const server: HttpServer = httpServer({
+    service: parts.name,
+    version: parts.version,
+    participant,
+    tokens,
+    metrics: parts.metrics ?? new ServiceMetrics(parts.name),
+    ready: () => ready,
+    onError: (error) => logger.error({ err: error }, 'a request failed inside'),
+    ...(parts.routes === undefined ? {} : { routes: parts.routes }),
+    ...(parts.maxInFlight === undefined ? {} : { maxInFlight: parts.maxInFlight }),
+    ...(parts.requestTimeout === undefined ? {} : { requestTimeout: parts.requestTimeout }),
+  });
+  const relay = new Relay({
+    store,
+    clock,
+    subscribers: parts.subscribers ?? [],
+    onError: (error, subscriber) =>
+      logger.warn({ err: error, subscriber }, 'events could not be handed over; they will be sent again'),
+  });
+  const sweep: BackgroundTask = { name: 'sweep records', interval: minutes(10), run: () => sweepAll(participant) };
+  const cancels: Cancel[] = [sweep, ...(parts.tasks ?? [])].map((task) =>
+    every(
+      clock,
+      task.interval,
+      () => task.run(),
+      (error) => logger.error({ err: error, task: task.name }, 'a background task failed'),
+    ),
+  );
+  const url = await server.listen(port, host);
+  relay.start();
+  ready = true;
+  logger.info({ url }, 'listening');
+
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    ready = false;
+    for (const cancel of cancels) cancel();
+    await server.close(seconds(10));
+    await relay.stop();
+    await tokens.close();
+    await store.close();
+    logger.info('stopped');
+  };
+  return {
+    url,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+async function sweepAll(participant: Participant): Promise<void> {
+  const limit = 1000;
+  while ((await participant.sweep(limit)) >= limit);
+}
+
+/** What `runMain` hands to a service's own assembly. */
+export interface MainPorts {
+  readonly config: ServiceConfig;
+  readonly env: Environment;
+  readonly logger: Logger;
+  readonly metrics: ServiceMetrics;
+}
+
+/**
+ * A service's whole `main.ts`: reads the environment, assembles, serves until SIGTERM or SIGINT, and exits 0 after a graceful stop.
+ * A wrong setting ends it with exit code 2 and one line that names the variable.
+ */
+export async function runMain(name: string, assemble: (ports: MainPorts) => Promise<ServiceParts>): Promise<void> {
+  const logger = createLogger(name, process.env['LOG_LEVEL'] || 'info');
+  try {
+    const config = readConfig(name, process.env);
+    if (config.insecure)
+      logger.warn('MERCATO_INSECURE_NO_AUTH=true: EVERYBODY WHO REACHES THIS PORT MAY CALL. For tests only.');
+    const metrics = new ServiceMetrics(name);
+    collectDefaultMetrics({ register: metrics.registry });
+    const parts = await assemble({ config, env: process.env, logger, metrics });
+    const service = await startService({ metrics, ...parts }, config.port, config.host);
+    const stop = (signal: NodeJS.Signals) => {
+      logger.info({ signal }, 'stopping');
+      service.close().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          logger.error({ err: error }, 'the stop failed');
+          process.exit(1);
+        },
+      );
+    };
+    process.once('SIGTERM', stop);
+    process.once('SIGINT', stop);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      logger.fatal(error.message);
+      process.exit(2);
+    }
+    logger.fatal({ err: error }, 'cannot start');
+    process.exit(1);
+  }
+}
