@@ -158,12 +158,12 @@ export class Run {
   #wake(wakeIn: number | undefined): void {
     this.#cancelWake?.();
     this.#cancelWake =
-      wakeIn === undefined ? undefined : this.#ports.clock.setTimer(() => this.tell({ type: 'Tick' }), wakeIn);
+      wakeIn === undefined ? undefined : this.#ports.clock.after(wakeIn, () => this.tell({ type: 'Tick' }));
   }
 
   #flushSoon(): void {
     if (this.#cancelFlush !== undefined) return;
-    this.#cancelFlush = this.#ports.clock.setTimer(() => void this.#flush(), FLUSH_AFTER_MILLIS);
+    this.#cancelFlush = this.#ports.clock.after(FLUSH_AFTER_MILLIS, () => void this.#flush());
   }
 
   async #flush(): Promise<void> {
@@ -268,7 +268,7 @@ export class Run {
         }
         this.#ports.observer.journalFailed?.(this.#context.id, error);
         await new Promise<void>((resolve) => {
-          const cancel = this.#ports.clock.setTimer(resolve, pause);
+          const cancel = this.#ports.clock.after(pause, resolve);
           this.#abort.signal.addEventListener('abort', () => [cancel(), resolve()], { once: true });
         });
       }

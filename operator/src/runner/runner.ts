@@ -1,15 +1,16 @@
 import type { Journal, Version } from '../journals/journal.ts';
 import type { Participants } from '../participants/participants.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { runKey } from '../saga/command.ts';
 import { begin, distrust } from '../saga/engine.ts';
 import type { Revision, RunContext, RunEvent, RunId, RunState } from '../saga/types.ts';
-import type { RunnerClock, RunnerObserver } from './ports.ts';
+import type { RunnerObserver } from './ports.ts';
 import { Run } from './run.ts';
 
 export interface RunnerPorts {
   readonly journal: Journal;
   readonly participants: Participants;
-  readonly clock: RunnerClock;
+  readonly clock: Clock;
   readonly observer: RunnerObserver;
 }
 
