@@ -24,10 +24,14 @@ import {
 } from './state.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
 
-/** Minutes of patience for a machine that does a dozen other things; an idle one needs 3 s. */
+/** Patience for a machine that does a dozen other things; an idle one needs 3 s. */
 const READY_TIMEOUT_MS = 120_000;
-/** Time for requests in flight and for etcd's last write. */
-const STOP_GRACE_MS = 5_000;
+/** Time for requests in flight, and for etcd's last write. The controller manager has nothing to finish, and takes 2 s to do so. */
+const STOP_GRACE_MS: Readonly<Record<ComponentName, number>> = {
+  etcd: 5_000,
+  'kube-apiserver': 5_000,
+  'kube-controller-manager': 0,
+};
 /** Starts until ports are found that nobody took between the look and the start. */
 const PORT_ATTEMPTS = 3;
 
@@ -99,7 +103,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       await plane.start();
       return plane;
     } catch (error) {
-      await plane.endProcesses(0);
+      await plane.endProcesses(true);
       if (attempt === PORT_ATTEMPTS || !lostRaceForPort(error)) throw error;
     }
   }
@@ -141,7 +145,7 @@ export async function stopControlPlane(dir: string): Promise<boolean> {
   const living = livingComponents(layout, state);
   for (const name of COMPONENTS.toReversed()) {
     const component = living.get(name);
-    if (component !== undefined) await endComponent(component, STOP_GRACE_MS);
+    if (component !== undefined) await endComponent(component, STOP_GRACE_MS[name]);
   }
   await writeState(layout, { ...state, pids: {} });
   return living.size > 0;
@@ -221,7 +225,7 @@ class LocalControlPlane implements ControlPlane {
   }
 
   async restartApiServer(): Promise<void> {
-    await this.#end('kube-apiserver', STOP_GRACE_MS);
+    await this.#end('kube-apiserver', STOP_GRACE_MS['kube-apiserver']);
     await this.startApiServer();
   }
 
@@ -261,13 +265,13 @@ class LocalControlPlane implements ControlPlane {
   async #stop(): Promise<void> {
     const temporary = this.#options.dir === undefined;
     // Nothing of a temporary folder is kept, so nothing has to be finished.
-    await this.endProcesses(temporary ? 0 : STOP_GRACE_MS);
+    await this.endProcesses(temporary);
     if (temporary) await rm(this.dir, { recursive: true, force: true });
   }
 
   /** Ends the processes from the last to the first, so that none logs that another is gone. */
-  async endProcesses(graceMs: number): Promise<void> {
-    for (const name of COMPONENTS.toReversed()) await this.#end(name, graceMs);
+  async endProcesses(atOnce: boolean): Promise<void> {
+    for (const name of COMPONENTS.toReversed()) await this.#end(name, atOnce ? 0 : STOP_GRACE_MS[name]);
     this.#watchdog?.dismiss();
     this.#watchdog = undefined;
   }
@@ -283,7 +287,8 @@ class LocalControlPlane implements ControlPlane {
   }
 
   async #run(name: ComponentName, args: readonly string[], ready: () => Promise<boolean>): Promise<void> {
-    if (this.#components.get(name)?.ended() === undefined && this.#components.has(name)) return;
+    const running = this.#components.get(name);
+    if (running !== undefined && running.ended() === undefined) return;
     const component = await startComponent(name, await this.#binary(name), args, this.#layout.log(name));
     this.#components.set(name, component);
     await this.#note();

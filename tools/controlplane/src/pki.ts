@@ -56,11 +56,18 @@ export function issueServerCertificate(
   ]);
 }
 
-/** Issues a client certificate for a user and groups. */
-export function issueClientCertificate(
+/** Issues a client certificate for a user and groups. @throws RangeError for a name that X.509's text form would change */
+export async function issueClientCertificate(
   authority: KeyAndCertificate,
   { user, groups = [] }: ClientIdentity,
 ): Promise<KeyAndCertificate> {
+  for (const name of [user, ...groups]) {
+    if (name === '' || /^#|["\\]/.test(name)) {
+      throw new RangeError(
+        `${JSON.stringify(name)} cannot be a user or group here: give a name without " and \\, that does not begin with #`,
+      );
+    }
+  }
   const organisations = groups.map((group) => ({ O: [group] }));
   return issue(authority, [...organisations, { CN: [user] }], x509.ExtendedKeyUsage.clientAuth, []);
 }

@@ -38,8 +38,9 @@ export async function ensureBinaries(
 
   const folder = cacheFolder(env, platform);
   await mkdir(folder, { recursive: true });
-  const waiting = (holder: number) => say(`waiting for process ${holder}, which is fetching the same binaries`);
-  return withLock(join(folder, '.lock'), waiting, async () => {
+  const lock = join(folder, '.lock');
+  const waiting = (holder: number) => say(`waiting for process ${holder}, which gets the same binaries (${lock})`);
+  return withLock(lock, waiting, async () => {
     const { missing } = lookUp(names, env, platform);
     await obtain(missing, { env, platform, folder, sites: options.sites ?? downloadSites(env), say });
     return lookUp(names, env, platform).found;

@@ -7,6 +7,9 @@ const POLL_MS = 200;
 /**
  * Runs `work` while this process alone holds the lock file, and removes the file afterwards. A second process waits and
  * says so once through `onWait`. The file of a process that died is taken over.
+ *
+ * It saves work and is no fence: two processes that take over from the same dead one may both run. What they make must
+ * appear under its name by a rename.
  */
 export async function withLock<T>(path: string, onWait: (holder: number) => void, work: () => Promise<T>): Promise<T> {
   await mkdir(dirname(path), { recursive: true });
