@@ -1,17 +1,7 @@
 import { backoff } from './backoff.ts';
 import { runKey } from './command.ts';
-import { giveUpOnStep, turnBack } from './course.ts';
-import {
-  canTurnBack,
-  change,
-  changeDelivery,
-  changeStep,
-  type Draft,
-  definitionAt,
-  hold,
-  notice,
-  stepAt,
-} from './draft.ts';
+import { afterFailure, giveUpOnStep } from './course.ts';
+import { change, changeDelivery, changeStep, clip, type Draft, definitionAt, hold, notice, stepAt } from './draft.ts';
 import { pivotIndex } from './revision.ts';
 import type { Answer, CommandKind, HoldReason, RunEvent, StepError } from './types.ts';
 
@@ -58,14 +48,7 @@ function failed(draft: Draft, index: number, reason: string, message: string): v
   changeStep(draft, index, { finishedAt: draft.now.wall });
   change(draft, { claims: 0 });
   notice(draft, 'Warning', 'StepFailed', `${step}: ${reason}: ${message}`, step);
-  if (draft.state.hold !== undefined) return;
-  if (canTurnBack(draft.revision, draft.state)) return turnBack(draft, { reason, message, step });
-  hold(draft, {
-    reason: 'StepFailed',
-    message: `${step} failed past the pivot: ${reason}: ${message}`,
-    step,
-    kind: 'action',
-  });
+  if (draft.state.hold === undefined) afterFailure(draft, index);
 }
 
 /**

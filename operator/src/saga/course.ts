@@ -4,6 +4,7 @@ import {
   change,
   changeDelivery,
   changeStep,
+  clip,
   currentCompensation,
   currentStep,
   type Draft,
@@ -23,7 +24,9 @@ export function forward(draft: Draft): void {
   if (index === undefined) return end(draft, 'Succeeded', 'every step succeeded');
   if (draft.state.used >= draft.revision.deadline && deadlineUsedUp(draft, index)) return;
   const { action } = stepAt(draft, index);
-  if (action.state === 'InFlight' || action.state === 'Failed' || action.due > draft.state.clock) return;
+  // It failed while the run was held for something else.
+  if (action.state === 'Failed') return afterFailure(draft, index);
+  if (action.state === 'InFlight' || action.due > draft.state.clock) return;
   // Design rule 2b: the intent, with all earlier outputs, is durable before the pivot is sent.
   const intends = index === pivotIndex(draft.revision) && !draft.state.pivotIntent;
   if (intends) change(draft, { pivotIntent: true }, 'before');
@@ -56,6 +59,15 @@ export function giveUpOnStep(
     return turnBack(draft, { reason, message, step });
   }
   hold(draft, { reason, message, step, kind: 'action' });
+}
+
+/** What follows when a step answered with a business failure: compensation, or past the pivot a hold (design rule 4). */
+export function afterFailure(draft: Draft, index: number): void {
+  const step = definitionAt(draft, index).name;
+  const { reason, message } = stepAt(draft, index).action.error ?? { reason: 'StepFailed', message: 'it failed' };
+  if (canTurnBack(draft.revision, draft.state)) return turnBack(draft, { reason, message, step });
+  const told = `${step} failed past the pivot: ${reason}: ${message}`;
+  hold(draft, { reason: 'StepFailed', message: told, step, kind: 'action' });
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   change,
   changeDelivery,
   changeStep,
+  clip,
   type Draft,
   end,
   giveUp,
