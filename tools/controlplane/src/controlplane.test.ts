@@ -122,7 +122,7 @@ describe('control plane', function () {
     const refused = await asJane('create', 'configmap', 'x').catch((error: unknown) => error);
     expect(refused).to.be.instanceOf(KubectlError);
     expect((refused as KubectlError).stderr)
-      .to.include('Forbidden')
+      .to.include('forbidden')
       .and.include('jane');
   });
 
