@@ -7,11 +7,19 @@ import { createHash } from 'node:crypto';
 export type Reference = string & { readonly __brand: 'Reference' };
 
 /**
- * The reference of the operation that a command carries out: `mo_` and 32 letters from the SHA-256 of key and epoch. Letters
- * only, because a run of digits in an id could be taken for a card number by somebody's scanner, ours included.
+ * The reference of what `name` names, which for a command is its key and epoch (`context.reference`): `mo_` and 32 letters from
+ * the name's SHA-256. Letters only, because digits in an id could be taken for a card number by somebody's scanner, ours included.
  */
-export function referenceOf(idempotencyKey: string, epoch: number): Reference {
-  return `mo_${letters(createHash('sha256').update(`${idempotencyKey}\n${epoch}`).digest())}` as Reference;
+export function referenceOf(name: string): Reference {
+  return `mo_${letters(createHash('sha256').update(name).digest())}` as Reference;
+}
+
+/**
+ * The reference of the one void that an authorisation can get. It does not matter who asks, a compensation or the reconciler, or
+ * how often: the processor sees one operation.
+ */
+export function voidReferenceOf(authorisation: Reference): Reference {
+  return referenceOf(`void ${authorisation}`);
 }
 
 /** A stable id of our own with this prefix, derived from a reference. */

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { openDatabase, runMain, SqliteStore } from '@mercato/kit';
+import { OutcomeUnknown } from './commands/outcome.ts';
+import { processorFrom } from './config.ts';
+import { migrations, paymentService } from './service.ts';
+
+await runMain('payment', async ({ config, env, logger, metrics }) => {
+  const { processor, routes } = processorFrom(env, config.dataDir);
+  const store = new SqliteStore(openDatabase(join(config.dataDir, 'payment.sqlite')), {
+    migrations,
+    onCommit: metrics.onCommit,
+  });
+  const service = paymentService({
+    store,
+    processor,
+    retention: config.keyRetention,
+    onAnswer: metrics.onAnswer,
+    // Never the body: it has the token.
+    onError: (error, { command, key, epoch }) => {
+      if (error instanceof OutcomeUnknown)
+        logger.warn({ command, key, epoch, detail: error.message }, 'outcome unknown');
+      else logger.error({ command, key, epoch, err: error }, 'a command failed inside');
+    },
+    onReconciled: ({ looked, voided, expired, captured }) => {
+      if (voided + expired > 0) logger.info({ looked, voided, expired }, 'payments reconciled');
+      for (const row of captured) {
+        logger.error({ authorisationId: row.authorisationId, order: row.order }, 'captured although it was voided');
+      }
+    },
+  });
+  return {
+    name: 'payment',
+    version: '0.1.0',
+    store,
+    participant: service.participant,
+    tokens: config.tokens,
+    logger,
+    metrics,
+    routes: [...service.routes, ...routes],
+    tasks: service.tasks,
+    subscribers: config.subscribers,
+    maxInFlight: config.maxInFlight,
+  };
+});
