@@ -1,10 +1,14 @@
 import type { Static } from '@sinclair/typebox';
-import { CAMEL_CASE, choice, integer, keyed, MAX_INTEGER, moment, object, text } from './schema.ts';
+import { clip } from './clip.ts';
+import { choice, integer, keyed, MAX_INTEGER, moment, object, text } from './schema.ts';
+
+/** Longer messages are cut by {@link setCondition}: the API server would refuse the whole status. */
+export const MAX_CONDITION_MESSAGE = 256;
 
 /** A condition, with the fields and the meaning of `metav1.Condition`. */
 export const condition = object(
   {
-    type: text({ description: 'What it is about, in CamelCase.', maxLength: 64, form: CAMEL_CASE }),
+    type: text({ description: 'What it is about, in CamelCase.', maxLength: 64 }),
     status: choice(['True', 'False', 'Unknown'], { description: 'Whether it holds.' }),
     observedGeneration: integer({
       description: 'The generation of spec that it speaks of.',
@@ -12,8 +16,8 @@ export const condition = object(
       maximum: MAX_INTEGER,
     }),
     lastTransitionTime: moment({ description: 'When status last changed.' }),
-    reason: text({ description: 'Why, in one CamelCase word, for machines.', maxLength: 64, form: CAMEL_CASE }),
-    message: text({ description: 'Why, and what to do, for people.', maxLength: 512 }),
+    reason: text({ description: 'Why, in one CamelCase word, for machines.', maxLength: 64 }),
+    message: text({ description: 'Why, and what to do, for people.', maxLength: MAX_CONDITION_MESSAGE }),
   },
   { description: 'One observation about the object.' },
 );
@@ -31,9 +35,6 @@ export type ConditionStatus = Condition['status'];
 /** A condition as its author says it: the time of its last change is worked out. */
 export type Observation = Omit<Condition, 'lastTransitionTime'>;
 
-/** Messages longer than this are cut: the schema refuses them, and a refused status says nothing at all. */
-const MAX_MESSAGE = 512;
-
 /**
  * The list with this observation in it; the order of types is kept and a new one is appended. `lastTransitionTime` becomes `now` only if `status`
  * differs from what the list said, as the Kubernetes API conventions demand. Returns the very same list if nothing changed, so that a caller can
@@ -49,7 +50,7 @@ export function setCondition(
   const before = list ?? [];
   const index = before.findIndex((candidate) => candidate.type === observation.type);
   const old = before[index];
-  const message = cut(observation.message);
+  const message = clip(observation.message, MAX_CONDITION_MESSAGE);
   const lastTransitionTime = old?.status === observation.status ? old.lastTransitionTime : now;
   const next: Condition = { ...observation, message, lastTransitionTime };
   if (old === undefined) return [...before, next];
@@ -64,11 +65,6 @@ export function findCondition(list: readonly Condition[] | undefined, type: stri
 /** Whether the condition of this type is `True`. Absent counts as not. */
 export function isTrue(list: readonly Condition[] | undefined, type: string): boolean {
   return findCondition(list, type)?.status === 'True';
-}
-
-function cut(message: string): string {
-  const characters = [...message];
-  return characters.length <= MAX_MESSAGE ? message : `${characters.slice(0, MAX_MESSAGE - 1).join('')}…`;
 }
 
 function same(a: Condition, b: Condition): boolean {

@@ -16,6 +16,7 @@ export const kinds: readonly KindDefinition[] = [
   stockAdjustment,
 ];
 
+export * from './clip.ts';
 export * from './conditions.ts';
 export * from './durations.ts';
 export * from './kind.ts';

@@ -75,14 +75,19 @@ const retry = object(
   },
 );
 
+const USES = `use input.<field> (${INPUT_FIELDS.join(', ')}) or <earlier step>.<output field>`;
+
 const use = text({
   description: 'input.<field> or <earlier step>.<output field>.',
   minLength: 3,
   maxLength: 104,
   form: {
-    pattern: `^((input\\.(${INPUT_FIELDS.join('|')}))|([a-z0-9]([-a-z0-9]*[a-z0-9])?\\.[A-Za-z][A-Za-z0-9]*))$`,
-    message: `use input.<field> (${INPUT_FIELDS.join(', ')}) or <earlier step>.<output field>`,
+    pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\.[A-Za-z][A-Za-z0-9]*$',
+    message: USES,
   },
+  rules: [
+    { rule: `!self.startsWith('input.') || self.matches('^input\\\\.(${INPUT_FIELDS.join('|')})$')`, message: USES },
+  ],
 });
 
 const step = object(

@@ -3,7 +3,6 @@ import { conditions } from './conditions.ts';
 import { defineKind, type Resource } from './kind.ts';
 import { pause } from './ordersaga.ts';
 import {
-  CAMEL_CASE,
   choice,
   freeForm,
   integer,
@@ -18,10 +17,14 @@ import {
   text,
 } from './schema.ts';
 
-/** What the whole object may take, serialised as JSON with its metadata. runsize.ts measures it. */
+/**
+ * What a run's whole object is to stay below, serialised as JSON with its metadata: etcd is no order store. The limits below keep to it with the
+ * shop's own saga and an order of 100 lines; runsize.test.ts measures that. Outputs of up to 1 KiB a step are the one thing that can exceed it.
+ */
 export const RUN_BYTES = 16 * 1024;
-/** What one step's output may take (docs/reference/participant-contract.md). */
-export const OUTPUT_BYTES = 1024;
+
+/** What the SKUs of an order may take together: half of what 100 of the longest would. */
+const SKU_CHARACTERS = 1600;
 
 const line = object(
   {
@@ -89,6 +92,11 @@ const input = object(
         rule: "self.paymentToken.matches('^[ -]*([0-9][ -]*){12,19}$') || self.paymentToken.matches('^[A-Za-z0-9][A-Za-z0-9._:-]*$')",
         message: 'paymentToken has characters that no token has: use letters, digits and . _ : -',
         fieldPath: '.paymentToken',
+      },
+      {
+        rule: `self.lines.map(l, l.sku.size()).sum() <= ${SKU_CHARACTERS}`,
+        message: `the SKUs of an order may have ${SKU_CHARACTERS} characters together, so that a run stays below 16 KiB: split the order`,
+        fieldPath: '.lines',
       },
       {
         rule: `self.lines.all(l, l.quantity * l.unitPrice <= ${MAX_INTEGER})`,
@@ -179,7 +187,7 @@ const MESSAGE_LENGTH = 256;
 const problem = (what: string) =>
   object(
     {
-      reason: text({ description: 'In CamelCase, for machines.', maxLength: 64, form: CAMEL_CASE }),
+      reason: text({ description: 'In CamelCase, for machines.', maxLength: 64 }),
       message: text({ description: 'For people.', maxLength: MESSAGE_LENGTH }),
     },
     { description: what },
@@ -236,7 +244,7 @@ const status = object(
     holdId: optional(
       text({ description: 'The hold that a decision must name; absent when the run is not held.', maxLength: 64 }),
     ),
-    holdReason: optional(text({ description: 'Why it is held, in CamelCase.', maxLength: 64, form: CAMEL_CASE })),
+    holdReason: optional(text({ description: 'Why it is held, in CamelCase.', maxLength: 64 })),
     observedDecision: optional(
       object(
         {
@@ -270,7 +278,7 @@ const status = object(
     journal: optional(
       text({
         description: "The engine's own state, encoded. Not to be edited: the run would be held.",
-        maxLength: 12 * 1024,
+        maxLength: 4096,
       }),
     ),
     checksum: optional(text({ description: 'Of journal, and of what it relies on in this object.', maxLength: 128 })),

@@ -154,7 +154,7 @@ const status = object(
     lastError: optional(
       object(
         {
-          reason: text({ description: 'In CamelCase, for machines.', maxLength: 64, form: CAMEL_CASE }),
+          reason: text({ description: 'In CamelCase, for machines.', maxLength: 64 }),
           message: text({ description: 'For people.', maxLength: 512 }),
           at: moment({ description: 'When.' }),
         },
