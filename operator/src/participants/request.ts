@@ -1,0 +1,100 @@
+import { hash } from 'node:crypto';
+import { canonicalJson } from '../saga/canonical.ts';
+import { runKey } from '../saga/command.ts';
+import type { RunId, WallMillis } from '../saga/types.ts';
+import type { SendEffect } from './participants.ts';
+
+/** Contract, "Request": a body is at most 64 KiB. */
+export const MAX_BODY_BYTES = 65_536;
+
+/** Contract, "Batch": a request is at most 1 MiB. */
+export const MAX_BATCH_BYTES = 1_048_576;
+
+/** What goes over the wire for one command, written once and used alone or in a batch. */
+export interface CommandText {
+  readonly key: string;
+  readonly epoch: number;
+  /** RFC 3339. */
+  readonly begun: string;
+  readonly traceparent: string;
+  /** Canonical JSON (RFC 8785). */
+  readonly body: string;
+  /** Of `body`, in UTF-8. */
+  readonly bytes: number;
+}
+
+/**
+ * Writes a command down.
+ *
+ * @throws TypeError for a number that JSON does not know
+ * @throws RangeError for a time that no date can show
+ */
+export function commandText(run: RunId, effect: SendEffect): CommandText {
+  const body = canonicalJson(effect.body);
+  return {
+    key: effect.key,
+    epoch: effect.epoch,
+    begun: rfc3339(effect.begunAt),
+    traceparent: traceparentOf(run, effect),
+    body,
+    bytes: Buffer.byteLength(body),
+  };
+}
+
+/**
+ * A W3C trace context for a sending: one trace for each run, and in it a span for each sending, both derived from names so that a replay gives the
+ * same. Not sampled (flags 00): the operator keeps no spans of its own yet, and the id only ties the participants' logs together.
+ */
+export function traceparentOf(run: RunId, effect: Pick<SendEffect, 'key' | 'epoch' | 'send'>): string {
+  // A digest of zeros, which the format excludes, is not to be expected from SHA-256 in this universe.
+  const trace = hash('sha256', runKey(run)).slice(0, 32);
+  const span = hash('sha256', `${effect.key}/${effect.epoch}/${effect.send}`).slice(0, 16);
+  return `00-${trace}-${span}-00`;
+}
+
+/** The headers of a request for one command, names and values in turn. */
+export function commandHeaders(command: CommandText, token: string): string[] {
+  return [
+    ...batchHeaders(token),
+    'idempotency-key',
+    command.key,
+    'mercato-epoch',
+    String(command.epoch),
+    'mercato-begun',
+    command.begun,
+    'traceparent',
+    command.traceparent,
+  ];
+}
+
+/** The headers of a request for a batch: the items carry the rest. */
+export function batchHeaders(token: string): string[] {
+  return [
+    'content-type',
+    'application/json',
+    'accept',
+    'application/json, application/problem+json',
+    'authorization',
+    `Bearer ${token}`,
+    'user-agent',
+    'mercato-operator',
+  ];
+}
+
+/** One item of a batch (contract, "Batch"). The command's body is put in as it was written, not written again. */
+export function batchItem(name: string, command: CommandText): string {
+  const { key, epoch, begun, traceparent, body } = command;
+  return `{"command":${JSON.stringify(name)},"key":${JSON.stringify(key)},"epoch":${epoch},"begun":"${begun}","traceparent":"${traceparent}","body":${body}}`;
+}
+
+/** The most bytes that an item takes beside its body: key, command and names, at their longest. */
+export const ITEM_OVERHEAD_BYTES = 700;
+
+/** The body of a batch of items. */
+export function batchBody(items: readonly string[]): string {
+  return `{"items":[${items.join(',')}]}`;
+}
+
+function rfc3339(at: WallMillis): string {
+  return new Date(at).toISOString();
+}
