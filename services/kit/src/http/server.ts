@@ -37,14 +37,19 @@ export interface HttpServer {
 export function httpServer(options: HttpServerOptions): HttpServer {
   const saga = sagaHandler({ ...options, maxInFlight: options.maxInFlight ?? 2000 });
   const app = administration(options);
-  const server = createServer((request, response) => {
+  const requestTimeout = options.requestTimeout ?? seconds(10);
+  const timeouts = {
+    requestTimeout,
+    headersTimeout: Math.min(5000, requestTimeout),
+    // How often Node looks for requests that are late; its own 30 s would make the time-outs above mean nothing.
+    connectionsCheckingInterval: Math.min(1000, requestTimeout),
+    // Longer than clients keep idle connections, so that it is they who close: a request into a closing one would look lost.
+    keepAliveTimeout: 75_000,
+  };
+  const server = createServer(timeouts, (request, response) => {
     if (request.url?.startsWith('/saga/')) void saga(request, response);
     else app(request, response);
   });
-  server.requestTimeout = options.requestTimeout ?? seconds(10);
-  server.headersTimeout = Math.min(5000, server.requestTimeout);
-  // Longer than clients keep idle connections, so that it is they who close: a request into a closing one would look lost.
-  server.keepAliveTimeout = 75_000;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
     const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
@@ -109,8 +114,10 @@ async function listen(server: Server, port: number, host: string): Promise<strin
 async function close(server: Server, grace: Milliseconds): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // A connection that was busy just now becomes idle, and would be kept alive.
+  const idle = setInterval(() => server.closeIdleConnections(), 20);
   const cut = setTimeout(() => server.closeAllConnections(), grace);
   await closed;
+  clearInterval(idle);
   clearTimeout(cut);
 }

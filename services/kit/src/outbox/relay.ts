@@ -36,7 +36,7 @@ export class Relay {
   readonly #send: SendEvents;
   readonly #agent: Agent | undefined;
   #stops: Cancel[] = [];
-  #running: Promise<unknown> = Promise.resolve();
+  readonly #running = new Set<Promise<void>>();
   #stopped = false;
 
   constructor(options: RelayOptions) {
@@ -60,7 +60,7 @@ export class Relay {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const cancel of this.#stops) cancel();
-    await this.#running;
+    await Promise.all(this.#running);
     await this.#agent?.close();
   }
 
@@ -101,11 +101,14 @@ export class Relay {
       }
       if (!this.#stopped) cancel = this.#clock.schedule(milliseconds(pause), run);
     };
-    const run = () => {
-      this.#running = Promise.all([this.#running, turn()]);
-    };
+    const run = () => this.#track(turn());
     run();
     this.#stops.push(() => cancel());
+  }
+
+  #track(turn: Promise<void>): void {
+    this.#running.add(turn);
+    void turn.finally(() => this.#running.delete(turn));
   }
 
   #sweepLoop(): void {
@@ -120,9 +123,7 @@ export class Relay {
       // A full sweep means that there is more: stay ahead of what comes in.
       if (!this.#stopped) cancel = this.#clock.schedule(swept >= 5000 ? milliseconds(100) : minutes(1), run);
     };
-    const run = () => {
-      this.#running = Promise.all([this.#running, turn()]);
-    };
+    const run = () => this.#track(turn());
     cancel = this.#clock.schedule(minutes(1), run);
     this.#stops.push(() => cancel());
   }
