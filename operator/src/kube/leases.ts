@@ -56,6 +56,7 @@ export class LeaderElector {
   /** The start of the last successful acquisition or renewal. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #holding = false;
+  #predecessor = '';
 
   constructor(options: LeaderElectorOptions) {
     const { leaseDurationMs = 15_000, renewDeadlineMs = 10_000, retryPeriodMs = 2000 } = options;
@@ -84,6 +85,14 @@ export class LeaderElector {
   /** Whether we may act as the leader at this moment; looks at the clock, so it is right even when a timer is late. */
   get isLeading(): boolean {
     return this.#holding && this.#clock.monotonic() - this.#renewedAt < this.#renewDeadlineMs;
+  }
+
+  /**
+   * Whether the holder before us let its lease expire instead of releasing it: it may have died in the middle of something. Where nobody held it
+   * before, nobody died. Says something only while we lead.
+   */
+  get predecessorDied(): boolean {
+    return this.#predecessor !== '';
   }
 
   /** Who holds the lease, as far as we know; empty if nobody. */
@@ -243,6 +252,7 @@ export class LeaderElector {
     if (holder !== '' && holder !== identity && this.#isValid(current)) return false;
     try {
       this.#see(await client.update(leases, this.#claim(current), call));
+      this.#predecessor = holder;
       return true;
     } catch (error) {
       if (isConflict(error)) return false;
