@@ -58,6 +58,11 @@ export class Run {
     return this.#state;
   }
 
+  /** What the journal holds, as far as we know. */
+  get durable(): RunState {
+    return this.#durable;
+  }
+
   /** The version of the last write; a cache that shows an older one must not be acted on (design rule 10). */
   get version(): Version {
     return this.#version;

@@ -25,6 +25,8 @@ export interface Adoption {
     | { readonly type: 'TakenOver'; readonly state: RunState | undefined; readonly died: boolean }
     /** The journal's checksum does not fit. */
     | { readonly type: 'Damaged'; readonly message: string };
+  /** A pause is in force. @default false */
+  readonly paused?: boolean;
 }
 
 /**
@@ -36,6 +38,7 @@ export interface Adoption {
 export class Runner {
   readonly #ports: RunnerPorts;
   readonly #runs = new Map<string, Run>();
+  readonly #perSaga = new Map<string, number>();
 
   constructor(ports: RunnerPorts) {
     this.#ports = ports;
@@ -47,21 +50,28 @@ export class Runner {
   }
 
   /** Begins to drive a run. Adopting one that it already drives changes nothing. */
-  adopt({ context, revision, version, from }: Adoption): void {
+  adopt({ context, revision, version, from, paused = false }: Adoption): void {
     const key = runKey(context.id);
     if (this.#runs.has(key)) return;
     const wall = this.#ports.clock.wall();
     const held = from.type === 'TakenOver' ? from.state : undefined;
     const made = from.type === 'Damaged' ? distrust(revision, context, from.message, { wall, elapsed: 0 }) : undefined;
-    const state = made?.state ?? held ?? begin(revision, wall);
+    const state = { ...(made?.state ?? held ?? begin(revision, wall)), paused };
     const run = new Run(this.#ports, { context, revision, state, version }, (why) => {
       this.#runs.delete(key);
+      this.#count(context.id, -1);
       if (why !== 'Ended') this.#ports.observer.dropped?.(context.id, why);
     });
     this.#runs.set(key, run);
+    this.#count(context.id, 1);
     if (made !== undefined && from.type === 'Damaged')
       return run.start(made, { type: 'Damaged', message: from.message });
     run.tell(from.type === 'TakenOver' ? { type: 'TakenOver', died: from.died } : { type: 'Tick' });
+  }
+
+  /** How many runs of a saga it drives. */
+  countOf(namespace: string, saga: string): number {
+    return this.#perSaga.get(`${namespace}/${saga}`) ?? 0;
   }
 
   /** Tells a run something. @returns false when the runner does not drive it. */
@@ -72,7 +82,7 @@ export class Runner {
   }
 
   /** The run as it is in memory, ahead of the journal by a second at most. */
-  find(id: RunId): { readonly state: RunState; readonly version: Version; readonly revision: Revision } | undefined {
+  find(id: RunId): Pick<Run, 'state' | 'durable' | 'version' | 'revision'> | undefined {
     return this.#runs.get(runKey(id));
   }
 
@@ -85,11 +95,20 @@ export class Runner {
   abandon(): void {
     for (const run of this.#runs.values()) run.abandon();
     this.#runs.clear();
+    this.#perSaga.clear();
   }
 
   /** Stops in good order: what is known is made durable first. */
   async release(): Promise<void> {
     await Promise.all([...this.#runs.values()].map((run) => run.release()));
     this.#runs.clear();
+    this.#perSaga.clear();
+  }
+
+  #count({ namespace, saga }: RunId, change: 1 | -1): void {
+    const key = `${namespace}/${saga}`;
+    const count = (this.#perSaga.get(key) ?? 0) + change;
+    if (count === 0) this.#perSaga.delete(key);
+    else this.#perSaga.set(key, count);
   }
 }

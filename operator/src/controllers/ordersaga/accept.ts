@@ -1,13 +1,17 @@
 import type { OrderSaga } from '../../api/ordersaga.ts';
 import type { Participant } from '../../api/participant.ts';
-import { problemsOf } from '../../saga/revision.ts';
 import { revisionFrom } from '../../saga/definition.ts';
+import { problemsOf } from '../../saga/revision.ts';
 import type { Revision } from '../../saga/types.ts';
 
 /** Whether runs may follow a definition. What concerns two objects cannot be refused by the API server, and shows here. */
 export type Acceptance =
   | { readonly accepted: true; readonly revision: Revision }
-  | { readonly accepted: false; readonly reason: 'ParticipantNotFound' | 'CommandUnknown' | 'Invalid'; readonly message: string };
+  | {
+      readonly accepted: false;
+      readonly reason: 'ParticipantNotFound' | 'CommandUnknown' | 'Invalid';
+      readonly message: string;
+    };
 
 /** Looks at a definition and the participants that it names. */
 export function accept(saga: OrderSaga, participantOf: (name: string) => Participant | undefined): Acceptance {
@@ -21,7 +25,9 @@ export function accept(saga: OrderSaga, participantOf: (name: string) => Partici
       return { accepted: false, reason: 'ParticipantNotFound', message };
     }
     const known = participant.spec.commands.map(({ name }) => name);
-    const unknown = [step.command, ...(step.compensation === undefined ? [] : [step.compensation])].find((name) => !known.includes(name));
+    const unknown = [step.command, ...(step.compensation === undefined ? [] : [step.compensation])].find(
+      (name) => !known.includes(name),
+    );
     if (unknown !== undefined) {
       const message = `step ${step.name} uses command ${unknown}, which participant ${step.participant} does not declare (it declares ${known.join(', ')})`;
       return { accepted: false, reason: 'CommandUnknown', message };
@@ -31,7 +37,10 @@ export function accept(saga: OrderSaga, participantOf: (name: string) => Partici
 }
 
 /** The end of a pause that is in force; undefined when there is none. `until` is a wall clock's time, since people say it. */
-export function pausedUntil(pauses: readonly ({ readonly until: string } | undefined)[], wall: number): number | undefined {
+export function pausedUntil(
+  pauses: readonly ({ readonly until: string } | undefined)[],
+  wall: number,
+): number | undefined {
   const ends = pauses.map((pause) => (pause === undefined ? 0 : Date.parse(pause.until))).filter((end) => end > wall);
   return ends.length === 0 ? undefined : Math.max(...ends);
 }

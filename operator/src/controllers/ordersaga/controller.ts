@@ -1,0 +1,133 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Condition, setCondition } from '../../api/conditions.ts';
+import { GROUP, VERSION } from '../../api/kind.ts';
+import { type OrderSaga, type OrderSagaStatus, TOP } from '../../api/ordersaga.ts';
+import type { OrderSagaRun } from '../../api/ordersagarun.ts';
+import type { Participant } from '../../api/participant.ts';
+import type { KubernetesJournal } from '../../journals/kubernetes/journal.ts';
+import type { Cache } from '../../kube/cache.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { type Resource, resource } from '../../kube/resource.ts';
+import type { ReadStore } from '../../kube/store.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { type Result, requeueAfter } from '../../runtime/result.ts';
+import { type Acceptance, accept, pausedUntil } from './accept.ts';
+
+/** OrderSagas as the client addresses them. */
+export const orderSagas: Resource<OrderSaga> = resource({
+  group: GROUP,
+  version: VERSION,
+  kind: 'OrderSaga',
+  plural: 'ordersagas',
+  namespaced: true,
+});
+
+/** Counts and lists of runs are written at most this often. */
+const EVERY_MILLIS = 10_000;
+
+/** An index of runs by saga and phase; a saga without a phase has all its runs. */
+export const BY_SAGA = 'saga';
+
+/** What {@link BY_SAGA} files a run under. */
+export function sagaKeys(run: OrderSagaRun): string[] {
+  if (run.spec.mode === 'View') return [];
+  const saga = sagaKey(run.metadata.namespace ?? '', run.spec.sagaRef.name);
+  return [saga, `${saga}/${run.status?.phase ?? 'Pending'}`];
+}
+
+/** How {@link BY_SAGA} names a saga. */
+export function sagaKey(namespace: string, saga: string): string {
+  return `${namespace}/${saga}`;
+}
+
+export interface OrderSagaControllerOptions {
+  readonly client: KubeClient;
+  readonly runs: Cache<OrderSagaRun>;
+  readonly participants: ReadStore<Participant>;
+  readonly journal: KubernetesJournal;
+  readonly clock: Clock;
+}
+
+/** Shows in an OrderSaga's status whether runs may follow it, its current revision, and how its runs fare. */
+export class OrderSagaController {
+  readonly #o: OrderSagaControllerOptions;
+
+  constructor(options: OrderSagaControllerOptions) {
+    this.#o = options;
+  }
+
+  async reconcile(saga: OrderSaga): Promise<Result> {
+    const { namespace = '', name, resourceVersion = '' } = saga.metadata;
+    const acceptance = accept(saga, (participant) => this.#o.participants.get(namespace, participant));
+    if (acceptance.accepted) await this.#o.journal.saveRevision(namespace, name, acceptance.revision);
+    const paused = pausedUntil([saga.spec.pause], this.#o.clock.wall());
+    const status = this.#statusOf(saga, acceptance, paused);
+    if (!isDeepStrictEqual(status, saga.status)) {
+      await this.#o.client.applyStatus(orderSagas, { namespace, name }, { status }, { resourceVersion });
+    }
+    return requeueAfter(paused === undefined ? EVERY_MILLIS : Math.min(EVERY_MILLIS, paused - this.#o.clock.wall()));
+  }
+
+  #statusOf(saga: OrderSaga, acceptance: Acceptance, paused: number | undefined): OrderSagaStatus {
+    const { namespace = '', name, generation = 0 } = saga.metadata;
+    const key = sagaKey(namespace, name);
+    const count = (phase: string): number => this.#o.runs.countByIndex(BY_SAGA, `${key}/${phase}`);
+    const held = this.#o.runs
+      .byIndex(BY_SAGA, `${key}/Held`)
+      .map(({ metadata }) => metadata)
+      .sort(
+        (a, b) => (a.creationTimestamp ?? '').localeCompare(b.creationTimestamp ?? '') || a.name.localeCompare(b.name),
+      );
+    return {
+      observedGeneration: generation,
+      phase: !acceptance.accepted ? 'NotAccepted' : paused === undefined ? 'Ready' : 'Paused',
+      conditions: [...this.#conditions(saga, acceptance, paused, generation)],
+      ...(acceptance.accepted ? { currentRevision: acceptance.revision.hash } : {}),
+      active: count('Pending') + count('Running') + count('Compensating'),
+      counts: {
+        succeeded: count('Succeeded'),
+        compensated: count('Compensated'),
+        held: held.length,
+        aborted: count('Aborted'),
+      },
+      heldRuns: held.slice(0, TOP).map((run) => run.name),
+      heldCount: held.length,
+      nextAction: narrate(acceptance, paused, held.length),
+    };
+  }
+
+  #conditions(
+    saga: OrderSaga,
+    acceptance: Acceptance,
+    paused: number | undefined,
+    observedGeneration: number,
+  ): readonly Condition[] {
+    const now = new Date(this.#o.clock.wall()).toISOString();
+    const verdict = acceptance.accepted
+      ? ({
+          status: 'True',
+          reason: 'Accepted',
+          message: `runs begin with revision ${acceptance.revision.hash}`,
+        } as const)
+      : ({ status: 'False', reason: acceptance.reason, message: acceptance.message } as const);
+    const accepted = setCondition(saga.status?.conditions, { type: 'Ready', observedGeneration, ...verdict }, now);
+    const pause = paused === undefined ? undefined : new Date(paused).toISOString();
+    return setCondition(
+      accepted,
+      {
+        type: 'Paused',
+        status: pause === undefined ? 'False' : 'True',
+        reason: pause === undefined ? 'NotPaused' : 'PauseAsked',
+        message: pause === undefined ? 'runs go on' : `until ${pause}: ${saga.spec.pause?.reason ?? ''}`,
+        observedGeneration,
+      },
+      now,
+    );
+  }
+}
+
+function narrate(acceptance: Acceptance, paused: number | undefined, held: number): string {
+  if (!acceptance.accepted) return `nothing begins until this is put right: ${acceptance.message}`.slice(0, 256);
+  if (paused !== undefined) return `runs go on at ${new Date(paused).toISOString()}`;
+  return held === 0 ? 'runs begin as they come' : `${held} held runs wait for a decision`;
+}

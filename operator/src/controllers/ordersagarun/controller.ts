@@ -1,0 +1,348 @@
+import { setCondition } from '../../api/conditions.ts';
+import { parseDuration } from '../../api/durations.ts';
+import type { OrderSaga } from '../../api/ordersaga.ts';
+import type { OrderSagaRun } from '../../api/ordersagarun.ts';
+import type { Participant } from '../../api/participant.ts';
+import { decode, encode } from '../../journals/kubernetes/codec.ts';
+import type { FinishedRuns, Outcome } from '../../journals/kubernetes/finished.ts';
+import { type KubernetesJournal, orderSagaRuns, placeOf } from '../../journals/kubernetes/journal.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { isConflict, isNotFound } from '../../kube/errors.ts';
+import type { Recorder } from '../../kube/events.ts';
+import type { Fence } from '../../kube/fence.ts';
+import { keyOf } from '../../kube/key.ts';
+import type { ReadStore } from '../../kube/store.ts';
+import { compareVersions } from '../../kube/version.ts';
+import type { Adoption, Runner } from '../../runner/runner.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { ReconcileContext } from '../../runtime/controller.ts';
+import { done, type Result, requeueAfter } from '../../runtime/result.ts';
+import { begin, transition } from '../../saga/engine.ts';
+import type { Revision, RunId, RunState } from '../../saga/types.ts';
+import { accept, pausedUntil } from '../ordersaga/accept.ts';
+import type { Inheritance } from './inheritance.ts';
+import { contextOf, FINALIZER, idOf, outcomeOf } from './run.ts';
+import type { Undertow } from './undertow.ts';
+
+/** A run that is being deleted, or waits for a place, is looked at again after this long. */
+const LOOK_AGAIN_MILLIS = 2_000;
+const DEFAULT_TTL = { succeeded: '1h', compensated: '1d', aborted: '7d' } as const;
+
+export interface OrderSagaRunControllerOptions {
+  readonly client: KubeClient;
+  readonly runs: ReadStore<OrderSagaRun>;
+  readonly sagas: ReadStore<OrderSaga>;
+  readonly participants: ReadStore<Participant>;
+  readonly fence: Fence;
+  readonly runner: Runner;
+  readonly journal: KubernetesJournal;
+  readonly finished: FinishedRuns;
+  /** Settles once this process leads and knows what it took over. */
+  readonly inheritance: Promise<Inheritance>;
+  readonly undertow: Undertow;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+}
+
+/**
+ * Brings each OrderSagaRun to the runner, tells the runner what people want of it (decision, pause, deletion), and clears it away once it has ended.
+ * What happens in between is the runner's: no reconcile waits for a participant.
+ */
+export class OrderSagaRunController {
+  readonly #o: OrderSagaRunControllerOptions;
+
+  constructor(options: OrderSagaRunControllerOptions) {
+    this.#o = options;
+  }
+
+  /** One look at a run. The framework's fence has made sure that it shows our last write. */
+  async reconcile(run: OrderSagaRun, context: ReconcileContext): Promise<Result> {
+    // A View is a window: its run lives elsewhere.
+    if (run.spec.mode === 'View') return done();
+    const id = idOf(run);
+    const driven = this.#o.runner.find(id);
+    if (driven !== undefined) return this.#steer(run, id, driven.state, driven.durable);
+    const outcome = outcomeOf(run);
+    if (outcome !== undefined) return this.#clearAway(run, id, outcome);
+    return this.#take(run, id, context);
+  }
+
+  /** A run that the runner drives: what do people want of it? */
+  async #steer(run: OrderSagaRun, id: RunId, state: RunState, durable: RunState): Promise<Result> {
+    this.#o.journal.observe(id, run);
+    this.#compare(run, id, durable);
+    const { decision } = run.spec;
+    const settled =
+      state.observedDecision?.holdId === decision?.holdId && state.observedDecision?.outcome === 'Accepted';
+    if (decision !== undefined && !settled) this.#o.runner.tell(id, { type: 'Decided', decision: decision as never });
+    const again = this.#pause(run, id, state);
+    if (run.metadata.deletionTimestamp !== undefined) return this.#deleting(id, state);
+    if (!hasFinalizer(run)) await this.#addFinalizer(run);
+    return again;
+  }
+
+  /** Has anybody but the runner written the status? What the runner holds in memory is the truth, and a person is to look at who did. */
+  #compare(run: OrderSagaRun, id: RunId, durable: RunState): void {
+    if (compareVersions(run.metadata.resourceVersion ?? '0', this.#o.runner.find(id)?.version ?? '0') <= 0) return;
+    if (run.status?.checksum === encode(id, durable).checksum) {
+      this.#o.runner.newVersion(id, run.metadata.resourceVersion ?? '');
+    }
+    const found = decode(id, run.status);
+    if (found !== undefined && 'damaged' in found) this.#o.runner.tell(id, { type: 'Damaged', message: found.damaged });
+  }
+
+  #pause(run: OrderSagaRun, id: RunId, state: RunState): Result {
+    const wall = this.#o.clock.wall();
+    const until = this.#pausedUntil(run);
+    if (state.paused !== (until !== undefined))
+      this.#o.runner.tell(id, { type: until === undefined ? 'Resumed' : 'Paused' });
+    return until === undefined ? done() : requeueAfter(until - wall);
+  }
+
+  #pausedUntil(run: OrderSagaRun): number | undefined {
+    const saga = this.#o.sagas.get(run.metadata.namespace ?? '', run.spec.sagaRef.name);
+    return pausedUntil([saga?.spec.pause, run.spec.pause], this.#o.clock.wall());
+  }
+
+  /** Design rule 8: before the pivot it compensates first, after it, it finishes forward; where it cannot be kept, it is let go. */
+  async #deleting(id: RunId, state: RunState): Promise<Result> {
+    const reason = await this.#o.undertow.reasonToLetGo(id.namespace);
+    if (reason !== undefined) this.#o.runner.tell(id, { type: 'LetGo', reason });
+    else if (state.cancel === undefined)
+      this.#o.runner.tell(id, { type: 'Cancelled', reason: 'its object was deleted' });
+    return requeueAfter(LOOK_AGAIN_MILLIS);
+  }
+
+  /** A run that nobody here drives yet, and that has not ended. */
+  async #take(run: OrderSagaRun, id: RunId, context: ReconcileContext): Promise<Result> {
+    await this.#o.inheritance;
+    const ended = this.#o.finished.outcomeOf(id);
+    if (ended !== undefined) return this.#recall(run, id, ended);
+    const found = decode(id, run.status);
+    const saga = this.#o.sagas.get(id.namespace, id.saga);
+    const verdict = await this.#revisionFor(id, saga, found === undefined ? undefined : run.status?.revision);
+    if ('reason' in verdict) return this.#refuse(run, id, verdict, found === undefined);
+    const waits = found === undefined && this.#isFull(id, saga);
+    if (waits) return this.#wait(run, saga);
+    await this.#o.journal.saveRevision(id.namespace, id.saga, verdict.revision);
+    const version = hasFinalizer(run) ? run.metadata.resourceVersion : await this.#addFinalizer(run);
+    if (version === undefined) return done();
+    this.#o.journal.observe(id, run);
+    context.logger.debug('taken', { revision: verdict.revision.hash });
+    const from = this.#origin(run, found, await this.#o.inheritance);
+    const paused = this.#pausedUntil(run) !== undefined;
+    this.#o.runner.adopt({ context: contextOf(run), revision: verdict.revision, version, from, paused });
+    const driven = this.#o.runner.find(id);
+    return driven === undefined ? done() : this.#steer(run, id, driven.state, driven.durable);
+  }
+
+  #origin(run: OrderSagaRun, found: ReturnType<typeof decode>, inheritance: Inheritance): Adoption['from'] {
+    if (found !== undefined && 'damaged' in found) return { type: 'Damaged', message: found.damaged };
+    const state = found?.state;
+    const key = keyOf(run.metadata.namespace, run.metadata.name);
+    if (state === undefined && !inheritance.includes(key)) return { type: 'New' };
+    // A state that appeared since we lead was written by somebody who should not have.
+    return { type: 'TakenOver', state, died: inheritance.includes(key) ? inheritance.died : true };
+  }
+
+  /** The revision to follow: the one that the run began with, or the definition's current one. */
+  async #revisionFor(
+    id: RunId,
+    saga: OrderSaga | undefined,
+    hash: string | undefined,
+  ): Promise<{ revision: Revision } | Refusal> {
+    if (hash !== undefined && hash !== '') {
+      const revision = await this.#o.journal.loadRevision(id.namespace, id.saga, hash);
+      if (revision !== undefined) return { revision };
+    }
+    if (saga === undefined) {
+      return {
+        reason: 'SagaNotFound',
+        message: `there is no OrderSaga ${id.saga} in namespace ${id.namespace}: apply it, and the run begins`,
+      };
+    }
+    const acceptance = accept(saga, (name) => this.#o.participants.get(id.namespace, name));
+    if (!acceptance.accepted)
+      return { reason: 'SagaNotAccepted', message: `OrderSaga ${id.saga}: ${acceptance.message}` };
+    if (hash === undefined || hash === '' || hash === acceptance.revision.hash) return acceptance;
+    return {
+      reason: 'RevisionNotFound',
+      message: `the run began with revision ${hash}, whose ControllerRevision ${id.saga}-${hash} is gone: restore it from a backup, and the run goes on`,
+    };
+  }
+
+  /** Says why a run cannot be driven. One that never began and is being deleted needs no more. */
+  async #refuse(run: OrderSagaRun, id: RunId, refusal: Refusal, neverBegan: boolean): Promise<Result> {
+    if (run.metadata.deletionTimestamp !== undefined && neverBegan) {
+      await this.#removeFinalizer(run);
+      return done();
+    }
+    if (
+      run.metadata.deletionTimestamp !== undefined &&
+      (await this.#o.undertow.reasonToLetGo(id.namespace)) !== undefined
+    ) {
+      const found = decode(id, run.status);
+      const steps = found !== undefined && 'state' in found ? found.state.steps : [];
+      for (const step of steps.filter(({ action }) => action.state !== 'Pending' && action.state !== 'Failed')) {
+        const entry = {
+          decision: 'LetGo',
+          kind: 'action',
+          step: step.name,
+          state: step.action.state,
+          by: 'mercato-operator',
+          reason: refusal.message,
+        } as const;
+        await this.#o.journal.recordException(id, entry, this.#o.clock.wall());
+      }
+      await this.#removeFinalizer(run);
+      return done();
+    }
+    await this.#setAccepted(run, refusal);
+    return requeueAfter(LOOK_AGAIN_MILLIS * 5);
+  }
+
+  async #setAccepted(run: OrderSagaRun, { reason, message }: Refusal): Promise<void> {
+    const generation = run.metadata.generation ?? 0;
+    const now = new Date(this.#o.clock.wall()).toISOString();
+    const observed = { type: 'Accepted', status: 'False', reason, message, observedGeneration: generation } as const;
+    const conditions = setCondition(run.status?.conditions, observed, now);
+    if (conditions === run.status?.conditions) return;
+    const status = {
+      conditions: [...conditions],
+      phase: run.status?.phase ?? ('Pending' as const),
+      nextAction: message.slice(0, 256),
+    };
+    const version = run.metadata.resourceVersion ?? '';
+    // Somebody else's write in between brings the key back by its event.
+    await this.#o.client
+      .patchStatus<OrderSagaRun>(orderSagaRuns, placeOf(idOf(run)), { status }, { resourceVersion: version })
+      .catch(ignoreConflict);
+    this.#o.recorder.event(run, { type: 'Warning', reason, action: 'Accept', note: message });
+  }
+
+  #isFull(id: RunId, saga: OrderSaga | undefined): boolean {
+    const limit = saga?.spec.maxActive;
+    return limit !== undefined && this.#o.runner.countOf(id.namespace, id.saga) >= limit;
+  }
+
+  async #wait(run: OrderSagaRun, saga: OrderSaga | undefined): Promise<Result> {
+    const nextAction = `it begins when fewer than ${saga?.spec.maxActive} runs of ${saga?.metadata.name} are active (maxActive)`;
+    if (run.status?.nextAction !== nextAction) {
+      const status = { phase: 'Pending' as const, nextAction };
+      await this.#o.client
+        .patchStatus<OrderSagaRun>(orderSagaRuns, placeOf(idOf(run)), { status })
+        .catch(ignoreConflict);
+    }
+    return requeueAfter(LOOK_AGAIN_MILLIS);
+  }
+
+  /** Design rule 1: the run has ended before, and its object came back without its status. Nothing is done a second time. */
+  async #recall(run: OrderSagaRun, id: RunId, outcome: Outcome): Promise<Result> {
+    const wall = this.#o.clock.wall();
+    const blank = begin({ hash: '', steps: [], deadline: 0, onStepFailure: 'Hold' }, wall);
+    const message = `order ${id.orderId} has ${outcome.toLowerCase()} before; it is not carried out again`;
+    const state: RunState = {
+      ...blank,
+      ended: outcome,
+      finishedAt: wall,
+      cause: { reason: 'FinishedBefore', message },
+    };
+    this.#o.journal.observe(id, run);
+    await this.#o.journal.write(id, state, run.metadata.resourceVersion ?? '');
+    this.#o.journal.forget(id);
+    this.#o.recorder.event(run, { type: 'Warning', reason: 'FinishedBefore', action: 'Recall', note: message });
+    return done();
+  }
+
+  /** A run that has ended: remember its order, then let the object go when it is deleted or its time is over. */
+  async #clearAway(run: OrderSagaRun, id: RunId, outcome: Outcome): Promise<Result> {
+    await this.#o.finished.remember(id, outcome);
+    for (const entry of run.status?.givenUp ?? []) {
+      await this.#o.journal.recordException(id, entry as never, Date.parse(run.status?.finishedAt ?? ''));
+    }
+    if (run.metadata.deletionTimestamp !== undefined) {
+      await this.#removeFinalizer(run);
+      return done();
+    }
+    await this.#refuseLateDecision(run, id);
+    const left = this.#timeLeft(run, outcome);
+    if (left > 0) return requeueAfter(left);
+    await this.#removeFinalizer(run);
+    const { uid = '' } = run.metadata;
+    await this.#o.client.delete(orderSagaRuns, placeOf(id), { uid }).catch(ignoreGone);
+    return done();
+  }
+
+  async #refuseLateDecision(run: OrderSagaRun, id: RunId): Promise<void> {
+    const { decision } = run.spec;
+    if (decision === undefined || run.status?.observedDecision?.holdId === decision.holdId) return;
+    const found = await this.#o.journal.read(id);
+    if (found === undefined || !('state' in found) || found.state === undefined) return;
+    const revision = { hash: found.state.revision, steps: [], deadline: 0, onStepFailure: 'Hold' } as const;
+    const now = { wall: this.#o.clock.wall(), elapsed: 0 };
+    const made = transition(
+      revision,
+      contextOf(run),
+      found.state,
+      { type: 'Decided', decision: decision as never },
+      now,
+    );
+    if (made.durability !== 'none') await this.#o.journal.write(id, made.state, found.version);
+    this.#o.journal.forget(id);
+  }
+
+  #timeLeft(run: OrderSagaRun, outcome: Outcome): number {
+    const saga = this.#o.sagas.get(run.metadata.namespace ?? '', run.spec.sagaRef.name);
+    const ttl = { ...DEFAULT_TTL, ...saga?.spec.ttlAfterFinished };
+    const keep = parseDuration(
+      outcome === 'Succeeded' ? ttl.succeeded : outcome === 'Compensated' ? ttl.compensated : ttl.aborted,
+    );
+    return Date.parse(run.status?.finishedAt ?? '') + keep - this.#o.clock.wall();
+  }
+
+  /** @returns the object's new version; undefined when it changed in the meantime: its event brings it back. */
+  async #addFinalizer(run: OrderSagaRun): Promise<string | undefined> {
+    if (run.metadata.deletionTimestamp !== undefined) return run.metadata.resourceVersion;
+    return this.#patchFinalizers(run, [...(run.metadata.finalizers ?? []), FINALIZER]);
+  }
+
+  async #removeFinalizer(run: OrderSagaRun): Promise<void> {
+    if (!hasFinalizer(run)) return;
+    const rest = (run.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
+    await this.#patchFinalizers(run, rest);
+  }
+
+  async #patchFinalizers(run: OrderSagaRun, finalizers: string[]): Promise<string | undefined> {
+    const { resourceVersion = '' } = run.metadata;
+    try {
+      const answer = await this.#o.client.patch<OrderSagaRun>(
+        orderSagaRuns,
+        placeOf(idOf(run)),
+        { metadata: { finalizers } },
+        { resourceVersion },
+      );
+      this.#o.fence.wrote(answer);
+      return answer.metadata.resourceVersion;
+    } catch (error) {
+      if (isConflict(error) || isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+}
+
+interface Refusal {
+  readonly reason: 'SagaNotFound' | 'SagaNotAccepted' | 'RevisionNotFound';
+  readonly message: string;
+}
+
+function hasFinalizer(run: OrderSagaRun): boolean {
+  return run.metadata.finalizers?.includes(FINALIZER) ?? false;
+}
+
+function ignoreConflict(error: unknown): void {
+  if (!isConflict(error) && !isNotFound(error)) throw error;
+}
+
+function ignoreGone(error: unknown): void {
+  if (!isNotFound(error) && !isConflict(error)) throw error;
+}

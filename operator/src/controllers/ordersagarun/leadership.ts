@@ -1,0 +1,61 @@
+import type { OrderSagaRun } from '../../api/ordersagarun.ts';
+import type { FinishedRuns } from '../../journals/kubernetes/finished.ts';
+import type { Cache } from '../../kube/cache.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { LeaseLostError } from '../../kube/leases.ts';
+import type { Runner } from '../../runner/runner.ts';
+import { type Clock, pause } from '../../runtime/clock.ts';
+import type { Runnable } from '../../runtime/manager.ts';
+import { type Inheritance, takeStock } from './inheritance.ts';
+
+/** How often the memory of finished runs is pruned. */
+const PRUNE_EVERY_MILLIS = 3_600_000;
+
+export interface LeadershipOptions {
+  readonly client: KubeClient;
+  readonly runs: Cache<OrderSagaRun>;
+  readonly finished: FinishedRuns;
+  readonly runner: Runner;
+  readonly clock: Clock;
+  /** Whether the leader before us died. */
+  readonly predecessorDied: () => boolean;
+}
+
+/**
+ * What a leadership begins and ends with. At its begin: what was finished, and what may be somebody's unfinished work. At its end: a leader that stops
+ * in order makes durable what it knows; one that lost its lease does nothing more, from that very moment on (design rule 10).
+ */
+export class Leadership implements Runnable {
+  readonly name = 'order-runs';
+  /** What the controller waits for. Rejects with what `start` rejects with. */
+  readonly inheritance: Promise<Inheritance>;
+  readonly #o: LeadershipOptions;
+  #known!: (inheritance: Inheritance) => void;
+
+  constructor(options: LeadershipOptions) {
+    this.#o = options;
+    this.inheritance = new Promise((resolve) => {
+      this.#known = resolve;
+    });
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { client, runs, finished, runner, clock } = this.#o;
+    const lost = (): void => {
+      if (signal.reason instanceof LeaseLostError) runner.abandon();
+    };
+    if (signal.aborted) lost();
+    signal.addEventListener('abort', lost, { once: true });
+    try {
+      await finished.load();
+      this.#known(await takeStock(client, runs, this.#o.predecessorDied(), signal));
+      while (!signal.aborted) {
+        await finished.prune();
+        await pause(clock, PRUNE_EVERY_MILLIS, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    if (!(signal.reason instanceof LeaseLostError)) await runner.release();
+  }
+}

@@ -1,0 +1,111 @@
+import type { OrderSagaRun } from '../../api/ordersagarun.ts';
+import { placeOf } from '../../journals/kubernetes/journal.ts';
+import type { Recorder } from '../../kube/events.ts';
+import type { ReadStore } from '../../kube/store.ts';
+import type { RunnerObserver } from '../../runner/ports.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { Effect, RunId, RunState } from '../../saga/types.ts';
+import type { RunMetrics } from './metrics.ts';
+
+/** Events of normal progress, a second: an operator under load has better things to write. Warnings are always told. */
+const NORMAL_PER_SECOND = 20;
+
+export interface RunObserverOptions {
+  readonly runs: ReadStore<OrderSagaRun>;
+  readonly recorder: Recorder;
+  readonly metrics: RunMetrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** The run left the runner: the controller looks at it again. */
+  readonly left: (id: RunId) => void;
+}
+
+/** Tells what happens to runs: as Events of their objects, in metrics, and in the log where a person is wanted. */
+export function observeRuns({ runs, recorder, metrics, logger, clock, left }: RunObserverOptions): RunnerObserver {
+  const budget = new Budget(NORMAL_PER_SECOND, clock);
+  return {
+    transitioned(id, before, after, event, effects) {
+      const labels = { namespace: id.namespace, saga: id.saga };
+      for (const effect of effects) {
+        if (effect.type === 'Notice') tell(id, effect);
+        else if (effect.type === 'RecordException')
+          metrics.exceptions.inc({ ...labels, decision: effect.entry.decision });
+      }
+      if (before.hold?.id !== after.hold?.id && after.hold !== undefined) {
+        const { step = '', reason, message } = after.hold;
+        metrics.holds.inc({ ...labels, step, reason });
+        logger.warn('run held', {
+          run: `${id.namespace}/${id.saga}-${id.orderId}`,
+          holdId: after.hold.id,
+          reason,
+          message,
+        });
+      }
+      if (before.direction !== after.direction)
+        metrics.compensations.inc({ ...labels, step: after.cause?.step ?? '', reason: after.cause?.reason ?? '' });
+      if (event.type === 'Decided' && after.observedDecision !== before.observedDecision) {
+        metrics.decisions.inc({ ...labels, outcome: after.observedDecision?.outcome ?? '' });
+      }
+    },
+    ended(id, state) {
+      const labels = { namespace: id.namespace, saga: id.saga, outcome: state.ended ?? '' };
+      metrics.finished.inc(labels);
+      metrics.duration.observe(labels, durationOf(state));
+      left(id);
+    },
+    dropped(id, why) {
+      metrics.dropped.inc({ why });
+      logger.warn('run dropped', { run: `${id.namespace}/${id.saga}-${id.orderId}`, why });
+      left(id);
+    },
+    journalFailed(id, error) {
+      metrics.journalFailures.inc();
+      logger.warn('journal write failed, trying again', { run: `${id.namespace}/${id.saga}-${id.orderId}`, error });
+    },
+  };
+
+  function tell(id: RunId, { level, reason, message, step }: Extract<Effect, { type: 'Notice' }>): void {
+    if (reason === 'AttemptFailed')
+      metrics.attemptsFailed.inc({ namespace: id.namespace, saga: id.saga, step: step ?? '' });
+    if (level === 'Normal' && !budget.take()) return;
+    const { namespace, name } = placeOf(id);
+    const run = runs.get(namespace, name);
+    if (run !== undefined)
+      recorder.event(run, { type: level, reason, action: step === undefined ? 'Run' : camel(step), note: message });
+  }
+}
+
+/** A token bucket that holds a second's worth. */
+class Budget {
+  readonly #perSecond: number;
+  readonly #clock: Clock;
+  #tokens: number;
+  #at: number;
+
+  constructor(perSecond: number, clock: Clock) {
+    this.#perSecond = perSecond;
+    this.#clock = clock;
+    this.#tokens = perSecond;
+    this.#at = clock.monotonic();
+  }
+
+  take(): boolean {
+    const now = this.#clock.monotonic();
+    this.#tokens = Math.min(this.#perSecond, this.#tokens + ((now - this.#at) / 1000) * this.#perSecond);
+    this.#at = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+}
+
+/** On the run's own clock, which no jump of a wall clock touches. */
+function durationOf(state: RunState): number {
+  return state.clock / 1000;
+}
+
+/** `reserve-stock` as an Event's action: `ReserveStock`. */
+function camel(step: string): string {
+  return step.replace(/(^|-)([a-z0-9])/g, (_, __, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,58 @@
+import type { OrderSagaRun } from '../../api/ordersagarun.ts';
+import { decode } from '../../journals/kubernetes/codec.ts';
+import type { Outcome } from '../../journals/kubernetes/finished.ts';
+import type { RunContext, RunId, RunInput } from '../../saga/types.ts';
+
+/** Keeps a run's object until the run has ended: what it did may have to be undone. */
+export const FINALIZER = 'mercato.dev/run';
+
+/** Names the run of an object. */
+export function idOf(run: OrderSagaRun): RunId {
+  return { namespace: run.metadata.namespace ?? '', saga: run.spec.sagaRef.name, orderId: run.spec.orderId };
+}
+
+export function contextOf(run: OrderSagaRun): RunContext {
+  return { id: idOf(run), input: run.spec.input as RunInput };
+}
+
+const OUTCOMES: ReadonlySet<string> = new Set<Outcome>(['Succeeded', 'Compensated', 'Aborted']);
+
+/**
+ * What the cache keeps of a run. Of one that has ended, whose checksum fits, that is a tenth: no input, no steps, no journal; finished runs are by
+ * far the most. A run that only claims to have ended (someone edited its phase) is kept whole, and is not taken for ended.
+ */
+export function trim(run: OrderSagaRun): OrderSagaRun {
+  const outcome = run.status?.phase;
+  if (run.spec.mode !== 'Execute' || outcome === undefined || !OUTCOMES.has(outcome)) return run;
+  const found = decode(idOf(run), run.status);
+  if (found === undefined || 'damaged' in found || found.state.ended === undefined) return run;
+  const { name, namespace, uid, resourceVersion, generation, creationTimestamp, deletionTimestamp, finalizers } =
+    run.metadata;
+  const { sagaRef, orderId, mode, decision } = run.spec;
+  const { phase, finishedAt, observedDecision, givenUp } = run.status ?? {};
+  return {
+    apiVersion: run.apiVersion,
+    kind: run.kind,
+    metadata: defined({
+      name,
+      namespace,
+      uid,
+      resourceVersion,
+      generation,
+      creationTimestamp,
+      deletionTimestamp,
+      finalizers,
+    }),
+    spec: defined({ sagaRef, orderId, mode, decision }),
+    status: defined({ phase, finishedAt, observedDecision, givenUp }),
+  } as OrderSagaRun;
+}
+
+/** How a run ended, if it did and was trimmed for it: a phase alone proves nothing. */
+export function outcomeOf(run: OrderSagaRun): Outcome | undefined {
+  return run.spec.input === undefined ? (run.status?.phase as Outcome) : undefined;
+}
+
+function defined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
+}

@@ -1,0 +1,202 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { BY_SAGA, OrderSagaController, orderSagas, sagaKey, sagaKeys } from './controllers/ordersaga/controller.ts';
+import { OrderSagaRunController } from './controllers/ordersagarun/controller.ts';
+import { Leadership } from './controllers/ordersagarun/leadership.ts';
+import { runMetrics } from './controllers/ordersagarun/metrics.ts';
+import { observeRuns } from './controllers/ordersagarun/observer.ts';
+import { outcomeOf, trim } from './controllers/ordersagarun/run.ts';
+import { Undertow } from './controllers/ordersagarun/undertow.ts';
+import { ParticipantController } from './controllers/participant/controller.ts';
+import { ParticipantHealth } from './controllers/participant/health.ts';
+import { feedRegistry, participants } from './controllers/participant/registry.ts';
+import { FinishedRuns } from './journals/kubernetes/finished.ts';
+import { KubernetesJournal, orderSagaRuns, placeOf } from './journals/kubernetes/journal.ts';
+import { KubeClient } from './kube/client.ts';
+import { loadConfig } from './kube/config.ts';
+import { EventRecorder } from './kube/events.ts';
+import { createTransport } from './kube/transport.ts';
+import type { Options } from './options.ts';
+import { observed } from './participants/observed.ts';
+import { ParticipantRegistry } from './participants/registry.ts';
+import { requestedTokens } from './participants/tokens.ts';
+import { Runner } from './runner/runner.ts';
+import { systemClock } from './runtime/clock.ts';
+import { watches } from './runtime/controller.ts';
+import { createLogger } from './runtime/logger.ts';
+import { Manager } from './runtime/manager.ts';
+import { FrameworkMetrics } from './runtime/metrics.ts';
+
+/** Runs at a time that are looked at; no reconcile waits for a participant, so few are enough. */
+const RUN_WORKERS = 16;
+const LEASE = 'mercato-operator';
+
+/** The operator, put together: one process, one lease, all controllers. */
+export class Operator {
+  readonly #options: Options;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  /** Runs until `stop` aborts and everything has stopped in order. Rejects with what made it fail (a lost lease among others). */
+  async run(stop: AbortSignal): Promise<void> {
+    const { namespace, serviceAccount, watchNamespaces, leaseDurationMs } = this.#options;
+    const clock = systemClock;
+    const logger = createLogger({ level: this.#options.logLevel });
+    const metrics = new FrameworkMetrics({ processMetrics: true });
+    const config = loadConfig(this.#options.kubeconfig === undefined ? {} : { kubeconfig: this.#options.kubeconfig });
+    const transport = createTransport(config, {
+      connections: this.#options.connections,
+      observer: metrics.requests(),
+      logger,
+    });
+    const client = new KubeClient(transport);
+    const identity = `${hostname()}_${randomBytes(4).toString('hex')}`;
+    const manager = new Manager({
+      client,
+      ...(watchNamespaces.length === 0 ? {} : { namespaces: watchNamespaces }),
+      leaderElection: {
+        namespace,
+        name: LEASE,
+        identity,
+        leaseDurationMs,
+        renewDeadlineMs: Math.round((leaseDurationMs * 2) / 3),
+        retryPeriodMs: Math.round((leaseDurationMs * 2) / 15),
+      },
+      health: { host: this.#options.healthHost, port: this.#options.healthPort },
+      metrics,
+      logger,
+      clock,
+    });
+    const recorder = new EventRecorder({
+      client,
+      reportingController: 'mercato.dev/operator',
+      reportingInstance: identity,
+      clock,
+      logger,
+      observer: metrics.events(),
+    });
+
+    const runs = manager.cache(orderSagaRuns, { transform: trim, indexes: { [BY_SAGA]: sagaKeys } });
+    const sagas = manager.cache(orderSagas);
+    const declared = manager.cache(participants);
+    const fence = runs.fence();
+    const health = new ParticipantHealth();
+    const finished = new FinishedRuns(client, namespace, () => clock.wall());
+    const journal = new KubernetesJournal({
+      client,
+      operatorNamespace: namespace,
+      wrote: (answer) => fence.wrote(answer),
+      wall: () => clock.wall(),
+    });
+    const measured = runMetrics(
+      metrics.registry,
+      () => runner.size,
+      () => runs.values().reduce((held, run) => held + (run.status?.phase === 'Held' ? 1 : 0), 0),
+    );
+    const registry = new ParticipantRegistry({
+      tokens: requestedTokens({
+        requestToken: (audience, expirationSeconds, signal) =>
+          client.createToken(
+            { namespace, name: serviceAccount },
+            { audiences: [audience], expirationSeconds },
+            { signal },
+          ),
+        onError: (audience, error) => logger.warn('no token for an audience', { audience, error }),
+        clock,
+      }),
+      observer: (participant, command, answer, seconds) =>
+        measured.requests.observe({ participant, command, answer }, seconds),
+      clock,
+    });
+    const runner: Runner = new Runner({
+      journal,
+      participants: observed(registry, (run, effect, answer) =>
+        health.answered(run.namespace, effect.participant, answer, clock.wall()),
+      ),
+      clock,
+      observer: observeRuns({
+        runs,
+        recorder,
+        metrics: measured,
+        logger,
+        clock,
+        left: (id) => {
+          journal.forget(id);
+          orders.enqueue(placeOf(id));
+        },
+      }),
+    });
+    const leadership = new Leadership({
+      client,
+      runs,
+      finished,
+      runner,
+      clock,
+      predecessorDied: () => manager.elector?.predecessorDied ?? true,
+    });
+    manager.add(leadership);
+
+    const orderRuns = new OrderSagaRunController({
+      client,
+      runs,
+      sagas,
+      participants: declared,
+      fence,
+      runner,
+      journal,
+      finished,
+      inheritance: leadership.inheritance,
+      undertow: new Undertow(client),
+      recorder,
+      clock,
+    });
+    const orders = manager.controller({
+      name: 'ordersagarun',
+      for: runs,
+      fence,
+      reconcile: (run, context) => orderRuns.reconcile(run, context),
+      maxConcurrentReconciles: RUN_WORKERS,
+      watches: [
+        watches(sagas, ({ metadata }) =>
+          runs
+            .byIndex(BY_SAGA, sagaKey(metadata.namespace ?? '', metadata.name))
+            .filter((run) => outcomeOf(run) === undefined)
+            .map((run) => ({ namespace: run.metadata.namespace ?? '', name: run.metadata.name })),
+        ),
+      ],
+    });
+    const definitions = new OrderSagaController({ client, runs, participants: declared, journal, clock });
+    manager.controller({
+      name: 'ordersaga',
+      for: sagas,
+      reconcile: (saga) => definitions.reconcile(saga),
+      watches: [watches(declared, ({ metadata }) => sagasOf(metadata.namespace ?? ''))],
+    });
+    const participantStatus = new ParticipantController({ client, health, clock });
+    manager.controller({
+      name: 'participant',
+      for: declared,
+      reconcile: (participant) => participantStatus.reconcile(participant),
+      reconcileAbsent: ({ namespace: where, name }) => {
+        health.forget(where, name);
+        return { kind: 'done' };
+      },
+    });
+    feedRegistry(declared, registry, logger);
+
+    function sagasOf(where: string): { namespace: string; name: string }[] {
+      return sagas.list(where).map(({ metadata }) => ({ namespace: where, name: metadata.name }));
+    }
+
+    try {
+      await manager.run(stop);
+    } finally {
+      runner.abandon();
+      await recorder.stop();
+      await registry.close();
+      await transport.close();
+    }
+  }
+}
