@@ -17,7 +17,7 @@ install: ## Install the packages, if package-lock.json names others than are the
 	@node tools/installed.mjs || PATH='$(SYSTEM_PATH)' npm ci --no-audit --no-fund --loglevel=error
 
 controlplane: install ## Download or build kube-apiserver, etcd, kube-controller-manager and kubectl
-	@$(NODE) tools/controlplane/src/cli.ts build >/dev/null
+	@NODE_USE_ENV_PROXY=1 $(NODE) tools/controlplane/src/cli.ts build >/dev/null
 
 check: install ## Check types, style, and that generated files are current
 	$(NODE) tools/lockfile.mjs --check

@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { BuildError } from './binaries/build.ts';
 import { ChecksumMismatchError } from './binaries/download.ts';
 import { ensureBinaries } from './binaries/ensure.ts';
-import { attachControlPlane, startControlPlane, stopControlPlane } from './controlplane.ts';
 import { PortTakenError } from './ports.ts';
+import { attachControlPlane, attachOrStartControlPlane, stopControlPlane } from './start.ts';
 import { BINARIES } from './versions.ts';
 
 const USAGE = `usage: node tools/controlplane/src/cli.ts COMMAND
@@ -22,11 +22,8 @@ function say(line: string): void {
 }
 
 async function up(): Promise<void> {
-  const running = await attachControlPlane(STATE_FOLDER);
-  if (running === undefined) await stopControlPlane(STATE_FOLDER);
-  const options = { dir: STATE_FOLDER, detached: true, controllerManager: true, onProgress: say };
-  const plane = running ?? (await startControlPlane(options));
-  say(`${running === undefined ? 'serves' : 'already serves'} ${plane.url}`);
+  const plane = await attachOrStartControlPlane({ dir: STATE_FOLDER, controllerManager: true, onProgress: say });
+  say(`serves ${plane.url}`);
   process.stdout.write(`export KUBECONFIG=${plane.kubeconfigPath}\n`);
 }
 

@@ -80,7 +80,8 @@ export function adoptComponent(name: string, pid: number, logPath: string, mark:
     name,
     pid,
     logPath,
-    ended: () => (isAlive(pid) ? undefined : 'ended'),
+    // A process that ended and waits for its parent to notice has a pid still, but no command line.
+    ended: () => (isOurs() ? undefined : 'ended'),
     signal: (signal) => {
       if (isOurs()) process.kill(pid, signal);
     },

@@ -10,6 +10,7 @@ import { isAlive } from './binaries/lock.ts';
 import {
   type ApiResponse,
   attachControlPlane,
+  attachOrStartControlPlane,
   ComponentError,
   type ControlPlane,
   KubectlError,
@@ -255,6 +256,7 @@ describe('control plane', function () {
       expect(found?.url).to.equal(starter.url);
       expect(found?.pids).to.deep.equal(starter.pids);
       expect((await found!.request('/readyz')).status).to.equal(200);
+      expect((await attachOrStartControlPlane({ dir })).pids, 'no second start').to.deep.equal(starter.pids);
     } finally {
       expect(await stopControlPlane(dir)).to.equal(true);
     }

@@ -33,10 +33,27 @@ export async function readState(layout: Layout): Promise<State | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+  const state = parseState(text);
+  if (state === undefined)
+    throw new Error(`${layout.state} cannot be understood: remove the folder ${layout.folder} to start afresh`);
+  return state;
+}
+
+/** Undefined for text that no version of this package has written. */
+function parseState(text: string): State | undefined {
   try {
-    return JSON.parse(text) as State;
+    const { ports, pids, apiServerArgs, etcdUnsafeNoFsync } = JSON.parse(text) as Partial<State>;
+    const isNumber = (value: unknown) => Number.isInteger(value);
+    if (![ports?.apiServer, ports?.etcd, ...Object.values(pids!)].every(isNumber) || !Array.isArray(apiServerArgs))
+      return undefined;
+    return {
+      ports: ports!,
+      pids: pids!,
+      apiServerArgs: apiServerArgs.map(String),
+      etcdUnsafeNoFsync: etcdUnsafeNoFsync === true,
+    };
   } catch {
-    throw new Error(`${layout.state} is not JSON: remove the folder ${layout.folder} to start afresh`);
+    return undefined;
   }
 }
 
@@ -50,7 +67,7 @@ export function livingComponents(layout: Layout, state: State): Map<ComponentNam
   const living = new Map<ComponentName, Component>();
   for (const name of COMPONENTS) {
     const pid = state.pids[name];
-    const component = pid === undefined ? undefined : adoptComponent(name, pid, layout.log(name), layout.folder);
+    const component = pid === undefined ? undefined : adoptComponent(name, pid, layout.log(name), `${layout.folder}/`);
     if (component !== undefined) living.set(name, component);
   }
   return living;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lookUp } from './binaries/lookup.ts';
-import { type ControlPlane, startControlPlane } from './controlplane.ts';
+import type { ControlPlane } from './controlplane.ts';
+import { startControlPlane } from './start.ts';
 import { COMPONENTS } from './state.ts';
 import { currentPlatform } from './versions.ts';
 

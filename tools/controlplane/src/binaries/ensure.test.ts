@@ -91,6 +91,13 @@ describe('ensuring binaries', () => {
       expect(requests).to.equal(2);
     });
 
+    it('removes what a download that was cut short left behind', async () => {
+      const leftover = join(cacheFolder(env, platform), '.download-kubectl-x1');
+      mkdirSync(leftover, { recursive: true });
+      await ensureBinaries(['kubectl'], { env, platform, sites: { ...closed, kubernetes: url } });
+      expect(existsSync(leftover)).to.equal(false);
+    });
+
     it('does not build what was tampered with: somebody should look', async () => {
       published = '0'.repeat(64);
       const error = await ensureBinaries(['kubectl'], { env, platform, sites: { ...closed, kubernetes: url } }).catch(

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BinaryName, currentPlatform, type Platform, versionOf } from '../versions.ts';
 import { build, buildTarget } from './build.ts';
@@ -41,10 +41,17 @@ export async function ensureBinaries(
   const lock = join(folder, '.lock');
   const waiting = (holder: number) => say(`waiting for process ${holder}, which gets the same binaries (${lock})`);
   return withLock(lock, waiting, async () => {
+    await removeLeftovers(folder);
     const { missing } = lookUp(names, env, platform);
     await obtain(missing, { env, platform, folder, sites: options.sites ?? downloadSites(env), say });
     return lookUp(names, env, platform).found;
   });
+}
+
+/** What a process that was cut short left of its downloads, up to 100 MB each. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const leftovers = (await readdir(folder)).filter((name) => /^\.(download|build)-/.test(name));
+  await Promise.all(leftovers.map((name) => rm(join(folder, name), { recursive: true, force: true })));
 }
 
 interface Workshop {
