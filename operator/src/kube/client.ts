@@ -18,9 +18,11 @@ export interface WriteOptions extends CallOptions {
   dryRun?: boolean;
 }
 
-/** A write that must find the object as it was read: otherwise it fails with a conflict (`isConflict`). */
+/**
+ * A write that must find the object as it was read: otherwise it fails with a conflict (`isConflict`). The version alone says which object,
+ * since a re-created one has another; a uid would not help, as the API server ignores it in a patch of a custom resource's status.
+ */
 export interface Precondition {
-  uid?: string;
   resourceVersion?: string;
 }
 
@@ -76,6 +78,8 @@ export type DeepPartial<T> = T extends readonly unknown[]
 
 /** Options of a delete. */
 export interface DeleteOptions extends CallOptions, Precondition {
+  /** Delete this object and not another of the same name; else a conflict. */
+  uid?: string;
   /** @default the resource's own, for custom resources Background */
   propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
   gracePeriodSeconds?: number;
@@ -340,13 +344,7 @@ function call(options: CallOptions): { timeoutMs?: number | undefined; signal?: 
   return { timeoutMs: options.timeoutMs, signal: options.signal };
 }
 
-function withPrecondition(
-  body: Record<string, unknown>,
-  { uid, resourceVersion }: Precondition,
-): Record<string, unknown> {
-  if (uid === undefined && resourceVersion === undefined) return body;
-  const metadata = { ...(body['metadata'] as object | undefined) } as Record<string, unknown>;
-  if (uid !== undefined) metadata['uid'] = uid;
-  if (resourceVersion !== undefined) metadata['resourceVersion'] = resourceVersion;
-  return { ...body, metadata };
+function withPrecondition(body: Record<string, unknown>, { resourceVersion }: Precondition): Record<string, unknown> {
+  if (resourceVersion === undefined) return body;
+  return { ...body, metadata: { ...(body['metadata'] as object | undefined), resourceVersion } };
 }
