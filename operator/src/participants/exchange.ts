@@ -169,7 +169,6 @@ function failureOf(error: Error, status: number): Failure {
     return {
       failure: 'AnswerCutOff',
       message: `the connection was cut within an answer of status ${status}`,
-      unsent: false,
     };
   }
   const known = FAILURES.get(code);
