@@ -68,6 +68,7 @@ export class FreezableProxy {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #url = '';
+  #port = 0;
 
   private constructor(target: URL) {
     this.#server = createServer((inbound) => {
@@ -89,11 +90,23 @@ export class FreezableProxy {
   static async start(target: string): Promise<FreezableProxy> {
     const url = new URL(target);
     const proxy = new FreezableProxy(url);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
+    await proxy.restart();
     const address = proxy.#server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
+    proxy.#port = address.port;
     proxy.#url = `${url.protocol}//127.0.0.1:${address.port}`;
     return proxy;
+  }
+
+  /** Listens again, on the same port, after `stop`. */
+  async restart(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#port, '127.0.0.1', () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
   }
 
   get url(): string {
@@ -115,6 +128,7 @@ export class FreezableProxy {
     }
   }
 
+  /** Ends all connections and listens no more. Safe to repeat. */
   async stop(): Promise<void> {
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
