@@ -93,7 +93,12 @@ export class Operator {
     const measured = runMetrics(
       metrics.registry,
       () => runner.size,
-      () => runs.values().reduce((held, run) => held + (run.status?.phase === 'Held' ? 1 : 0), 0),
+      () =>
+        [...sagas.values()].reduce(
+          (held, { metadata }) =>
+            held + runs.countByIndex(BY_SAGA, `${sagaKey(metadata.namespace ?? '', metadata.name)}/Held`),
+          0,
+        ),
     );
     const registry = new ParticipantRegistry({
       tokens: requestedTokens({

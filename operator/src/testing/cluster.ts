@@ -1,0 +1,250 @@
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ControlPlane } from '@mercato/controlplane';
+import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testing.ts';
+import type { OrderSagaRun } from '../api/ordersagarun.ts';
+import { installApi } from '../api/testing.ts';
+import { orderSagaRuns } from '../journals/kubernetes/journal.ts';
+import { KubeClient } from '../kube/client.ts';
+import { loadConfig } from '../kube/config.ts';
+import { isNotFound } from '../kube/errors.ts';
+import { configMaps, events } from '../kube/resource.ts';
+import { createTransport } from '../kube/transport.ts';
+import type { ConfigMap, KubeEvent } from '../kube/types.ts';
+import { Operator } from '../operator.ts';
+import { parseOptions } from '../options.ts';
+import { ScriptedParticipant } from './participant.ts';
+
+/** The operator's user on the API server: its service account, with the rights of deploy/operator.yaml and no others. */
+const OPERATOR = {
+  user: 'system:serviceaccount:mercato-system:mercato-operator',
+  groups: ['system:serviceaccounts', 'system:serviceaccounts:mercato-system', 'system:authenticated'],
+};
+
+/** How long a test waits for something to become true. */
+const PATIENCE_MILLIS = 15_000;
+
+/** A saga of three steps before the pivot and the pivot: what the tests of runs follow. */
+export const SAGA = {
+  deadline: '1m',
+  onStepFailure: 'Compensate',
+  steps: [
+    { name: 'reserve', participant: 'shop', command: 'reserve', compensation: 'release', uses: ['input.lines'] },
+    {
+      name: 'pay',
+      participant: 'shop',
+      command: 'pay',
+      compensation: 'void',
+      uses: ['input.total', 'input.paymentToken'],
+    },
+    { name: 'book', participant: 'shop', command: 'book', compensation: 'unbook', uses: ['reserve.reservationId'] },
+    { name: 'capture', participant: 'shop', command: 'capture', pivot: true, uses: ['pay.authorisationId'] },
+  ].map((step) => ({
+    ...step,
+    timeout: '2s',
+    retry: { maxAttempts: 3, initialInterval: '20ms', maxInterval: '100ms' },
+  })),
+};
+
+/** A real API server with the operator's rights in it, a namespace of the test's own, and a scripted participant named `shop`. */
+export class TestCluster {
+  readonly plane: ControlPlane;
+  /** As the administrator. */
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly shop: ScriptedParticipant;
+  /** The operator's own namespace: each test cluster has one, so that their leases do not meet. */
+  readonly system: string;
+  readonly #kubeconfig: string;
+  #running: { stop: AbortController; ended: Promise<void> } | undefined;
+
+  private constructor(
+    fields: Pick<TestCluster, 'plane' | 'client' | 'namespace' | 'shop' | 'system'>,
+    kubeconfig: string,
+  ) {
+    this.plane = fields.plane;
+    this.client = fields.client;
+    this.namespace = fields.namespace;
+    this.shop = fields.shop;
+    this.system = fields.system;
+    this.#kubeconfig = kubeconfig;
+  }
+
+  static async create(options: { controllerManager?: boolean; plane?: ControlPlane } = {}): Promise<TestCluster> {
+    const plane = options.plane ?? (await sharedControlPlane(options));
+    await installApi(plane);
+    const system = await uniqueNamespace(plane, 'system');
+    const namespace = await uniqueNamespace(plane, 'shop');
+    const rights = await readFile(new URL('../../../deploy/operator.yaml', import.meta.url), 'utf8');
+    // The same rights, in a namespace of its own.
+    await plane.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], inNamespace(rights, system));
+    const directory = await mkdtemp(join(tmpdir(), 'mercato-operator-'));
+    const kubeconfig = join(directory, 'kubeconfig');
+    const user = { ...OPERATOR, user: `system:serviceaccount:${system}:mercato-operator` };
+    await writeFile(kubeconfig, await plane.kubeconfigYaml({ user: user.user, groups: user.groups }), { mode: 0o600 });
+    const client = new KubeClient(createTransport(loadConfig({ kubeconfig: plane.kubeconfigPath })), {
+      fieldManager: 'test',
+    });
+    const shop = await ScriptedParticipant.start();
+    const cluster = new TestCluster({ plane, client, namespace, shop, system }, kubeconfig);
+    await cluster.applyParticipant();
+    return cluster;
+  }
+
+  /** Starts the operator in this process, under its own rights. */
+  startOperator(...flags: string[]): void {
+    const options = parseOptions(
+      [
+        '--kubeconfig',
+        this.#kubeconfig,
+        '--namespace',
+        this.system,
+        '--watch-namespaces',
+        '',
+        '--health-address',
+        '127.0.0.1:0',
+        '--lease-duration',
+        '3s',
+        '--log-level',
+        'error',
+        ...flags,
+      ],
+      {},
+    );
+    if (options === 'help') throw new Error('no help here');
+    const stop = new AbortController();
+    this.#running = { stop, ended: new Operator({ ...options, watchNamespaces: [this.namespace] }).run(stop.signal) };
+  }
+
+  /** Stops the operator in order. Rejects with what it failed with. */
+  async stopOperator(): Promise<void> {
+    this.#running?.stop.abort(new Error('the test stops it'));
+    await this.#running?.ended;
+    this.#running = undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.stopOperator();
+    await this.shop.stop();
+    await this.client.transport.close();
+  }
+
+  /** Where the operator's kubeconfig is, for processes of their own. */
+  get operatorKubeconfig(): string {
+    return this.#kubeconfig;
+  }
+
+  async applyParticipant(spec: object = {}): Promise<void> {
+    const names = ['reserve', 'pay', 'book', 'capture', 'release', 'void', 'unbook'];
+    const commands = names.map((name) => ({ name, reasons: ['No'] }));
+    await this.apply({
+      kind: 'Participant',
+      metadata: { name: 'shop' },
+      spec: { url: this.shop.url, audience: 'shop', commands, ...spec },
+    });
+  }
+
+  async applySaga(changes: object = {}): Promise<void> {
+    await this.apply({ kind: 'OrderSaga', metadata: { name: 'checkout' }, spec: { ...SAGA, ...changes } });
+  }
+
+  async applyRun(orderId: string, changes: object = {}): Promise<void> {
+    await this.apply(this.runOf(orderId, changes));
+  }
+
+  runOf(
+    orderId: string,
+    changes: object = {},
+  ): { kind: string; metadata: { name: string; finalizers?: string[] }; spec: object } {
+    const lines = [{ sku: 'MUG', quantity: 2, unitPrice: 895 }];
+    const input = { customer: 'ada', currency: 'GBP', lines, paymentToken: 'tok_visa', shipTo: { country: 'GB' } };
+    return {
+      kind: 'OrderSagaRun',
+      metadata: { name: `checkout-${orderId}` },
+      spec: { sagaRef: { name: 'checkout' }, orderId, input, ...changes },
+    };
+  }
+
+  /** Applies an object of ours to the test's namespace, as `kubectl apply --server-side` does. */
+  async apply(object: { kind: string; metadata: { name: string }; spec: object }): Promise<void> {
+    const document = {
+      apiVersion: 'mercato.dev/v1alpha1',
+      ...object,
+      metadata: { ...object.metadata, namespace: this.namespace },
+    };
+    await this.plane.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], JSON.stringify(document));
+  }
+
+  /** The run, or undefined when there is none. */
+  async run(orderId: string): Promise<OrderSagaRun | undefined> {
+    return this.client.get(orderSagaRuns, { namespace: this.namespace, name: `checkout-${orderId}` }).catch((error) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+  }
+
+  /** Waits until the run is as wanted, and answers it. */
+  async until(orderId: string, wanted: (run: OrderSagaRun) => boolean): Promise<OrderSagaRun> {
+    let last: OrderSagaRun | undefined;
+    await eventually(
+      async () => {
+        last = await this.run(orderId);
+        return last !== undefined && wanted(last);
+      },
+      () => `run ${orderId} became ${JSON.stringify(last?.status)}, called: ${this.shop.commandsOf(orderId).join(' ')}`,
+    );
+    return last as OrderSagaRun;
+  }
+
+  async untilPhase(orderId: string, phase: string): Promise<OrderSagaRun> {
+    return this.until(orderId, (run) => run.status?.phase === phase);
+  }
+
+  async untilGone(orderId: string): Promise<void> {
+    await eventually(
+      async () => (await this.run(orderId)) === undefined,
+      () => `run ${orderId} is still there`,
+    );
+  }
+
+  async decide(orderId: string, decision: object): Promise<void> {
+    const place = { namespace: this.namespace, name: `checkout-${orderId}` };
+    const by = 'admin';
+    await this.client.patch<OrderSagaRun>(orderSagaRuns, place, {
+      spec: { decision: { reason: 'the test says so', by, ...decision } },
+    } as object);
+  }
+
+  async eventsOf(orderId: string): Promise<KubeEvent[]> {
+    const { items } = await this.client.list(events, { namespace: this.namespace });
+    return items.filter((event) => event.regarding?.name === `checkout-${orderId}`);
+  }
+
+  /** The exception records of an order. */
+  async exceptionsOf(orderId: string): Promise<ConfigMap[]> {
+    const labelSelector = `mercato.dev/record=exception,mercato.dev/order=${orderId}`;
+    return (await this.client.list(configMaps, { namespace: this.system, labelSelector })).items;
+  }
+}
+
+/** Waits until something is true, looking often. @throws Error with what `otherwise` says when it takes too long. */
+export async function eventually(
+  wanted: () => Promise<boolean> | boolean,
+  otherwise: () => string,
+  millis = PATIENCE_MILLIS,
+): Promise<void> {
+  const end = performance.now() + millis;
+  while (!(await wanted())) {
+    if (performance.now() > end) throw new Error(`not within ${millis} ms: ${otherwise()}`);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+}
+
+/** The manifest with its namespace and its cluster-wide names made the test's own. */
+function inNamespace(manifest: string, namespace: string): string {
+  return manifest
+    .replaceAll('namespace: mercato-system', `namespace: ${namespace}`)
+    .replace(/kind: Namespace\nmetadata:\n {2}name: mercato-system/, `kind: Namespace\nmetadata:\n  name: ${namespace}`)
+    .replace(/(kind: ClusterRoleBinding\nmetadata:\n {2}name: )mercato-operator/, `$1mercato-operator-${namespace}`);
+}
