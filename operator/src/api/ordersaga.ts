@@ -135,6 +135,8 @@ const spec = object(
       rules: [
         {
           rule: 'self.all(s, self.exists_one(t, t.name == s.name))',
+          messageExpression:
+            "'two steps have the same name, ' + self.transformList(i, s, !self.exists_one(t, t.name == s.name), s.name)[0] + ': rename one of them'",
           message: 'two steps have the same name: rename one of them',
         },
         {
@@ -147,11 +149,15 @@ const spec = object(
         },
         {
           rule: 'self.all(i, s, !has(s.compensation) || !self.exists(j, p, j <= i && p.pivot))',
+          messageExpression:
+            "'the pivot and the steps after it are never compensated: remove their compensation (step ' + self.transformList(i, s, has(s.compensation) && self.exists(j, p, j <= i && p.pivot), s.name)[0] + '), or move the pivot to a later step'",
           message:
             'the pivot and the steps after it are never compensated: remove their compensation, or move the pivot to a later step',
         },
         {
           rule: "self.all(i, s, s.uses.all(u, u.startsWith('input.') || self.exists(j, e, j < i && u.startsWith(e.name + '.'))))",
+          messageExpression:
+            "'uses names a step that does not stand before its own (step ' + self.transformList(i, s, !s.uses.all(u, u.startsWith('input.') || self.exists(j, e, j < i && u.startsWith(e.name + '.'))), s.name)[0] + '): name an earlier step, or move that step up'",
           message: 'uses names a step that does not stand before its own: name an earlier step, or move that step up',
         },
       ],
@@ -191,7 +197,10 @@ const spec = object(
     ),
     pause: optional(pause('runs of this saga begin no step. What is in flight ends, and deadlines stand still.')),
   },
-  { description: 'The definition. steps and deadline form a revision that a run keeps; the rest is live.' },
+  {
+    description:
+      'The definition. steps, deadline and onStepFailure form a revision that a run keeps; the rest is live.',
+  },
 );
 
 const count = (what: string) => integer({ description: what, minimum: 0, maximum: MAX_INTEGER });

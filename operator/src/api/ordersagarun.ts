@@ -3,6 +3,7 @@ import { conditions } from './conditions.ts';
 import { defineKind, type Resource } from './kind.ts';
 import { pause } from './ordersaga.ts';
 import {
+  celString,
   choice,
   freeForm,
   integer,
@@ -15,6 +16,7 @@ import {
   optional,
   SKU,
   text,
+  whenSet,
 } from './schema.ts';
 
 /**
@@ -28,7 +30,8 @@ const SKU_CHARACTERS = 1600;
 
 const line = object(
   {
-    sku: text({ description: 'What was ordered.', minLength: 1, maxLength: 32, form: SKU }),
+    // Its form is checked by the input, once.
+    sku: text({ description: 'What was ordered.', minLength: 1, maxLength: 32 }),
     quantity: integer({ description: 'How many.', minimum: 1, maximum: 1_000_000 }),
     unitPrice: integer({
       description: "The price of one, in minor units of the order's currency.",
@@ -81,7 +84,12 @@ const input = object(
   },
   {
     description: 'The order. It never changes.',
-    rules: [
+    rules: whenSet([
+      {
+        rule: `self.lines.all(l, l.sku.matches(${celString(SKU.pattern)}))`,
+        message: SKU.message,
+        fieldPath: '.lines',
+      },
       {
         rule: "!self.paymentToken.matches('^[ -]*([0-9][ -]*){12,19}$')",
         message:
@@ -109,7 +117,7 @@ const input = object(
         message: 'the total of the order exceeds 2^53-1 minor units: split the order',
         fieldPath: '.lines',
       },
-    ],
+    ]),
   },
 );
 

@@ -120,7 +120,7 @@ function rules(kind: KindDefinition, spec: readonly Field[]): string {
         : [],
     ),
   ];
-  return said.map(({ path, rule }) => `- ${code(path)}: ${rule.message}`).join('\n');
+  return [...new Set(said.map(({ path, rule }) => `- ${code(path)}: ${rule.message}`))].join('\n');
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -33,7 +33,12 @@ const supplied = { supplier: 'potteries', reorderPoint: 10, reorderUpTo: 50 };
 
 const REFUSED: Readonly<Record<string, readonly Case[]>> = {
   OrderSaga: [
-    ['two steps of one name', sagaOf(['reserve'], ['reserve']), 'spec.steps', 'same name', 'rename one'],
+    [
+      'two steps of one name',
+      sagaOf(['reserve'], ['reserve']),
+      'spec.steps',
+      'two steps have the same name, reserve: rename one',
+    ],
     ['a step named input', sagaOf(['input']), 'no step may be named input', 'rename it'],
     [
       'two pivots',
@@ -46,7 +51,7 @@ const REFUSED: Readonly<Record<string, readonly Case[]>> = {
       sagaOf(['a', { pivot: true }], ['b', { compensation: 'undo' }]),
       'spec.steps',
       'never compensated',
-      'remove their compensation',
+      'remove their compensation (step b)',
     ],
     ['a compensation on the pivot', sagaOf(['a', { pivot: true, compensation: 'undo' }]), 'never compensated'],
     [
@@ -55,7 +60,11 @@ const REFUSED: Readonly<Record<string, readonly Case[]>> = {
       'does not stand before',
       'name an earlier step',
     ],
-    ['a uses that names a later step', sagaOf(['a', { uses: ['b.id'] }], ['b']), 'does not stand before'],
+    [
+      'a uses that names a later step',
+      sagaOf(['a', { uses: ['b.id'] }], ['b']),
+      'does not stand before its own (step a)',
+    ],
     ['a uses that names its own step', sagaOf(['a', { uses: ['a.id'] }]), 'does not stand before'],
     [
       'a uses that names a beginning of a step’s name',
@@ -165,7 +174,7 @@ const REFUSED: Readonly<Record<string, readonly Case[]>> = {
       'the total of the order exceeds 2^53-1',
       'split the order',
     ],
-    ['a SKU that is none', line({ sku: '-1' }), 'lines[0].sku', 'starts with a letter or digit'],
+    ['a SKU that is none', line({ sku: '-1' }), 'spec.input.lines', 'a SKU starts with a letter or digit'],
     ['an order without lines', order({ lines: [] }), 'spec.input.lines', 'at least 1 items'],
     [
       'more than 100 lines',
