@@ -38,16 +38,18 @@ const Authorise = Type.Object({ ...Named, ...Money, token: Text });
 const Move = Type.Object({ ...Named, ...Money, target: Text });
 const Void = Type.Object({ ...Named, target: Text });
 const Outage = Type.Object({ seconds: Type.Number({ minimum: 0, maximum: 86_400 }) });
+const TokenAs = Type.Object({ token: Text, as: Text });
 
 /**
  * A simulated acquirer: not a real one, and not a model of any one company's. It keeps correct books (see Ledger), and it fails
  * its callers as acquirers do: by token (see Script), at random by seed, or altogether for a time (`POST /admin/outage
- * {"seconds":30}`).
+ * {"seconds":30}`). `POST /admin/tokens {"token":"tok_declined","as":"tok_visa"}` makes a token behave like another from now on.
  */
 export class SimulatedAcquirer implements SimulatedBackend<AcquirerEntry> {
   readonly #ledger = new Ledger();
   readonly #options: AcquirerOptions;
   readonly #attempts = new Map<string, number>();
+  readonly #tokens = new Map<string, string>();
   #outageUntil = 0;
 
   constructor(options: AcquirerOptions) {
@@ -58,13 +60,16 @@ export class SimulatedAcquirer implements SimulatedBackend<AcquirerEntry> {
   receive(request: SimulatedRequest): Received<AcquirerEntry> {
     const route = `${request.method} ${request.path}`;
     if (route === 'POST /admin/outage') return prompt(() => this.#setOutage(request.body));
+    if (route === 'POST /admin/tokens') return prompt(() => this.#setToken(request.body));
     if (this.#options.clock.now() < this.#outageUntil) return prompt(() => answer(503, { error: 'out of service' }));
     const lookup = /^GET \/v1\/operations\/([^/]+)$/.exec(route)?.[1];
     if (lookup !== undefined) return this.#receiveLookup(decodeURIComponent(lookup));
     const parsed = parse(route, request.body);
     if (parsed === undefined) return prompt(() => answer(404, { error: `there is no ${route}` }));
     if ('error' in parsed) return prompt(() => answer(400, parsed));
-    return this.#receiveInstruction(parsed.instruction);
+    const { instruction } = parsed;
+    const token = instruction.operation === 'authorise' ? this.#tokens.get(instruction.token) : undefined;
+    return this.#receiveInstruction(token === undefined ? instruction : ({ ...instruction, token } as Instruction));
   }
 
   #receiveInstruction(instruction: Instruction): Received<AcquirerEntry> {
@@ -105,6 +110,12 @@ export class SimulatedAcquirer implements SimulatedBackend<AcquirerEntry> {
     if (!Value.Check(Outage, body)) return answer(400, { error: 'seconds: a number from 0 to 86400' });
     this.#outageUntil = this.#now() + body.seconds * 1_000;
     return answer(200, { until: new Date(this.#outageUntil).toISOString() });
+  }
+
+  #setToken(body: unknown): Worked<AcquirerEntry> {
+    if (!Value.Check(TokenAs, body)) return answer(400, { error: 'token and as: two tokens' });
+    this.#tokens.set(body.token, body.as);
+    return answer(200, {});
   }
 
   #roll(name: string, attempt: number): Fault | undefined {

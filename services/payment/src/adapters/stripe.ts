@@ -78,11 +78,11 @@ export function stripe(options: StripeOptions): PaymentProcessor {
         'metadata[order]': orderKey,
         'expand[]': 'latest_charge',
       });
-      return outcomeOf(answer, PaymentIntent, (intent) =>
+      const read = (intent: PaymentIntent) =>
         intent.status === 'requires_capture'
-          ? { outcome: 'approved', id: intent.id as ProcessorId, expiresAt: expiryOf(intent) }
-          : { outcome: 'unknown', detail: `the PaymentIntent is ${intent.status}` },
-      );
+          ? { outcome: 'approved' as const, id: intent.id as ProcessorId, expiresAt: expiryOf(intent) }
+          : { outcome: 'unknown' as const, detail: `the PaymentIntent is ${intent.status}` };
+      return outcomeOf(answer, PaymentIntent, read, 'token_unknown');
     },
 
     async capture({ reference, authorisation, amount }) {
@@ -117,7 +117,7 @@ export function stripe(options: StripeOptions): PaymentProcessor {
         amount: String(amount),
         'metadata[reference]': reference,
       });
-      return outcomeOf(answer, Refund, refundOutcome);
+      return outcomeOf(answer, Refund, refundOutcome, 'capture_unknown');
     },
 
     lookup(query) {
@@ -229,17 +229,21 @@ function refundOutcome(refund: Static<typeof Refund>): Outcome<{ readonly id: Pr
 
 type Bad = Exclude<Outcome<unknown>, { outcome: 'approved' }>;
 
-/** Reads an answer: what fits the schema by `read`, Stripe's refusals as declined, all else as unknown. */
+/**
+ * Reads an answer: what fits the schema by `read`, Stripe's refusals as declined, all else as unknown. `missing` is what it means
+ * when Stripe does not know something that the request names.
+ */
 function outcomeOf<S extends typeof PaymentIntent | typeof Refund | typeof Found, R>(
   exchanged: Exchanged,
   schema: S,
   read: (value: Static<S>) => R,
+  missing: DeclineReason = 'authorisation_unknown',
 ): R | Bad {
   if (exchanged.kind === 'unknown') return { outcome: 'unknown', detail: exchanged.detail };
   const { status, body } = exchanged;
   if (status === 200 && Value.Check(schema, body)) return read(body);
   if (status >= 400 && status < 500 && Value.Check(Failed, body)) {
-    const reason = declineOf(status, body.error);
+    const reason = body.error.code === 'resource_missing' ? missing : declineOf(status, body.error);
     // Not Stripe's message: it can quote what was sent.
     const detail = `Stripe says ${body.error.decline_code ?? body.error.code ?? body.error.type}`;
     return reason === undefined ? { outcome: 'unknown', detail } : { outcome: 'declined', reason, detail };
@@ -254,7 +258,6 @@ function declineOf(status: number, error: Static<typeof Failed>['error']): Decli
     return error.decline_code === 'insufficient_funds' ? 'insufficient_funds' : 'card_declined';
   }
   switch (error.code) {
-    case 'resource_missing':
     case 'token_already_used':
       return 'token_unknown';
     case 'amount_too_small':
