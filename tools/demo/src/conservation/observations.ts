@@ -1,0 +1,141 @@
+/** `{namespace}/{saga}/{orderId}`: what every observer's notes are joined on. */
+export type OrderKey = string;
+
+/** The client's own log: an order that the API server has taken. */
+export interface AcceptedOrder {
+  readonly key: OrderKey;
+  /** What the customer is to pay, in minor units of `currency`. */
+  readonly total: number;
+  readonly currency: string;
+  readonly lines: readonly { readonly sku: string; readonly quantity: number }[];
+}
+
+/** What a run gave up on, by a person's decision or because it was let go; also the content of an exception record. */
+export interface GivenUp {
+  readonly decision: 'Skip' | 'Abort' | 'LetGo';
+  readonly kind: 'action' | 'compensation';
+  readonly step: string;
+}
+
+/** A run as it was last seen. One entry for each run: two entries of one key are two runs of one order. */
+export interface ObservedRun {
+  readonly key: OrderKey;
+  readonly phase: 'Pending' | 'Running' | 'Compensating' | 'Held' | 'Succeeded' | 'Compensated' | 'Aborted';
+  readonly givenUp: readonly GivenUp[];
+}
+
+/** A line of the acquirer's log, as `GET /log` gives it. */
+export interface AcquirerNote {
+  readonly operation: 'authorise' | 'capture' | 'void' | 'refund';
+  /** Names the operation: the same reference is the same operation. */
+  readonly reference: string;
+  readonly orderKey: OrderKey;
+  /** `repeated`: arrived again, and moved nothing. */
+  readonly outcome: 'approved' | 'declined' | 'repeated';
+  /** The acquirer's id of what was approved. */
+  readonly id?: string;
+  /** The authorisation or capture that it was done to. */
+  readonly target?: string;
+  readonly amount: number;
+  readonly currency: string;
+  /** Authorisations: when the hold ends by itself, RFC 3339. */
+  readonly expiresAt?: string;
+}
+
+/** A line of the carrier's log, as `GET /log` gives it. */
+export interface CarrierNote {
+  readonly operation: 'book' | 'confirm' | 'reject' | 'cancel' | 'pick-up' | 'deliver';
+  readonly outcome: 'booked' | 'pending' | 'refused' | 'cancelled' | 'picked-up' | 'delivered' | 'repeated';
+  readonly reference: string;
+  readonly orderKey: OrderKey;
+  /** The carrier's id of the booking; none when it was refused at once. */
+  readonly id?: string;
+  readonly units?: number;
+}
+
+/** One entry of inventory's movement log: how it changed the three counters of one SKU in one warehouse. */
+export interface Movement {
+  readonly warehouse: string;
+  readonly sku: string;
+  /** `Shipped` is the only one that takes goods to a customer; the rest is named for people. */
+  readonly type: string;
+  readonly onHand: number;
+  readonly reserved: number;
+  readonly committed: number;
+}
+
+/** Goods kept for an order. Held: for a while; Committed: until they are shipped. */
+export interface Reservation {
+  readonly id: string;
+  readonly key: OrderKey;
+  readonly state: 'Held' | 'Committed' | 'Shipped' | 'Released' | 'Expired';
+  readonly parts: readonly { readonly warehouse: string; readonly sku: string; readonly quantity: number }[];
+}
+
+/** The counters of one SKU in one warehouse, as inventory says them. */
+export interface StockLevel {
+  readonly warehouse: string;
+  readonly sku: string;
+  readonly onHand: number;
+  readonly reserved: number;
+  readonly committed: number;
+}
+
+/** Everything that inventory told. */
+export interface StockObservation {
+  readonly levels: readonly StockLevel[];
+  readonly movements: readonly Movement[];
+  readonly reservations: readonly Reservation[];
+}
+
+/** What all observers saw, once all is quiet. */
+export interface Observations {
+  /** When the observers were asked, in milliseconds since 1970: what expired before it is not open. */
+  readonly at: number;
+  readonly accepted: readonly AcceptedOrder[];
+  readonly runs: readonly ObservedRun[];
+  readonly acquirer: readonly AcquirerNote[];
+  readonly carrier: readonly CarrierNote[];
+  readonly stock: StockObservation;
+  /** The exception records in the operator's namespace. */
+  readonly exceptions: readonly (GivenUp & { readonly key: OrderKey })[];
+  /** The client's own log of goods that it brought in, net of what it took away. @default not compared */
+  readonly broughtIn?: readonly { readonly warehouse: string; readonly sku: string; readonly quantity: number }[];
+  /** The oracle: orders that must end up held, and no others. @default not compared */
+  readonly mustBeHeld?: ReadonlySet<OrderKey>;
+}
+
+/** Which observer a violation was seen by. */
+export type Observer = 'client' | 'runs' | 'acquirer' | 'carrier' | 'inventory' | 'exception records';
+
+/** Something that was lost, doubled or invented. */
+export interface Violation {
+  readonly rule: Rule;
+  /** @default it concerns no single order */
+  readonly order?: OrderKey;
+  readonly observer: Observer;
+  /** For people: what was seen, and what should have been. */
+  readonly sentence: string;
+}
+
+/** Every rule of the check. */
+export type Rule =
+  | 'one-run-per-order'
+  | 'run-of-an-order'
+  | 'all-end'
+  | 'held-as-expected'
+  | 'exception-recorded'
+  | 'exception-founded'
+  | 'effect-of-an-order'
+  | 'one-effect-per-operation'
+  | 'captured-exactly'
+  | 'nothing-in-net'
+  | 'no-open-authorisation'
+  | 'shipped-exactly'
+  | 'nothing-shipped'
+  | 'reservation-of-a-live-run'
+  | 'goods-set-aside'
+  | 'counters-as-movements'
+  | 'counters-as-reservations'
+  | 'no-negative-stock'
+  | 'stock-in-equals-stock-out';
