@@ -1,7 +1,10 @@
 import { milliseconds } from '@mercato/kit';
+import type { BenchCommand } from '@mercato/kit/testing/participant-bench.ts';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { PaymentBench, type Sent } from './testing/bench.ts';
+import { PaymentBench } from './testing/bench.ts';
+
+type Sent = BenchCommand & { readonly body: object };
 
 const authorise = (token: string, change: Partial<Sent> = {}): Sent => ({
   command: 'authorise-payment',

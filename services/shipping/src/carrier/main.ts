@@ -2,11 +2,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { every, systemClock } from '@mercato/kit/clock.ts';
 import { fileLog } from '@mercato/kit/simulator/append-log.ts';
-import { DEFAULT_FAULT_TIMES, parseFaultRates } from '@mercato/kit/simulator/faults.ts';
 import { serveSimulator } from '@mercato/kit/simulator/server.ts';
 import { seconds } from '@mercato/kit/units.ts';
 import { SimulatedCarrier } from './backend.ts';
-import { type CarrierEntry, DEFAULT_CARRIER_TIMES } from './ledger.ts';
+import type { CarrierEntry } from './ledger.ts';
+import { carrierSettings } from './settings.ts';
 
 /**
  * The simulated carrier as a program of its own. Environment: PORT (0: any), DATA_DIR (its log is carrier.jsonl there),
@@ -20,17 +20,7 @@ async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const backend = new SimulatedCarrier({
     clock: systemClock,
     history: log.read(0, Number.POSITIVE_INFINITY).entries,
-    unserved: (env['UNSERVED_COUNTRIES'] ?? 'AQ').split(','),
-    faults: parseFaultRates(env['FAULT_SEED'] ?? '', env['FAULT_RATES'] ?? ''),
-    faultTimes: {
-      lateMs: Number(env['LATE_MS'] ?? DEFAULT_FAULT_TIMES.lateMs),
-      timeoutMs: Number(env['TIMEOUT_MS'] ?? DEFAULT_FAULT_TIMES.timeoutMs),
-    },
-    times: {
-      decideMs: Number(env['DECIDE_MS'] ?? DEFAULT_CARRIER_TIMES.decideMs),
-      pickUpMs: Number(env['PICK_UP_MS'] ?? DEFAULT_CARRIER_TIMES.pickUpMs),
-      deliverMs: Number(env['DELIVER_MS'] ?? DEFAULT_CARRIER_TIMES.deliverMs),
-    },
+    ...carrierSettings(env),
   });
   const fail = (error: unknown) => {
     process.stderr.write(`${JSON.stringify({ level: 'fatal', message: `the log cannot be written: ${error}` })}\n`);

@@ -15,3 +15,8 @@ export function referenceOf(reference: string): Reference {
 export function bookingIdOf(reference: Reference): string {
   return `bk_${reference.slice('so_'.length)}`;
 }
+
+/** The reference of the one cancellation that a booking can get, whoever asks and however often. */
+export function cancelReferenceOf(booking: Reference): Reference {
+  return referenceOf(`cancel ${booking}`);
+}
