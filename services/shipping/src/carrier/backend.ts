@@ -50,11 +50,12 @@ const Book = Type.Object({
 });
 const Cancel = Type.Object({ reference: Text, orderKey: Text });
 const Outage = Type.Object({ seconds: Type.Number({ minimum: 0, maximum: 86_400 }) });
+const Unserved = Type.Object({ countries: Type.Array(Type.String({ pattern: '^[A-Z]{2}$' })) });
 
 /**
  * A simulated carrier: not a real one, and not a model of any one company's. It keeps correct books (see CarrierLedger), and it
  * fails its callers as carriers do: by address (see CarrierScript), at random by seed, or altogether for a time
- * (`POST /admin/outage {"seconds":30}`).
+ * (`POST /admin/outage {"seconds":30}`). `POST /admin/unserved {"countries":["AQ"]}` says where it does not go from now on.
  */
 export class SimulatedCarrier implements SimulatedBackend<CarrierEntry> {
   readonly #ledger: CarrierLedger;
@@ -62,10 +63,12 @@ export class SimulatedCarrier implements SimulatedBackend<CarrierEntry> {
   readonly #times: CarrierTimes;
   readonly #attempts = new Map<string, number>();
   #outageUntil = 0;
+  #unserved: readonly string[];
 
   constructor(options: CarrierOptions) {
     this.#options = options;
     this.#times = options.times ?? DEFAULT_CARRIER_TIMES;
+    this.#unserved = options.unserved ?? ['AQ'];
     this.#ledger = new CarrierLedger(this.#times);
     for (const entry of options.history ?? []) this.#ledger.apply(entry);
   }
@@ -73,6 +76,7 @@ export class SimulatedCarrier implements SimulatedBackend<CarrierEntry> {
   receive(request: SimulatedRequest): Received<CarrierEntry> {
     const route = `${request.method} ${request.path}`;
     if (route === 'POST /admin/outage') return this.#prompt(() => this.#setOutage(request.body));
+    if (route === 'POST /admin/unserved') return this.#prompt(() => this.#setUnserved(request.body));
     if (this.#now() < this.#outageUntil) return this.#prompt(() => answer(503, { error: 'out of service' }));
     const segments = request.path.split('/').slice(1).map(decodeURIComponent);
     if (request.method === 'GET' && segments[0] === 'v1' && segments[1] === 'references' && segments.length === 3) {
@@ -94,7 +98,7 @@ export class SimulatedCarrier implements SimulatedBackend<CarrierEntry> {
   #receiveBooking(body: unknown): Received<CarrierEntry> {
     if (!Value.Check(Book, body)) return this.#prompt(() => answer(400, { error: firstError(Book, body) }));
     const script = scriptOf(body.shipTo.line1);
-    return this.#receiveOrder(orderOf(body, script, this.#options.unserved ?? ['AQ']), script);
+    return this.#receiveOrder(orderOf(body, script, this.#unserved), script);
   }
 
   #receiveCancel(id: string, body: unknown): Received<CarrierEntry> {
@@ -168,6 +172,12 @@ export class SimulatedCarrier implements SimulatedBackend<CarrierEntry> {
     if (!Value.Check(Outage, body)) return answer(400, { error: 'seconds: a number from 0 to 86400' });
     this.#outageUntil = this.#now() + body.seconds * 1_000;
     return answer(200, { until: new Date(this.#outageUntil).toISOString() });
+  }
+
+  #setUnserved(body: unknown): Worked<CarrierEntry> {
+    if (!Value.Check(Unserved, body)) return answer(400, { error: 'countries: a list of ISO 3166-1 alpha-2 codes' });
+    this.#unserved = body.countries;
+    return answer(200, {});
   }
 
   #prompt(work: () => Worked<CarrierEntry>): Received<CarrierEntry> {
