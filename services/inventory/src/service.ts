@@ -1,0 +1,82 @@
+import {
+  type BackgroundTask,
+  type Clock,
+  type Command,
+  type Migrations,
+  type Milliseconds,
+  minutes,
+  Outbox,
+  outboxMigrations,
+  Participant,
+  type ParticipantOptions,
+  type Route,
+  recordMigrations,
+  type Store,
+  seconds,
+  systemClock,
+} from '@mercato/kit';
+import { adjustmentRoutes } from './admin/adjustments.ts';
+import { conservationRoutes } from './admin/conservation.ts';
+import { reservationRoutes } from './admin/reservations.ts';
+import { warehouseRoutes } from './admin/warehouses.ts';
+import { commitStock } from './commands/commit.ts';
+import { releaseStock } from './commands/release.ts';
+import { reserveStock } from './commands/reserve.ts';
+import type { Strategy } from './domain/sourcing.ts';
+import { expireReservations } from './expiry.ts';
+import { type Conservation, checkConservation } from './rows/conservation.ts';
+import { inventoryMigrations } from './rows/schema.ts';
+
+/** Everything that an inventory's store must be opened with. */
+export const migrations: readonly Migrations[] = [recordMigrations, outboxMigrations, inventoryMigrations];
+
+/** What the inventory service is made of. Tests and the simulation bring their own store and clock. */
+export interface InventoryOptions
+  extends Pick<ParticipantOptions, 'retention' | 'crashPoint' | 'rules' | 'onAnswer' | 'onError'> {
+  /** Opened with `migrations`. */
+  readonly store: Store;
+  /** @default the machine's clock */
+  readonly clock?: Clock;
+  /** Where goods come from. @default priority */
+  readonly strategy?: Strategy;
+  /** How long a reservation lasts unless it is committed. @default 15 min */
+  readonly hold?: Milliseconds;
+  /** How often expired reservations are looked for. @default 1 s */
+  readonly expireEvery?: Milliseconds;
+}
+
+/** An inventory service without its server. */
+export interface InventoryService {
+  readonly participant: Participant;
+  readonly commands: readonly Command[];
+  readonly routes: readonly Route[];
+  /** The expiry of reservations, for startService. */
+  readonly tasks: readonly BackgroundTask[];
+  /** Frees the goods of reservations whose time has run out; returns how many. */
+  expire(): Promise<number>;
+  /** Compares counters with movements and reservations. Changes nothing. */
+  check(): Promise<Conservation>;
+}
+
+/** Assembles the inventory service from its ports. Starts nothing. */
+export function inventoryService(options: InventoryOptions): InventoryService {
+  const { strategy = 'priority', hold = minutes(15), expireEvery = seconds(1), store, ...rest } = options;
+  const clock = options.clock ?? systemClock;
+  const outbox = new Outbox('/mercato/inventory');
+  const commands = [reserveStock({ outbox, strategy, hold }), commitStock(outbox), releaseStock(outbox)];
+  const ports = { store, outbox, clock };
+  const expire = () => expireReservations(store, outbox, clock);
+  return {
+    participant: new Participant({ ...rest, store, clock, commands }),
+    commands,
+    routes: [
+      ...warehouseRoutes(ports),
+      ...adjustmentRoutes(ports),
+      ...reservationRoutes(ports),
+      ...conservationRoutes(ports),
+    ],
+    tasks: [{ name: 'expire reservations', interval: expireEvery, run: expire }],
+    expire,
+    check: () => store.read(checkConservation),
+  };
+}
