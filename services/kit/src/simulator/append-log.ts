@@ -68,6 +68,8 @@ export function fileLog<Entry>(path: string): AppendLog<Entry> {
     read: (cursor, limit) => page(all, durable, cursor, limit),
     close: async () => {
       await running.catch(() => undefined);
+      // The number of a closed file may soon be another file's.
+      failure ??= new Error(`${path}: the log is closed`);
       await closeAsync(fd);
     },
   };

@@ -71,10 +71,10 @@ export class CarrierLedger {
   readonly #byReference = new Map<string, CarrierEntry>();
   readonly #consignments = new Map<string, Consignment>();
   readonly #queues = {
-    decide: new DueQueue(),
-    pickUpNow: new DueQueue(),
-    pickUp: new DueQueue(),
-    deliver: new DueQueue(),
+    decide: new DueQueue('pending'),
+    pickUpNow: new DueQueue('booked'),
+    pickUp: new DueQueue('booked'),
+    deliver: new DueQueue('picked-up'),
   };
   readonly #times: CarrierTimes;
 
@@ -112,7 +112,7 @@ export class CarrierLedger {
     const entries: CarrierEntry[] = [];
     for (const queue of Object.values(this.#queues)) {
       for (let id = queue.take(nowMs); id !== undefined; id = queue.take(nowMs)) {
-        const entry = this.#next(id);
+        const entry = this.#next(id, queue.state);
         if (entry === undefined) continue;
         entries.push(entry);
         this.apply(entry);
@@ -179,10 +179,10 @@ export class CarrierLedger {
     return { outcome: 'cancelled' as const, id };
   }
 
-  /** What is next for a consignment whose time has come; nothing when it was cancelled meanwhile. */
-  #next(id: string): CarrierEntry | undefined {
+  /** What is next for a consignment whose time in a state is over; nothing when it has left that state meanwhile. */
+  #next(id: string, waitingIn: Consignment['state']): CarrierEntry | undefined {
     const consignment = this.#consignments.get(id);
-    if (consignment === undefined) return undefined;
+    if (consignment?.state !== waitingIn) return undefined;
     const { reference, orderKey, since, script, state } = consignment;
     const rule = ruleOf(script, 'book');
     const after = (delayMs: number) => ({ at: new Date(since + delayMs).toISOString(), reference, orderKey, id });
@@ -203,8 +203,14 @@ export class CarrierLedger {
 
 /** Ids by the time at which they are due. Each queue has one delay, so what is put in later is due later: first in, first out. */
 class DueQueue {
+  /** The state whose end the ids wait for. */
+  readonly state: Consignment['state'];
   #items: { readonly id: string; readonly at: number }[] = [];
   #head = 0;
+
+  constructor(state: Consignment['state']) {
+    this.state = state;
+  }
 
   put(id: string, at: number): void {
     this.#items.push({ id, at });
