@@ -17,6 +17,7 @@ import {
 } from '@mercato/kit';
 import { adjustmentRoutes } from './admin/adjustments.ts';
 import { conservationRoutes } from './admin/conservation.ts';
+import { movementRoutes } from './admin/movements.ts';
 import { reservationRoutes } from './admin/reservations.ts';
 import { warehouseRoutes } from './admin/warehouses.ts';
 import { commitStock } from './commands/commit.ts';
@@ -73,6 +74,7 @@ export function inventoryService(options: InventoryOptions): InventoryService {
       ...warehouseRoutes(ports),
       ...adjustmentRoutes(ports),
       ...reservationRoutes(ports),
+      ...movementRoutes(ports),
       ...conservationRoutes(ports),
     ],
     tasks: [{ name: 'expire reservations', interval: expireEvery, run: expire }],
