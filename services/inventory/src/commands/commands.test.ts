@@ -1,6 +1,6 @@
 import { minutes, ProblemError, seconds } from '@mercato/kit';
 import { expect } from 'chai';
-import { InventoryBench } from '../testing.ts';
+import { InventoryBench } from '../testing/bench.ts';
 
 const ship = (bench: InventoryBench, orderId: string) =>
   bench.admin('post', '/orders/{namespace}/{saga}/{orderId}/ship', {

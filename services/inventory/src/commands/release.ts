@@ -16,7 +16,8 @@ export const releaseStock = (outbox: Outbox): Command =>
     undoes: ['reserve-stock', 'commit-stock'],
     summary: 'Gives up the hold',
     reasons: ['AlreadyShipped'],
-    input: Type.Union([CommitInput, ReserveInput]),
+    // After a take-over the operator may not know which reservation it was.
+    input: Type.Union([CommitInput, ReserveInput, Type.Object({})]),
     output: Type.Object({ released: Type.Boolean({ description: 'Whether goods were held until now' }) }),
     carryOut(tx, context, input) {
       const named = 'reservationId' in input ? input.reservationId : context.action?.output?.['reservationId'];

@@ -11,8 +11,8 @@ import {
   toRfc3339,
   VirtualClock,
 } from '@mercato/kit';
-import type { Strategy } from './domain/sourcing.ts';
-import { type InventoryService, inventoryService, migrations } from './service.ts';
+import type { Strategy } from '../domain/sourcing.ts';
+import { type InventoryService, inventoryService, migrations } from '../service.ts';
 
 export interface BenchOptions {
   /** Shared with another bench, it is one inventory with two processes, or a restart. @default a new one in memory */
