@@ -1,0 +1,135 @@
+import type { Random } from './random.ts';
+
+/**
+ * What can go wrong at any moment, each with the range of its probability at each opportunity. A seed has some of them, not all: what only shows when
+ * little else goes wrong has its chance too.
+ */
+const CHANCES = {
+  /** A message is lost: the request on its way in, or the answer on its way back. */
+  lose: [0.01, 0.2],
+  /** A request arrives a second time, perhaps much later. */
+  duplicate: [0.02, 0.3],
+  /** A message takes seconds, longer than its sender waits. */
+  delay: [0.02, 0.2],
+  /** Something in between answers instead: a proxy's page, a 401, a 404, a 500, half a body. */
+  garble: [0.02, 0.2],
+  /** The API server does the write, and the answer is an error. */
+  'journal-timeout': [0.02, 0.2],
+  /** A watch delivers seconds late: the worker acts on what was. */
+  'watch-lag': [0.05, 0.5],
+  /** The operator dies before or after it does something that others can see. */
+  'worker-crash': [0.003, 0.04],
+  /** A service dies at one of the kit's crash points. */
+  'service-crash': [0.01, 0.08],
+  /** A commit fails: the disk is full. */
+  'disk-full': [0.02, 0.25],
+} as const satisfies Record<string, readonly [number, number]>;
+
+export type FaultKind = keyof typeof CHANCES;
+
+/** What can happen to a world as a whole; each comes with the moments at which it happens, in milliseconds. */
+const EVENTS = {
+  /** The leader loses its lease, does not notice for a while, and goes on. */
+  zombie: 2,
+  /** The leader hands over in good order: a new version of the operator. */
+  handover: 2,
+  /** A service is away for some seconds. */
+  outage: 2,
+  /** The wall clock of one machine jumps. */
+  'clock-jump': 4,
+  /** The OrderSaga changes: runs that begin from now on have another revision. */
+  'new-revision': 1,
+  /** The OrderSaga is paused for some seconds. */
+  pause: 2,
+  /** A backup is restored: a run comes back without its status. */
+  'status-lost': 2,
+  /** Somebody edits a status by hand. */
+  'status-edited': 1,
+  /** The namespace is being deleted. */
+  'let-go': 1,
+} as const satisfies Record<string, number>;
+
+export type EventKind = keyof typeof EVENTS;
+
+/** How often a seed has a fault or event of a kind. */
+const SHARE: Record<FaultKind | EventKind, number> = {
+  lose: 0.4,
+  duplicate: 0.4,
+  delay: 0.4,
+  garble: 0.3,
+  'journal-timeout': 0.3,
+  'watch-lag': 0.3,
+  'worker-crash': 0.45,
+  'service-crash': 0.4,
+  'disk-full': 0.2,
+  zombie: 0.25,
+  handover: 0.25,
+  outage: 0.35,
+  'clock-jump': 0.3,
+  'new-revision': 0.3,
+  pause: 0.15,
+  'status-lost': 0.12,
+  'status-edited': 0.08,
+  'let-go': 0.03,
+};
+
+/** Some seeds have no fault at all: what fails there fails always. */
+const CALM_SHARE = 0.05;
+
+/** Which faults strike, and when: a function of the seed, and of the order in which things ask. */
+export class Faults {
+  readonly chances: ReadonlyMap<FaultKind, number>;
+  readonly events: readonly { readonly kind: EventKind; readonly at: number }[];
+  /** What struck so far, oldest first. */
+  readonly struck: string[] = [];
+  readonly #random: Random;
+  readonly #note: (text: string) => void;
+  #on = true;
+
+  constructor(random: Random, until: number, note: (text: string) => void) {
+    this.#random = random;
+    this.#note = note;
+    const plan = random.fork('plan');
+    const isCalm = plan.chance(CALM_SHARE);
+    const chosen = <Kind extends FaultKind | EventKind>(kinds: object): Kind[] =>
+      (Object.keys(kinds) as Kind[]).filter((kind) => plan.chance(SHARE[kind]) && !isCalm);
+    this.chances = new Map(
+      chosen<FaultKind>(CHANCES).map((kind) => {
+        const [least, most] = CHANCES[kind];
+        return [kind, least + (most - least) * plan.next() ** 2];
+      }),
+    );
+    this.events = chosen<EventKind>(EVENTS)
+      .flatMap((kind) => Array.from({ length: plan.int(1, EVENTS[kind]) }, () => ({ kind, at: plan.int(0, until) })))
+      .sort((a, b) => a.at - b.at);
+  }
+
+  /** Whether this kind of fault strikes at this opportunity. */
+  strikes(kind: FaultKind, where: string): boolean {
+    if (!this.#on || !this.#random.chance(this.chances.get(kind) ?? 0)) return false;
+    this.record(`${kind}: ${where}`);
+    return true;
+  }
+
+  /** Puts down that something went wrong. */
+  record(text: string): void {
+    this.struck.push(text);
+    this.#note(`FAULT ${text}`);
+  }
+
+  get on(): boolean {
+    return this.#on;
+  }
+
+  /** From here on nothing goes wrong any more. */
+  end(): void {
+    this.#on = false;
+  }
+
+  /** The schedule in a few words, for the report of a failing seed. */
+  describe(): string {
+    const chances = [...this.chances].map(([kind, chance]) => `${kind} ${(chance * 100).toFixed(1)}%`);
+    const events = this.events.map(({ kind, at }) => `${kind} at ${(at / 1000).toFixed(1)}s`);
+    return [...chances, ...events].join(', ') || 'none';
+  }
+}

@@ -1,0 +1,230 @@
+import { JournalUnavailable, VersionConflict } from '@mercato/operator/journals/journal.ts';
+import { decode, encode } from '@mercato/operator/journals/kubernetes/codec.ts';
+import type { Participants } from '@mercato/operator/participants/participants.ts';
+import { type Adoption, Runner } from '@mercato/operator/runner/runner.ts';
+import { runKey } from '@mercato/operator/saga/command.ts';
+import type { Revision, RunId } from '@mercato/operator/saga/types.ts';
+import { type ApiClient, type ApiServer, asKube, type RunObject, stateOf, type WatchEvent } from './api-server.ts';
+import type { Node } from './node.ts';
+
+export interface WorkerPorts {
+  readonly api: ApiServer;
+  readonly client: ApiClient;
+  readonly participants: Participants;
+  readonly node: Node;
+  /** When an event of the watch arrives here, in milliseconds from now. */
+  readonly watchLag: () => number;
+  /** The definition as this worker's cache shows it. */
+  readonly currentRevision: () => Revision;
+  /** Why runs that are being deleted cannot be kept. */
+  readonly reasonToLetGo: () => string | undefined;
+  /** Whether the OrderSaga is paused. */
+  readonly isPaused: () => boolean;
+  /** A run is said to have ended. */
+  readonly ended: (id: RunId) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+const LOOK_AGAIN_MILLIS = 1_000;
+
+/**
+ * An operator process, from the moment it leads: the real runner, and around it what operator/src/controllers/ordersagarun does with the API server, on
+ * the simulation's. It acts on a cache that lags, never on one older than its own last write.
+ */
+export class Worker {
+  readonly runner: Runner;
+  readonly #ports: WorkerPorts;
+  readonly #died: boolean;
+  readonly #cache = new Map<string, RunObject>();
+  readonly #busy = new Set<string>();
+  readonly #again = new Set<string>();
+  #inherited: ReadonlySet<string> = new Set();
+  #stopWatch: () => void = () => {};
+  #stopped = false;
+  #lastDelivery = 0;
+  readonly #onTheWay: WatchEvent[] = [];
+
+  /** `died`: whoever led before did not hand over. */
+  constructor(ports: WorkerPorts, died: boolean) {
+    this.#ports = ports;
+    this.#died = died;
+    const retry = (id: RunId) => ports.node.after(1, () => this.#enqueue(runKey(id)));
+    this.runner = new Runner({
+      journal: ports.client,
+      participants: ports.participants,
+      clock: ports.node,
+      observer: {
+        ended: (id) => {
+          ports.ended(id);
+          retry(id);
+        },
+        dropped: (id) => retry(id),
+      },
+    });
+  }
+
+  get node(): Node {
+    return this.#ports.node;
+  }
+
+  /** Takes stock of what there is, then works. */
+  start(): void {
+    const { api } = this.#ports;
+    for (const object of api.list()) this.#cache.set(runKey(object.id), object);
+    this.#inherited = new Set(
+      api
+        .list()
+        .filter((object) => stateOf(object)?.ended === undefined)
+        .map(({ id }) => runKey(id)),
+    );
+    this.#stopWatch = api.watch((event) => this.#deliver(event));
+    for (const key of this.#cache.keys()) this.#enqueue(key);
+  }
+
+  /** The end of the process, or of its right to work: nothing more is sent or written. */
+  stop(): void {
+    this.#stopped = true;
+    this.#stopWatch();
+    this.runner.abandon();
+  }
+
+  /** The OrderSaga has changed: every run is looked at. */
+  sagaChanged(): void {
+    for (const key of this.#cache.keys()) this.#enqueue(key);
+  }
+
+  /** Hands over in good order. */
+  async release(): Promise<void> {
+    this.#stopped = true;
+    this.#stopWatch();
+    await this.runner.release();
+  }
+
+  #deliver(event: WatchEvent): void {
+    // A watch is late as a whole: its events come in order.
+    const at = Math.max(this.#lastDelivery, this.node.monotonic() + this.#ports.watchLag());
+    this.#lastDelivery = at;
+    this.#onTheWay.push(event);
+    this.node.after(at - this.node.monotonic(), () => this.#arrive(this.#onTheWay.shift() as WatchEvent));
+  }
+
+  #arrive({ key, object }: WatchEvent): void {
+    if (this.#stopped) return;
+    if (object === undefined) this.#cache.delete(key);
+    else this.#cache.set(key, object);
+    this.#enqueue(key);
+  }
+
+  #enqueue(key: string): void {
+    if (this.#stopped || !this.node.alive) return;
+    if (this.#busy.has(key)) {
+      this.#again.add(key);
+      return;
+    }
+    this.#busy.add(key);
+    void this.#reconcile(key)
+      .catch((error: unknown) => {
+        if (!(error instanceof VersionConflict || error instanceof JournalUnavailable)) this.#ports.onError(error);
+        return true;
+      })
+      .then((again) => {
+        this.#busy.delete(key);
+        if (again) this.node.after(LOOK_AGAIN_MILLIS, () => this.#enqueue(key));
+        if (this.#again.delete(key)) this.#enqueue(key);
+      });
+  }
+
+  /** One look at a run. @returns true to look again after a while. */
+  async #reconcile(key: string): Promise<boolean> {
+    const object = this.#cache.get(key);
+    if (object === undefined) return false;
+    const driven = this.runner.find(object.id);
+    if (!this.#ports.client.fence.isFresh(asKube(object))) return false;
+    if (driven !== undefined) return this.#steer(object);
+    const state = stateOf(object);
+    if (state?.ended !== undefined) return this.#clearAway(object);
+    return this.#take(object);
+  }
+
+  #steer(object: RunObject): boolean {
+    const { id, decision } = object;
+    const driven = this.runner.find(id);
+    if (driven === undefined) return false;
+    if (object.version > Number(driven.version)) {
+      if (object.status?.checksum === encode(id, driven.durable).checksum)
+        this.runner.newVersion(id, String(object.version));
+      const found = decode(id, object.status);
+      if (found !== undefined && 'damaged' in found) this.runner.tell(id, { type: 'Damaged', message: found.damaged });
+    }
+    const { observedDecision: seen, cancel } = driven.state;
+    const settled = seen?.holdId === decision?.holdId && seen?.outcome === 'Accepted';
+    if (decision !== undefined && !settled) this.runner.tell(id, { type: 'Decided', decision });
+    const isPaused = this.#ports.isPaused();
+    if (driven.state.paused !== isPaused) this.runner.tell(id, { type: isPaused ? 'Paused' : 'Resumed' });
+    if (!object.deleting) return isPaused;
+    const reason = this.#ports.reasonToLetGo();
+    if (reason !== undefined) this.runner.tell(id, { type: 'LetGo', reason });
+    else if (cancel === undefined) this.runner.tell(id, { type: 'Cancelled', reason: 'its object was deleted' });
+    return true;
+  }
+
+  async #take(object: RunObject): Promise<boolean> {
+    const { api, client } = this.#ports;
+    const { id } = object;
+    const key = runKey(id);
+    const before = api.finished.get(key);
+    if (before !== undefined) return this.#recall(object);
+    const found = decode(id, object.status);
+    const hash = found === undefined ? undefined : object.status?.revision;
+    const known = hash === undefined ? undefined : await client.loadRevision(id.namespace, id.saga, hash);
+    const revision = known ?? this.#ports.currentRevision();
+    await client.saveRevision(id.namespace, id.saga, revision);
+    const version =
+      object.finalizer || object.deleting ? object.version : await this.#patch(object, { finalizer: true });
+    if (this.#stopped) return false;
+    const context = { id, input: object.input };
+    this.runner.adopt({
+      context,
+      revision,
+      version: String(version),
+      from: this.#origin(object, found),
+      paused: this.#ports.isPaused(),
+    });
+    return this.#steer(this.#cache.get(key) ?? object);
+  }
+
+  #origin(object: RunObject, found: ReturnType<typeof decode>): Adoption['from'] {
+    if (found !== undefined && 'damaged' in found) return { type: 'Damaged', message: found.damaged };
+    const inherited = this.#inherited.has(runKey(object.id));
+    if (found === undefined && !inherited) return { type: 'New' };
+    return { type: 'TakenOver', state: found?.state, died: inherited ? this.#died : true };
+  }
+
+  /** The run has ended before, and its object came back without its status. */
+  async #recall(object: RunObject): Promise<boolean> {
+    const { api } = this.#ports;
+    if (object.deleting && object.finalizer) await this.#patch(object, { finalizer: false });
+    return !object.deleting && api.get(runKey(object.id))?.status === undefined ? false : object.deleting;
+  }
+
+  async #clearAway(object: RunObject): Promise<boolean> {
+    const { api, client } = this.#ports;
+    const key = runKey(object.id);
+    const state = stateOf(object);
+    const outcome = state?.ended;
+    if (state === undefined || outcome === undefined) return false;
+    if (!api.finished.has(key))
+      await client.call(`remember ${object.id.orderId}`, () => api.finished.set(key, outcome));
+    for (const entry of state.givenUp) await client.recordException(object.id, entry);
+    if (object.deleting && object.finalizer) await this.#patch(object, { finalizer: false });
+    return false;
+  }
+
+  async #patch(object: RunObject, change: Partial<RunObject>): Promise<number> {
+    const { api, client } = this.#ports;
+    const key = runKey(object.id);
+    const patched = await client.call(`patch ${object.id.orderId}`, () => api.patch(key, () => change, object.version));
+    client.fence.wrote(asKube(patched));
+    return patched.version;
+  }
+}
