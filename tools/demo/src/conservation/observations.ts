@@ -53,22 +53,33 @@ export interface CarrierNote {
   readonly units?: number;
 }
 
-/** One entry of inventory's movement log: how it changed the three counters of one SKU in one warehouse. */
+/** What can happen to stock. `adjusted` is the only one whose quantity may be negative. */
+export type MovementType =
+  | 'received'
+  | 'adjusted'
+  | 'returned'
+  | 'reserved'
+  | 'released'
+  | 'expired'
+  | 'committed'
+  | 'uncommitted'
+  | 'shipped';
+
+/** One entry of inventory's movement log. */
 export interface Movement {
   readonly warehouse: string;
   readonly sku: string;
-  /** `Shipped` is the only one that takes goods to a customer; the rest is named for people. */
-  readonly type: string;
-  readonly onHand: number;
-  readonly reserved: number;
-  readonly committed: number;
+  readonly type: MovementType;
+  readonly quantity: number;
+  /** The reservation, adjustment or receipt that it belongs to. */
+  readonly reference: string;
 }
 
-/** Goods kept for an order. Held: for a while; Committed: until they are shipped. */
+/** Goods kept for an order. reserved: for a while; committed: until they are shipped. */
 export interface Reservation {
   readonly id: string;
   readonly key: OrderKey;
-  readonly state: 'Held' | 'Committed' | 'Shipped' | 'Released' | 'Expired';
+  readonly state: 'reserved' | 'committed' | 'shipped' | 'released' | 'expired';
   readonly parts: readonly { readonly warehouse: string; readonly sku: string; readonly quantity: number }[];
 }
 
@@ -99,8 +110,13 @@ export interface Observations {
   readonly stock: StockObservation;
   /** The exception records in the operator's namespace. */
   readonly exceptions: readonly (GivenUp & { readonly key: OrderKey })[];
-  /** The client's own log of goods that it brought in, net of what it took away. @default not compared */
-  readonly broughtIn?: readonly { readonly warehouse: string; readonly sku: string; readonly quantity: number }[];
+  /** The client's own log of adjustments that inventory has confirmed: what each did to on hand. @default not compared */
+  readonly broughtIn?: readonly {
+    readonly reference: string;
+    readonly warehouse: string;
+    readonly sku: string;
+    readonly quantity: number;
+  }[];
   /** The oracle: orders that must end up held, and no others. @default not compared */
   readonly mustBeHeld?: ReadonlySet<OrderKey>;
 }
@@ -138,4 +154,5 @@ export type Rule =
   | 'counters-as-movements'
   | 'counters-as-reservations'
   | 'no-negative-stock'
-  | 'stock-in-equals-stock-out';
+  | 'stock-in-equals-stock-out'
+  | 'adjusted-once';

@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, realpath } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import type { Intake } from './intake/collect.ts';
+import { readOrders } from './intake/csv.ts';
+import { Phases } from './local/phases.ts';
+import { startTemporaryShop, type TemporaryShop } from './local/shop.ts';
+import { openShop, playDay } from './play/day.ts';
+import type { PlannedOrder } from './play/order.ts';
+import { orderBook, planned } from './play/orderbook.ts';
+import { type Outcome, summaryOf } from './play/summary.ts';
+import { millis, type Screen } from './play/table.ts';
+
+/** What `make demo` was asked for. */
+export interface DemoOptions {
+  /** A CSV file of orders. @default the project's own order book */
+  readonly ordersFile?: string;
+  /** From which order book, fates and scarce goods follow. @default a new one, which is printed */
+  readonly seed?: string;
+  /** Orders of the project's own book. @default 400 */
+  readonly count?: number;
+  /** How long the day takes, in milliseconds, if the machine keeps up. @default 15 s, and longer for a long file */
+  readonly dayMs?: number;
+  readonly screen: Screen;
+}
+
+const NAMESPACE = 'default';
+const DEFAULT_COUNT = 400;
+const LEAST_DAY_MS = 15_000;
+/** Orders a second that leave a small machine room to show what it does. */
+const PACE = 40;
+
+/**
+ * Starts a shop, plays a day of orders through it, says what came of it, and leaves nothing behind.
+ * @throws ComponentError, ShopBroke, OrdersFileError
+ */
+export async function demo(options: DemoOptions): Promise<Outcome> {
+  const { screen } = options;
+  const say = (line: string) => void screen.write(`${line}\n`);
+  const seed = options.seed ?? randomBytes(4).toString('hex');
+  const { orders, intake } = await ordersOf(options, seed);
+  say(titleOf(options, orders, intake, seed));
+
+  const phases = new Phases(say);
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'mercato-demo-')));
+  const shop = await startTemporaryShop(folder, phases, { onProgress: say });
+  try {
+    await phases.run('examples', () => openShop(shop.client, shop.site, NAMESPACE));
+    say(`playing after ${millis(phases.elapsedMs)}`);
+    const dayMs = options.dayMs ?? Math.max(LEAST_DAY_MS, (orders.length / PACE) * 1000);
+    const outcome = await playDay({
+      shop,
+      namespace: NAMESPACE,
+      seed,
+      orders,
+      ...(intake === undefined ? {} : { intake }),
+      dayMs,
+      screen,
+    });
+    say(`\n${summaryOf(outcome).join('\n')}`);
+    return outcome;
+  } finally {
+    await end(shop);
+  }
+}
+
+async function end(shop: TemporaryShop): Promise<void> {
+  await shop.client.transport.close();
+  await shop.stop();
+}
+
+async function ordersOf(options: DemoOptions, seed: string): Promise<{ orders: PlannedOrder[]; intake?: Intake }> {
+  if (options.ordersFile === undefined) return { orders: orderBook(seed, options.count ?? DEFAULT_COUNT) };
+  const intake = await readOrders(createReadStream(options.ordersFile));
+  return { orders: planned(seed, intake.orders).sort((a, b) => a.atMs - b.atMs), intake };
+}
+
+function titleOf(
+  options: DemoOptions,
+  orders: readonly PlannedOrder[],
+  intake: Intake | undefined,
+  seed: string,
+): string {
+  const replay = `seed ${seed}`;
+  if (options.ordersFile === undefined) return `a day of ${orders.length} orders (${replay})`;
+  const refused = intake?.refused.length ?? 0;
+  return `${basename(options.ordersFile)}: ${orders.length} orders, ${refused} lines that are in none (${replay})`;
+}

@@ -1,0 +1,118 @@
+import { join } from 'node:path';
+import type { ControlPlane } from '@mercato/controlplane';
+import { OBSERVER_ACCOUNT, ROOT, SYSTEM_NAMESPACE } from './install.ts';
+import type { ProgramSpec } from './process.ts';
+
+/** The programs that make up the shop beside the control plane, in the order in which they are started and stopped the other way round. */
+export const PROGRAMS = ['acquirer', 'carrier', 'inventory', 'payment', 'shipping', 'operator'] as const;
+
+/** A program of the shop. */
+export type ProgramName = (typeof PROGRAMS)[number];
+
+/** The services that carry out commands: each is a Participant of its own name. */
+export const SERVICES = ['inventory', 'payment', 'shipping'] as const;
+
+/** Where a shop's programs keep their things, and where they listen. */
+export interface Site {
+  /** Absolute: it marks the command lines of the shop's processes. */
+  readonly folder: string;
+  readonly ports: Readonly<Record<ProgramName, number>>;
+}
+
+/** The ports of `make up`: the services' are those of examples/participants.yaml. */
+export const FIXED_PORTS: Site['ports'] = {
+  operator: 18_080,
+  inventory: 18_081,
+  payment: 18_082,
+  shipping: 18_083,
+  acquirer: 18_084,
+  carrier: 18_085,
+};
+
+/** Where a program answers. */
+export function urlOf(site: Site, name: ProgramName): string {
+  return `http://127.0.0.1:${site.ports[name]}`;
+}
+
+/** Where a program's log is. */
+export function logOf(folder: string, name: ProgramName): string {
+  return join(folder, 'logs', `${name}.log`);
+}
+
+export const OPERATOR_ACCOUNT = 'mercato-operator';
+const userOf = (account: string) => `system:serviceaccount:${SYSTEM_NAMESPACE}:${account}`;
+
+/** The operator's identity, as its service account has it; RBAC (deploy/operator.yaml) gives it its rights and no others. */
+export const OPERATOR_IDENTITY = {
+  user: userOf(OPERATOR_ACCOUNT),
+  groups: ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM_NAMESPACE}`],
+};
+
+/** Files that the programs read. */
+export function filesOf(folder: string): { readonly authority: string; readonly operatorKubeconfig: string } {
+  return { authority: join(folder, 'ca.crt'), operatorKubeconfig: join(folder, 'operator.kubeconfig') };
+}
+
+const SCRIPTS: Readonly<Record<ProgramName, string>> = {
+  acquirer: 'services/payment/src/acquirer/main.ts',
+  carrier: 'services/shipping/src/carrier/main.ts',
+  inventory: 'services/inventory/src/main.ts',
+  payment: 'services/payment/src/main.ts',
+  shipping: 'services/shipping/src/main.ts',
+  operator: 'operator/src/main.ts',
+};
+
+/** How the simulated companies are started. They need nobody. */
+export function simulatorSpec(site: Site, name: 'acquirer' | 'carrier'): ProgramSpec {
+  return { ...common(site, name), readyUrl: `${urlOf(site, name)}/health` };
+}
+
+/** How a service is started: it believes tokens of this cluster for its own audience, from the operator and from this program. */
+export function serviceSpec(
+  site: Site,
+  name: (typeof SERVICES)[number],
+  plane: Pick<ControlPlane, 'url'>,
+): ProgramSpec {
+  const spec = common(site, name);
+  const tokens = {
+    MERCATO_TOKEN_ISSUER: plane.url,
+    MERCATO_JWKS_URL: `${plane.url}/openid/v1/jwks`,
+    MERCATO_JWKS_CA_FILE: filesOf(site.folder).authority,
+    MERCATO_AUDIENCE: name,
+    MERCATO_ALLOWED_SUBJECTS: [OPERATOR_ACCOUNT, OBSERVER_ACCOUNT].map(userOf).join(','),
+  };
+  const companies = {
+    inventory: {},
+    payment: { ACQUIRER_URL: urlOf(site, 'acquirer') },
+    shipping: { CARRIER_URL: urlOf(site, 'carrier') },
+  };
+  return { ...spec, env: { ...spec.env, ...tokens, ...companies[name] }, readyUrl: `${urlOf(site, name)}/ready` };
+}
+
+/** How the operator is started: as itself, never as the administrator. */
+export function operatorSpec(site: Site): ProgramSpec {
+  const spec = common(site, 'operator');
+  const flags = {
+    kubeconfig: filesOf(site.folder).operatorKubeconfig,
+    namespace: SYSTEM_NAMESPACE,
+    'service-account': OPERATOR_ACCOUNT,
+    'health-address': `127.0.0.1:${site.ports.operator}`,
+  };
+  return {
+    ...spec,
+    args: Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]),
+    env: {},
+    readyUrl: `${urlOf(site, 'operator')}/readyz`,
+  };
+}
+
+function common(site: Site, name: ProgramName): Omit<ProgramSpec, 'readyUrl'> {
+  return {
+    name,
+    script: join(ROOT, SCRIPTS[name]),
+    // Read by nobody but ps: it says whose process this is.
+    args: [`--site=${site.folder}`],
+    env: { HOST: '127.0.0.1', PORT: String(site.ports[name]), DATA_DIR: join(site.folder, 'data', name) },
+    logPath: logOf(site.folder, name),
+  };
+}

@@ -1,0 +1,207 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '@mercato/controlplane';
+import { type Component, ComponentError, endComponent } from '@mercato/controlplane/component.ts';
+import { freePort, isFree, LOOPBACK } from '@mercato/controlplane/ports.ts';
+import { startWatchdog, type Watchdog } from '@mercato/controlplane/watchdog.ts';
+import { KubeClient } from '@mercato/operator/kube/client.ts';
+import { configFromText } from '@mercato/operator/kube/config.ts';
+import { createTransport } from '@mercato/operator/kube/transport.ts';
+import { install } from './install.ts';
+import type { Phases } from './phases.ts';
+import { launch, type ProgramSpec, untilReady } from './process.ts';
+import {
+  filesOf,
+  OPERATOR_IDENTITY,
+  operatorSpec,
+  PROGRAMS,
+  type ProgramName,
+  SERVICES,
+  type Site,
+  serviceSpec,
+  simulatorSpec,
+} from './programs.ts';
+
+/** A whole shop on this machine: control plane, simulated companies, services, operator. */
+export interface Shop {
+  readonly plane: ControlPlane;
+  /** As the administrator, over pooled connections. */
+  readonly client: KubeClient;
+  readonly site: Site;
+  readonly programs: ReadonlyMap<ProgramName, Component>;
+}
+
+/** How a shop is started. */
+export interface StartOptions {
+  readonly site: Site;
+  /** Starts, or finds, the control plane. */
+  readonly plane: () => Promise<ControlPlane>;
+  readonly phases: Phases;
+  /** Programs that run already and are left alone. @default none */
+  readonly running?: ReadonlyMap<ProgramName, Component>;
+  /** Hears of each process as it starts, so that somebody can end it. */
+  readonly onStarted?: (name: ProgramName, program: Component) => void;
+}
+
+/**
+ * Starts what does not run yet: the simulated companies while the control plane starts; the services while the API is
+ * installed; then the operator. Returns when all are ready.
+ *
+ * @throws ComponentError with the last lines of the log of what failed; what was started is left to the caller
+ */
+export async function startShop(options: StartOptions): Promise<Shop> {
+  const { site, phases } = options;
+  const programs = new Map(options.running);
+  const start = async (name: ProgramName, spec: ProgramSpec) => {
+    if (programs.has(name)) return;
+    const program = await launch(spec);
+    programs.set(name, program);
+    options.onStarted?.(name, program);
+    await untilReady(program, spec);
+  };
+  await mkdir(site.folder, { recursive: true });
+  const [plane] = await all([
+    phases.run('kube-apiserver and etcd', options.plane),
+    phases.run('acquirer and carrier, simulated', () =>
+      all((['acquirer', 'carrier'] as const).map((name) => start(name, simulatorSpec(site, name)))),
+    ),
+  ]);
+  const client = await clientOf(plane);
+  await writeFiles(site, plane);
+  await all([
+    phases
+      .run('kinds, policies, rights', () => install(client))
+      .then(() => phases.run('operator', () => start('operator', operatorSpec(site)))),
+    phases.run('inventory, payment, shipping', () =>
+      all(SERVICES.map((name) => start(name, serviceSpec(site, name, plane)))),
+    ),
+  ]);
+  return { plane, client, site, programs };
+}
+
+/** As Promise.all, but what fails is told only when the rest has come to its end: nothing goes on starting behind its back. */
+async function all<T extends readonly unknown[]>(works: readonly [...{ [K in keyof T]: Promise<T[K]> }]): Promise<T> {
+  const ends = await Promise.allSettled(works);
+  const failed = ends.find((end): end is PromiseRejectedResult => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return ends.map((end) => (end as PromiseFulfilledResult<unknown>).value) as unknown as T;
+}
+
+/** A client of the administrator's. 32 connections, as the operator has. */
+export async function clientOf(plane: ControlPlane): Promise<KubeClient> {
+  const config = configFromText(await plane.kubeconfigYaml());
+  return new KubeClient(createTransport(config, { userAgent: 'mercato-demo' }), { fieldManager: 'mercato-demo' });
+}
+
+async function writeFiles(site: Site, plane: ControlPlane): Promise<void> {
+  const files = filesOf(site.folder);
+  await writeFile(files.authority, plane.caPem);
+  await writeFile(files.operatorKubeconfig, await plane.kubeconfigYaml(OPERATOR_IDENTITY), { mode: 0o600 });
+}
+
+/** Ends programs in the reverse order of their start: the operator first, so that nobody is called who is gone. */
+export async function endPrograms(programs: ReadonlyMap<ProgramName, Component>): Promise<void> {
+  const [operator, ...services] = PROGRAMS.toReversed()
+    .map((name) => programs.get(name))
+    .filter((program) => program !== undefined);
+  if (operator !== undefined) await endComponent(operator, STOP_GRACE_MS);
+  await Promise.all(services.map((program) => endComponent(program, STOP_GRACE_MS)));
+}
+
+/** More than the services' own grace for requests under way. */
+const STOP_GRACE_MS = 15_000;
+
+/** The first program that has ended though nobody ended it, as an error with the last lines of its log. */
+export function firstEnded(shop: Pick<Shop, 'programs'>): ComponentError | undefined {
+  for (const { name, logPath, ended } of shop.programs.values()) {
+    const how = ended();
+    if (how !== undefined) return new ComponentError(name, how, logPath);
+  }
+  return undefined;
+}
+
+/** Free ports for a shop that nobody needs to find. */
+export async function freePorts(): Promise<Site['ports']> {
+  const taken = new Set<number>();
+  while (taken.size < PROGRAMS.length) taken.add(await freePort());
+  const ports = [...taken];
+  return Object.fromEntries(PROGRAMS.map((name, i) => [name, ports[i]])) as Site['ports'];
+}
+
+/** Ports of these that something else listens on. */
+export async function takenPorts(ports: Site['ports'], names: readonly ProgramName[]): Promise<ProgramName[]> {
+  const free = await Promise.all(names.map((name) => isFree(ports[name])));
+  return names.filter((_, i) => !free[i]);
+}
+
+/** How the demo says which ports are taken. */
+export function portsMessage(ports: Site['ports'], taken: readonly ProgramName[]): string {
+  const list = taken.map((name) => `${LOOPBACK}:${ports[name]} (wanted for ${name})`).join(', ');
+  return `in use: ${list}. End what listens there; lsof -i :PORT names it`;
+}
+
+/** A shop that leaves nothing behind. */
+export interface TemporaryShop extends Shop {
+  /** Ends every process and removes the folder. Safe to repeat. */
+  stop(): Promise<void>;
+}
+
+/** Starts a shop in a folder of its own, which goes with it, however this process ends. */
+export async function startTemporaryShop(
+  folder: string,
+  phases: Phases,
+  planeOptions: Omit<ControlPlaneOptions, 'dir' | 'detached'> = {},
+): Promise<TemporaryShop> {
+  const guard = new Guard(folder);
+  let plane: ControlPlane | undefined;
+  const started = new Map<ProgramName, Component>();
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= (async () => {
+      await endPrograms(started);
+      await plane?.stop();
+      await guard.end();
+    })();
+    return stopped;
+  };
+  try {
+    const shop = await startShop({
+      site: { folder, ports: await freePorts() },
+      plane: async () => {
+        plane = await startControlPlane({ ...planeOptions, dir: join(folder, 'controlplane') });
+        return plane;
+      },
+      phases,
+      onStarted: (name, program) => {
+        started.set(name, program);
+        guard.add(program);
+      },
+    });
+    return { ...shop, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Sees to it that processes and folder go when this process does, by whatever signal. */
+class Guard {
+  readonly #watchdog: Watchdog;
+  readonly #folder: string;
+  readonly #pids: number[] = [];
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#watchdog = startWatchdog(folder);
+  }
+
+  add({ pid }: Component): void {
+    this.#pids.push(pid);
+    this.#watchdog.guard(this.#pids);
+  }
+
+  async end(): Promise<void> {
+    this.#watchdog.dismiss();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,177 @@
+import type { KubeClient } from '@mercato/operator/kube/client.ts';
+import { configMaps } from '@mercato/operator/kube/resource.ts';
+import { Agent, request } from 'undici';
+import type {
+  AcceptedOrder,
+  AcquirerNote,
+  CarrierNote,
+  GivenUp,
+  Movement,
+  Observations,
+  ObservedRun,
+  Reservation,
+  StockLevel,
+} from '../conservation.ts';
+import { OBSERVER_ACCOUNT, SYSTEM_NAMESPACE } from '../local/install.ts';
+import { type Site, urlOf } from '../local/programs.ts';
+import { totalOf } from './order.ts';
+import type { Player } from './player.ts';
+
+/** A service answered something else than what was asked for. */
+export class ObserverError extends Error {
+  override readonly name = 'ObserverError';
+}
+
+/** Asks the services' administration, with tokens of this program's own service account. */
+export class Administration {
+  readonly #site: Site;
+  readonly #client: KubeClient;
+  readonly #agent = new Agent({ connections: 8 });
+  readonly #tokens = new Map<string, Promise<string>>();
+
+  constructor(site: Site, client: KubeClient) {
+    this.#site = site;
+    this.#client = client;
+  }
+
+  /** Sends one request to a service. @throws ObserverError for everything but 200 */
+  async ask<T>(
+    service: 'inventory' | 'payment' | 'shipping',
+    method: 'GET' | 'POST' | 'PUT',
+    path: string,
+    body?: unknown,
+  ): Promise<T> {
+    return this.#send<T>(`${urlOf(this.#site, service)}${path}`, method, await this.#tokenFor(service), body);
+  }
+
+  /** The whole log of a simulated company. It asks for no token. */
+  async log<T>(company: 'acquirer' | 'carrier'): Promise<T[]> {
+    const entries: T[] = [];
+    for (;;) {
+      const url = `${urlOf(this.#site, company)}/log?cursor=${entries.length}&limit=1000`;
+      const page = await this.#send<{ entries: T[] }>(url, 'GET', undefined, undefined);
+      if (page.entries.length === 0) return entries;
+      entries.push(...page.entries);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.close();
+  }
+
+  async #send<T>(url: string, method: 'GET' | 'POST' | 'PUT', token: string | undefined, body: unknown): Promise<T> {
+    const answer = await request(url, {
+      method,
+      dispatcher: this.#agent,
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.body.text();
+    if (answer.statusCode !== 200)
+      throw new ObserverError(`${method} ${url}: ${answer.statusCode}: ${text.slice(0, 500)}`);
+    return JSON.parse(text) as T;
+  }
+
+  #tokenFor(audience: string): Promise<string> {
+    const known = this.#tokens.get(audience);
+    if (known !== undefined) return known;
+    const account = { namespace: SYSTEM_NAMESPACE, name: OBSERVER_ACCOUNT };
+    const asked = this.#client
+      .createToken(account, { audiences: [audience], expirationSeconds: 3600 })
+      .then(({ token }) => token);
+    this.#tokens.set(audience, asked);
+    return asked;
+  }
+}
+
+interface ReservationView {
+  readonly reservationId: string;
+  readonly namespace: string;
+  readonly saga: string;
+  readonly orderId: string;
+  readonly state: Reservation['state'];
+  readonly lines: Reservation['parts'];
+}
+
+/** Asks every observer what it saw. To be called once all is quiet. */
+export async function observe(
+  player: Player,
+  admin: Administration,
+  client: KubeClient,
+  place: { namespace: string; saga: string },
+  broughtIn: NonNullable<Observations['broughtIn']>,
+): Promise<Observations> {
+  const keyOf = (orderId: string) => `${place.namespace}/${place.saga}/${orderId}`;
+  const played = [...player.played.values()];
+  const accepted = played
+    .filter(({ acceptedMs }) => acceptedMs !== undefined)
+    .map(({ order }): AcceptedOrder => {
+      const { lines, currency } = order.input;
+      return { key: keyOf(order.orderId), total: totalOf(order.input), currency, lines };
+    });
+  const own = played.flatMap(({ run }) => (run === undefined ? [] : [run]));
+  const runs = [...own, ...player.strangers.values()].map(
+    ({ spec, status }): ObservedRun => ({
+      key: keyOf(spec.orderId),
+      phase: status?.phase ?? 'Pending',
+      givenUp: status?.givenUp ?? [],
+    }),
+  );
+  const [acquirer, carrier, stock, exceptions] = await Promise.all([
+    admin.log<AcquirerNote>('acquirer'),
+    admin.log<CarrierNote>('carrier'),
+    observeStock(admin),
+    observeExceptions(client),
+  ]);
+  return { at: Date.now(), accepted, runs, acquirer, carrier, stock, exceptions, broughtIn };
+}
+
+async function observeStock(admin: Administration): Promise<Observations['stock']> {
+  const [{ items: warehouses }, reservations, movements] = await Promise.all([
+    admin.ask<{ items: string[] }>('inventory', 'GET', '/warehouses'),
+    pages<ReservationView>(admin, '/reservations?state=all&limit=1000'),
+    pages<Movement>(admin, '/movements?limit=1000'),
+  ]);
+  const levels = await Promise.all(
+    warehouses.map(async (warehouse) =>
+      (await pages<Omit<StockLevel, 'warehouse'>>(admin, `/warehouses/${warehouse}/stock?limit=5000`)).map((level) => ({
+        ...level,
+        warehouse,
+      })),
+    ),
+  );
+  return {
+    levels: levels.flat(),
+    movements,
+    reservations: reservations.map(({ reservationId, namespace, saga, orderId, state, lines }) => ({
+      id: reservationId,
+      key: `${namespace}/${saga}/${orderId}`,
+      state,
+      parts: lines,
+    })),
+  };
+}
+
+/** All pages of one of inventory's lists. */
+async function pages<T>(admin: Administration, path: string): Promise<T[]> {
+  const items: T[] = [];
+  for (let cursor: string | undefined = ''; cursor !== undefined; ) {
+    const after: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+    const page: { items: T[]; next?: string | number } = await admin.ask('inventory', 'GET', `${path}${after}`);
+    items.push(...page.items);
+    cursor = page.next === undefined || page.items.length === 0 ? undefined : String(page.next);
+  }
+  return items;
+}
+
+async function observeExceptions(client: KubeClient): Promise<Observations['exceptions']> {
+  const labelSelector = 'mercato.dev/record=exception';
+  const { items } = await client.list(configMaps, { namespace: SYSTEM_NAMESPACE, labelSelector });
+  return items.map(({ data = {} }) => {
+    const { run = '', decision, kind, step = '' } = data;
+    return { key: run, decision: decision as GivenUp['decision'], kind: kind as GivenUp['kind'], step };
+  });
+}

@@ -1,0 +1,15 @@
+import type { OrderId } from '@mercato/operator/api/names.ts';
+import type { OrderInput } from '@mercato/operator/api/ordersagarun.ts';
+
+/** An order that is to be played. */
+export interface PlannedOrder {
+  readonly orderId: OrderId;
+  /** When its customer sends it, in milliseconds of the day that is played. */
+  readonly atMs: number;
+  readonly input: OrderInput;
+}
+
+/** What the customer is to pay, in minor units. */
+export function totalOf(input: Pick<OrderInput, 'lines'>): number {
+  return input.lines.reduce((sum, line) => sum + line.quantity * line.unitPrice, 0);
+}

@@ -1,0 +1,138 @@
+import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
+import type { Violation } from '../conservation.ts';
+import type { Refused } from '../intake/collect.ts';
+import type { PlayedOrder } from './player.ts';
+import { millis } from './table.ts';
+import type { Tally } from './tally.ts';
+
+/** SKUs of one warehouse that are low or out. */
+export interface LowStock {
+  readonly warehouse: string;
+  readonly low: number;
+  readonly out: number;
+  readonly examples: readonly string[];
+}
+
+/** Everything that a finished play has to tell. */
+export interface Outcome {
+  readonly tally: Tally;
+  readonly tookMs: number;
+  readonly namespace: string;
+  readonly played: Iterable<PlayedOrder>;
+  /** Lines of the file that are in no order. */
+  readonly refused: readonly Refused[];
+  /** Data lines of the file; undefined without a file. */
+  readonly fileLines?: number;
+  readonly lowStock: readonly LowStock[];
+  readonly violations: readonly Violation[];
+}
+
+/** At most so many of a list are shown, and how many more there are. */
+const SHOWN = 8;
+
+/** The summary of a play, as lines of text. Pure. */
+export function summaryOf(outcome: Outcome): string[] {
+  const { tally, tookMs } = outcome;
+  const { Succeeded, Compensated, Held, Aborted } = tally.phases;
+  const open = tally.accepted - tally.settled;
+  return [
+    `${tally.accepted} orders accepted in ${millis(tookMs)}: ${Succeeded} completed, ${Compensated} compensated, ${Held} held, ${Aborted} aborted${open > 0 ? `, ${open} STILL OPEN` : ''}`,
+    `from apply to end: p50 ${millis(tally.p50Ms)}, p99 ${millis(tally.p99Ms)}`,
+    ...compensatedLines(outcome),
+    ...heldLines(outcome),
+    ...rejectedLines(outcome),
+    ...refusedLines(outcome),
+    ...stockLines(outcome),
+    ...conservationLines(outcome),
+  ];
+}
+
+function compensatedLines({ played }: Outcome): string[] {
+  const compensated = [...played].filter(({ phase }) => phase === 'Compensated');
+  if (compensated.length === 0) return [];
+  const byReason = Map.groupBy(compensated, ({ run }) => reasonOf(run, 'Succeeded'));
+  return [
+    '',
+    'compensated, by reason',
+    ...ranked(byReason).map(([reason, orders]) => count(orders.length, `${reason}, as ${orders[0]?.orderId}`)),
+  ];
+}
+
+function heldLines({ played, namespace }: Outcome): string[] {
+  const held = [...played].filter(({ phase }) => phase === 'Held');
+  if (held.length === 0) return [];
+  const shown = held
+    .slice(0, SHOWN)
+    .flatMap(({ orderId, run }) => [
+      `  ${orderId}: ${reasonOf(run, 'Held')}: ${messageOf(run, 'Held')}`,
+      `    kubectl describe osr ${run?.metadata.name} -n ${namespace}`,
+    ]);
+  return ['', `held, for a person to decide`, ...shown, ...more(held.length)];
+}
+
+/** What the API server refused: it says itself what to do. */
+function rejectedLines({ played }: Outcome): string[] {
+  const rejected = [...played].filter(({ refusal }) => refusal !== undefined);
+  if (rejected.length === 0) return [];
+  const shown = rejected.slice(0, SHOWN).map(({ orderId, refusal }) => `  ${orderId}: ${refusal}`);
+  return ['', `refused by the API server: ${rejected.length} orders`, ...shown, ...more(rejected.length)];
+}
+
+function refusedLines({ refused, fileLines }: Outcome): string[] {
+  if (fileLines === undefined) return [];
+  const byReason = Map.groupBy(refused, ({ reason }) => reason);
+  return [
+    '',
+    `of ${fileLines} lines in the file ${fileLines - refused.length} are in orders and ${refused.length} are not`,
+    ...ranked(byReason).map(([reason, lines]) =>
+      count(lines.length, `${reason}, as line ${lines[0]?.line}: ${lines[0]?.detail}`),
+    ),
+  ];
+}
+
+function stockLines({ lowStock }: Outcome): string[] {
+  if (lowStock.length === 0) return [];
+  return [
+    '',
+    'stock at the end of the day',
+    ...lowStock.map(
+      ({ warehouse, low, out, examples }) =>
+        `  ${warehouse}: ${low} SKUs low, ${out} out${examples.length > 0 ? ` (${examples.join(', ')})` : ''}`,
+    ),
+  ];
+}
+
+function conservationLines({ violations, tally }: Outcome): string[] {
+  if (violations.length === 0)
+    return [
+      '',
+      `conservation: nothing was lost. ${tally.accepted} orders hold against the acquirer's log, the carrier's log and the stock's movements.`,
+    ];
+  const shown = violations.slice(0, 40).map(({ rule, observer, sentence }) => `  ${rule} (${observer}): ${sentence}`);
+  return [
+    '',
+    `conservation: ${violations.length} VIOLATIONS`,
+    ...shown,
+    ...(violations.length > 40 ? [`  and ${violations.length - 40} more`] : []),
+  ];
+}
+
+function ranked<T>(groups: Map<string, T[]>): [string, T[]][] {
+  return [...groups].sort(([a, one], [b, other]) => other.length - one.length || (a < b ? -1 : 1));
+}
+
+function count(number: number, what: string): string {
+  return `${String(number).padStart(6)}  ${what}`;
+}
+
+function more(all: number): string[] {
+  return all > SHOWN ? [`  and ${all - SHOWN} more`] : [];
+}
+
+function reasonOf(run: OrderSagaRun | undefined, type: string): string {
+  return run?.status?.conditions?.find((condition) => condition.type === type)?.reason ?? 'Unknown';
+}
+
+function messageOf(run: OrderSagaRun | undefined, type: string): string {
+  return run?.status?.conditions?.find((condition) => condition.type === type)?.message ?? '';
+}
