@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import type { RawAnswer } from './answer.ts';
 
 /** A POST as it goes out. */
@@ -176,7 +176,8 @@ function failureOf(error: Error, status: number): Failure {
     const [failure, message] = known;
     return { failure, message };
   }
-  if (code.startsWith('HPE_')) return { failure: 'NotHttp', message: 'what answers there does not speak HTTP/1.1' };
+  if (error instanceof errors.HTTPParserError)
+    return { failure: 'NotHttp', message: 'what answers there does not speak HTTP/1.1' };
   if (/CERT|^ERR_(TLS|SSL)|SELF_SIGNED/.test(code)) {
     return { failure: 'TlsFailed', message: `its certificate or TLS is not accepted (${code})` };
   }

@@ -90,7 +90,9 @@ class HttpLane implements HttpParticipant {
   readonly #suspects = new Suspects();
   #inFlight = 0;
   #flushing = false;
-  #closed: PromiseWithResolvers<void> | undefined;
+  /** Settles when nothing is in flight any more; set once no more is taken. */
+  #idle: PromiseWithResolvers<void> | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(options: HttpParticipantOptions, config: CheckedConfig) {
     this.#name = options.name;
@@ -120,11 +122,16 @@ class HttpLane implements HttpParticipant {
     return answer;
   }
 
-  async close(): Promise<void> {
-    this.#closed ??= Promise.withResolvers();
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#idle = Promise.withResolvers();
     for (const command of this.#queue) command.settle(this.#closing());
-    if (this.#inFlight === 0) this.#closed.resolve();
-    await this.#closed.promise;
+    if (this.#inFlight === 0) this.#idle.resolve();
+    await this.#idle.promise;
     await this.#pool.close();
   }
 
@@ -199,7 +206,7 @@ class HttpLane implements HttpParticipant {
 
   #landed(): void {
     this.#inFlight--;
-    if (this.#closed !== undefined && this.#inFlight === 0) this.#closed.resolve();
+    if (this.#inFlight === 0) this.#idle?.resolve();
     this.#pump();
   }
 

@@ -11,7 +11,7 @@ export interface Received {
   readonly connection: number;
 }
 
-export type Behaviour = (request: Received, response: ServerResponse) => void | Promise<void>;
+export type Behaviour = (request: Received, response: ServerResponse) => unknown;
 
 /** A real HTTP server on an ephemeral port of 127.0.0.1 that behaves as told and remembers what it got. */
 export interface LocalServer {
@@ -41,7 +41,7 @@ export async function localServer(behaviour: Behaviour): Promise<LocalServer> {
         connection: incoming.socket.remotePort ?? 0,
       };
       received.push(request);
-      void current(request, response);
+      current(request, response);
     });
   });
   server.on('connection', (socket) => {
