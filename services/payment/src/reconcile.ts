@@ -1,7 +1,7 @@
 import type { Clock, OrderEvent, Store } from '@mercato/kit';
 import { emit, found, type Means, OutcomeUnknown, orderKeyOf } from './commands/outcome.ts';
 import { afterRelease, release } from './commands/void.ts';
-import { expired, isOpen, voided } from './domain/payment.ts';
+import { expired, isCapturing, isOpen, voided } from './domain/payment.ts';
 import { type PaymentRow, paymentByReference, paymentsToCheck, savePayment } from './store.ts';
 
 /** When the reconciler looks and when it stops. */
@@ -111,8 +111,7 @@ async function noteExpiry(
     store,
     row,
     (now) => {
-      const hasPending = now.payment.captures.some((capture) => capture.state === 'pending');
-      if (!isGone || hasPending) return { row: later(now, clock.now(), options) };
+      if (!isGone || isCapturing(now.payment)) return { row: later(now, clock.now(), options) };
       const payment = expired(now.payment);
       return payment === now.payment
         ? { row: unwatched(now, payment) }

@@ -101,6 +101,12 @@ describe('shipping', () => {
     });
   }
 
+  it('asks what became of a booking whose answer was lost, rather than book again', async () => {
+    const bench = new ShippingBench();
+    expect((await bench.repeat(book('sim:timeout'))).status).to.equal(200);
+    expect(bench.story()).to.deep.equal(['book booked']);
+  });
+
   it('answers 503 to HTML and to errors without end, and cancels what never was', async () => {
     for (const fault of ['sim:html', 'sim:error']) {
       const bench = new ShippingBench();

@@ -105,35 +105,50 @@ const name = fc.constantFrom('a', 'b', 'c', 'd').map(referenceOf);
 const amount = fc.integer({ min: 0, max: 1_500 }).map(minorUnits);
 const state = fc.constantFrom('approved' as const, 'declined' as const);
 const orSame = (state: Payment, next: Transition) => (next.ok ? next.payment : state);
-const happening: fc.Arbitrary<Happening> = fc.oneof(
-  fc.constant<Happening>((now) => authorisationApproved(now, LATER)),
-  fc.constant<Happening>((now) => authorisationDeclined(now, 'card_declined')),
-  fc.constant<Happening>(voided),
-  fc.constant<Happening>(expired),
-  fc.constant<Happening>((now) => orSame(now, requestVoid(now))),
-  fc.record({ reference: name, amount, currency: fc.constantFrom(GBP, 'EUR' as Currency) }).map(
+const approve: Happening = (now) => authorisationApproved(now, LATER);
+const rare: fc.Arbitrary<Happening> = fc.constantFrom<Happening[]>(
+  approve,
+  (now) => authorisationDeclined(now, 'card_declined'),
+  voided,
+  expired,
+  (now) => orSame(now, requestVoid(now)),
+);
+const capturing = fc
+  .record({ reference: name, amount, currency: fc.constantFrom(GBP, GBP, GBP, 'EUR' as Currency) })
+  .map(
     (one): Happening =>
       (now) =>
         orSame(now, beginCapture(now, one, NOW)),
-  ),
-  fc.tuple(name, state).map(
-    ([reference, to]): Happening =>
-      (now) =>
-        settleCapture(now, reference, to),
-  ),
-  fc.tuple(name, fc.constantFrom('r', 's', 't').map(referenceOf), amount).map(
-    ([of, reference, back]): Happening =>
-      (now) =>
-        orSame(now, beginRefund(now, of, { reference, amount: back })),
-  ),
-  fc.tuple(fc.constantFrom('r', 's', 't').map(referenceOf), state).map(
-    ([reference, to]): Happening =>
-      (now) =>
-        settleRefund(now, reference, to),
-  ),
+  );
+const settlingCapture = fc.tuple(name, state).map(
+  ([reference, to]): Happening =>
+    (now) =>
+      settleCapture(now, reference, to),
+);
+const refundName = fc.constantFrom('r', 's', 't').map(referenceOf);
+const refunding = fc.tuple(name, refundName, amount).map(
+  ([of, reference, back]): Happening =>
+    (now) =>
+      orSame(now, beginRefund(now, of, { reference, amount: back })),
+);
+const settlingRefund = fc.tuple(refundName, state).map(
+  ([reference, to]): Happening =>
+    (now) =>
+      settleRefund(now, reference, to),
 );
 
-const history = fc.array(happening, { maxLength: 60 });
+/** Ends are rare, or most histories would be over before they have begun. */
+const happening = fc.oneof(
+  { weight: 1, arbitrary: rare },
+  { weight: 6, arbitrary: capturing },
+  { weight: 6, arbitrary: settlingCapture },
+  { weight: 6, arbitrary: refunding },
+  { weight: 6, arbitrary: settlingRefund },
+);
+
+const history = fc
+  .tuple(fc.boolean(), fc.array(happening, { maxLength: 60, size: 'max' }))
+  .map(([isAuthorised, rest]) => (isAuthorised ? [approve, ...rest] : rest));
 
 function play(happenings: readonly Happening[]): Payment[] {
   const states = [payment(requestPayment(minorUnits(1_000), GBP))];
@@ -148,7 +163,7 @@ describe('no sequence of operations on a payment', () => {
         const states = play(happenings);
         return states.every((now, i) => law(now, states[i - 1] ?? now));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
 
   it('captures more than was authorised, outcomes that are unknown included', () => {
@@ -176,7 +191,7 @@ describe('no sequence of operations on a payment', () => {
   });
 
   it('leaves a final state', () => {
-    const ends = ['voided', 'declined'];
+    const ends = ['voided', 'declined', 'expired'];
     never((now, before) => !ends.includes(before.state) || now.state === before.state);
   });
 

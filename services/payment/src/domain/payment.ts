@@ -77,20 +77,20 @@ export function requestVoid(payment: Payment): Transition {
   if (payment.captures.some((capture) => capture.state === 'approved')) {
     return refuse('AlreadyCaptured', 'money was captured: refund it instead');
   }
-  if (payment.captures.some((capture) => capture.state === 'pending')) {
+  if (isCapturing(payment)) {
     return refuse('InFlight', 'a capture of unknown outcome must be settled first');
   }
   return done({ ...payment, fenced: true });
 }
 
-/** The processor let the money go, or never held it. */
+/** The processor let the money go, or never held it. Changes nothing while a capture may still turn out to have taken it. */
 export function voided(payment: Payment): Payment {
-  return payment.state === 'requested' || payment.state === 'authorised' ? { ...payment, state: 'voided' } : payment;
+  return isOpen(payment) && !isCapturing(payment) ? { ...payment, state: 'voided' } : payment;
 }
 
-/** The hold ran out at the processor. */
+/** The hold ran out at the processor. Changes nothing while a capture may still turn out to have been in time. */
 export function expired(payment: Payment): Payment {
-  return payment.state === 'authorised' ? { ...payment, state: 'expired' } : payment;
+  return payment.state === 'authorised' && !isCapturing(payment) ? { ...payment, state: 'expired' } : payment;
 }
 
 /**
@@ -192,6 +192,11 @@ export function net(payment: Payment): number {
 /** Whether the processor may hold money that nobody has captured yet: authorised, or of unknown outcome. */
 export function isOpen(payment: Payment): boolean {
   return payment.state === 'requested' || payment.state === 'authorised';
+}
+
+/** Whether a capture is of unknown outcome. */
+export function isCapturing(payment: Payment): boolean {
+  return payment.captures.some((capture) => capture.state === 'pending');
 }
 
 function capturedOrPending(payment: Payment): number {

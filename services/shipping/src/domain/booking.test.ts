@@ -16,7 +16,7 @@ const happening = fc.oneof(
 
 const always = (law: (now: Booking, before: Booking) => boolean) =>
   fc.assert(
-    fc.property(fc.array(happening, { maxLength: 30 }), (happenings) => {
+    fc.property(fc.array(happening, { maxLength: 30, size: 'max' }), (happenings) => {
       let before = REQUESTED;
       return happenings.every((happen) => {
         const now = happen(before);
