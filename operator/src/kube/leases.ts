@@ -57,6 +57,7 @@ export class LeaderElector {
   #renewedAt = Number.NEGATIVE_INFINITY;
   #holding = false;
   #predecessor = '';
+  #acquiredVersion: string | undefined;
 
   constructor(options: LeaderElectorOptions) {
     const { leaseDurationMs = 15_000, renewDeadlineMs = 10_000, retryPeriodMs = 2000 } = options;
@@ -93,6 +94,14 @@ export class LeaderElector {
    */
   get predecessorDied(): boolean {
     return this.#predecessor !== '';
+  }
+
+  /**
+   * The lease's resourceVersion when we got it: what was written before our leadership has none above it, as long as all kinds are in one etcd.
+   * Undefined while we do not lead.
+   */
+  get acquiredVersion(): string | undefined {
+    return this.#holding ? this.#acquiredVersion : undefined;
   }
 
   /** Who holds the lease, as far as we know; empty if nobody. */
@@ -210,6 +219,7 @@ export class LeaderElector {
     const started = this.#clock.monotonic();
     try {
       const held = await this.#attempt(signal);
+      if (held && !this.#holding) this.#acquiredVersion = this.#observed?.metadata.resourceVersion;
       this.#holding = held;
       if (held) this.#renewedAt = started;
       return held;
