@@ -79,6 +79,6 @@ export function inventoryService(options: InventoryOptions): InventoryService {
     ],
     tasks: [{ name: 'expire reservations', interval: expireEvery, run: expire }],
     expire,
-    check: () => store.read(checkConservation),
+    check: () => checkConservation(store),
   };
 }

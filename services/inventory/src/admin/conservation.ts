@@ -21,16 +21,15 @@ export const conservationRoutes = ({ store, clock }: AdminPorts): Route[] => [
       differences: Type.Array(Type.Object({})),
       reservations: Type.Array(Type.Object({})),
     }),
-    handle: () =>
-      store.read((reader) => {
-        const { differences, reservations, ...rest } = checkConservation(reader);
-        return {
-          ...rest,
-          differenceCount: differences.length + reservations.length,
-          differences: differences.slice(0, shownDifferences),
-          reservations: reservations.slice(0, shownDifferences),
-        };
-      }),
+    async handle() {
+      const { differences, reservations, ...rest } = await checkConservation(store);
+      return {
+        ...rest,
+        differenceCount: differences.length + reservations.length,
+        differences: differences.slice(0, shownDifferences),
+        reservations: reservations.slice(0, shownDifferences),
+      };
+    },
   }),
   route({
     method: 'post',
@@ -39,12 +38,9 @@ export const conservationRoutes = ({ store, clock }: AdminPorts): Route[] => [
       'Sets counters that drifted to what the movements say, and keeps a record of who asked. `dryRun`: only says what it would do.',
     body: Type.Object({ dryRun: Type.Optional(Type.Boolean()) }),
     response: Type.Object({ repaired: Type.Array(Type.Object({})), dryRun: Type.Boolean(), at: Type.String() }),
-    handle: ({ body: { dryRun = false }, caller }) =>
-      store.transact((tx) => {
-        const now = clock.now();
-        const repaired = repairDrift(tx, caller.subject, now);
-        if (dryRun) tx.undo();
-        return { repaired, dryRun, at: toRfc3339(now) };
-      }),
+    async handle({ body: { dryRun = false }, caller }) {
+      const now = clock.now();
+      return { repaired: await repairDrift(store, caller.subject, now, dryRun), dryRun, at: toRfc3339(now) };
+    },
   }),
 ];
