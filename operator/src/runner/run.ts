@@ -90,6 +90,13 @@ export class Run {
     if (!this.#busy) this.#version = version;
   }
 
+  /** The object came back without what the journal had written of it (a restored backup): it is written again, or nobody would see where the run is. */
+  rewrite(): void {
+    if (this.#stopped || this.#dirty) return;
+    this.#dirty = true;
+    this.#flushSoon();
+  }
+
   /** Stops without another word: what is in flight is given up, nothing more is written or sent. */
   abandon(): void {
     this.#stopped = true;

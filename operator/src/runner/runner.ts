@@ -91,6 +91,11 @@ export class Runner {
     this.#runs.get(runKey(id))?.newVersion(version);
   }
 
+  /** The object lost what the journal had written of it: it is written again within a second. */
+  rewrite(id: RunId): void {
+    this.#runs.get(runKey(id))?.rewrite();
+  }
+
   /** Stops at once: nothing more is sent or written. For a lost lease. */
   abandon(): void {
     for (const run of this.#runs.values()) run.abandon();
