@@ -134,12 +134,10 @@ export class Operator {
       }),
     });
     const leadership = new Leadership({
-      client,
-      runs,
       finished,
       runner,
       clock,
-      predecessorDied: () => manager.elector?.predecessorDied ?? true,
+      elector: manager.elector,
     });
     manager.add(leadership);
 

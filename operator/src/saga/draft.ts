@@ -118,7 +118,7 @@ export function phaseOf(state: RunState): Phase {
 export function hold(draft: Draft, details: Omit<Hold, 'id' | 'since'>): void {
   const holds = draft.state.holds + 1;
   // The second part tells it from a hold of the same number in an earlier life of the run, whose status was lost.
-  const id = `${holds}-${Math.abs(draft.now.wall % 0x1000000).toString(16)}`;
+  const id = `${holds}-${draft.now.wall.toString(36)}`;
   change(draft, { holds, hold: { ...details, message: clip(details.message), id, since: draft.now.wall } }, 'before');
   notice(draft, 'Warning', 'Held', `${details.reason}: ${details.message}`, details.step);
 }

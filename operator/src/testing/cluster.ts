@@ -57,6 +57,7 @@ export class TestCluster {
   /** The operator's own namespace: each test cluster has one, so that their leases do not meet. */
   readonly system: string;
   readonly #kubeconfig: string;
+  #failure: unknown;
   #running: { stop: AbortController; ended: Promise<void> } | undefined;
 
   private constructor(
@@ -114,7 +115,12 @@ export class TestCluster {
     );
     if (options === 'help') throw new Error('no help here');
     const stop = new AbortController();
-    this.#running = { stop, ended: new Operator({ ...options, watchNamespaces: [this.namespace] }).run(stop.signal) };
+    const ended = new Operator({ ...options, watchNamespaces: [this.namespace] }).run(stop.signal);
+    // What it fails with is told by whatever waits next, and by stopOperator.
+    ended.catch((error: unknown) => {
+      this.#failure = error;
+    });
+    this.#running = { stop, ended };
   }
 
   /** Stops the operator in order. Rejects with what it failed with. */
@@ -189,6 +195,7 @@ export class TestCluster {
     let last: OrderSagaRun | undefined;
     await eventually(
       async () => {
+        if (this.#failure !== undefined) throw this.#failure;
         last = await this.run(orderId);
         return last !== undefined && wanted(last);
       },

@@ -10,7 +10,6 @@ import type { KubeClient } from '../../kube/client.ts';
 import { isConflict, isNotFound } from '../../kube/errors.ts';
 import type { Recorder } from '../../kube/events.ts';
 import type { Fence } from '../../kube/fence.ts';
-import { keyOf } from '../../kube/key.ts';
 import type { ReadStore } from '../../kube/store.ts';
 import { compareVersions } from '../../kube/version.ts';
 import type { Adoption, Runner } from '../../runner/runner.ts';
@@ -21,7 +20,7 @@ import { begin, transition } from '../../saga/engine.ts';
 import type { Revision, RunId, RunState } from '../../saga/types.ts';
 import { accept, pausedUntil } from '../ordersaga/accept.ts';
 import type { Inheritance } from './inheritance.ts';
-import { contextOf, FINALIZER, idOf, outcomeOf } from './run.ts';
+import { contextOf, FINALIZER, hasFinalizer, idOf, outcomeOf } from './run.ts';
 import type { Undertow } from './undertow.ts';
 
 /** A run that is being deleted, or waits for a place, is looked at again after this long. */
@@ -83,12 +82,15 @@ export class OrderSagaRunController {
 
   /** Has anybody but the runner written the status? What the runner holds in memory is the truth, and a person is to look at who did. */
   #compare(run: OrderSagaRun, id: RunId, durable: RunState): void {
-    if (compareVersions(run.metadata.resourceVersion ?? '0', this.#o.runner.find(id)?.version ?? '0') <= 0) return;
+    const [seen, ours] = [run.metadata.resourceVersion, this.#o.runner.find(id)?.version];
+    if (seen === undefined || ours === undefined || compareVersions(seen, ours) <= 0) return;
     if (run.status?.checksum === encode(id, durable).checksum) {
-      this.#o.runner.newVersion(id, run.metadata.resourceVersion ?? '');
+      this.#o.runner.newVersion(id, seen);
     }
     const found = decode(id, run.status);
-    if (found !== undefined && 'damaged' in found) this.#o.runner.tell(id, { type: 'Damaged', message: found.damaged });
+    // A backup was restored over it: nobody could see where the run is, nor decide a hold.
+    if (found === undefined) this.#o.runner.rewrite(id);
+    else if ('damaged' in found) this.#o.runner.tell(id, { type: 'Damaged', message: found.damaged });
   }
 
   #pause(run: OrderSagaRun, id: RunId, state: RunState): Result {
@@ -139,10 +141,8 @@ export class OrderSagaRunController {
   #origin(run: OrderSagaRun, found: ReturnType<typeof decode>, inheritance: Inheritance): Adoption['from'] {
     if (found !== undefined && 'damaged' in found) return { type: 'Damaged', message: found.damaged };
     const state = found?.state;
-    const key = keyOf(run.metadata.namespace, run.metadata.name);
-    if (state === undefined && !inheritance.includes(key)) return { type: 'New' };
-    // A state that appeared since we lead was written by somebody who should not have.
-    return { type: 'TakenOver', state, died: inheritance.includes(key) ? inheritance.died : true };
+    if (state === undefined && !inheritance.includes(run)) return { type: 'New' };
+    return { type: 'TakenOver', state, died: inheritance.died };
   }
 
   /** The revision to follow: the one that the run began with, or the definition's current one. */
@@ -333,10 +333,6 @@ export class OrderSagaRunController {
 interface Refusal {
   readonly reason: 'SagaNotFound' | 'SagaNotAccepted' | 'RevisionNotFound';
   readonly message: string;
-}
-
-function hasFinalizer(run: OrderSagaRun): boolean {
-  return run.metadata.finalizers?.includes(FINALIZER) ?? false;
 }
 
 function ignoreConflict(error: unknown): void {

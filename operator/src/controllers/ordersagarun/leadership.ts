@@ -1,24 +1,19 @@
-import type { OrderSagaRun } from '../../api/ordersagarun.ts';
 import type { FinishedRuns } from '../../journals/kubernetes/finished.ts';
-import type { Cache } from '../../kube/cache.ts';
-import type { KubeClient } from '../../kube/client.ts';
-import { LeaseLostError } from '../../kube/leases.ts';
+import { type LeaderElector, LeaseLostError } from '../../kube/leases.ts';
 import type { Runner } from '../../runner/runner.ts';
 import { type Clock, pause } from '../../runtime/clock.ts';
 import type { Runnable } from '../../runtime/manager.ts';
-import { type Inheritance, takeStock } from './inheritance.ts';
+import { Inheritance } from './inheritance.ts';
 
 /** How often the memory of finished runs is pruned. */
 const PRUNE_EVERY_MILLIS = 3_600_000;
 
 export interface LeadershipOptions {
-  readonly client: KubeClient;
-  readonly runs: Cache<OrderSagaRun>;
   readonly finished: FinishedRuns;
   readonly runner: Runner;
   readonly clock: Clock;
-  /** Whether the leader before us died. */
-  readonly predecessorDied: () => boolean;
+  /** Undefined where this process needs no lease. */
+  readonly elector: LeaderElector | undefined;
 }
 
 /**
@@ -40,7 +35,7 @@ export class Leadership implements Runnable {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { client, runs, finished, runner, clock } = this.#o;
+    const { finished, runner, clock } = this.#o;
     const lost = (): void => {
       if (signal.reason instanceof LeaseLostError) runner.abandon();
     };
@@ -48,7 +43,7 @@ export class Leadership implements Runnable {
     signal.addEventListener('abort', lost, { once: true });
     try {
       await finished.load();
-      this.#known(await takeStock(client, runs, this.#o.predecessorDied(), signal));
+      this.#known(new Inheritance(this.#o.elector?.acquiredVersion, this.#o.elector?.predecessorDied ?? true));
       while (!signal.aborted) {
         await finished.prune();
         await pause(clock, PRUNE_EVERY_MILLIS, signal);

@@ -6,6 +6,10 @@ import type { RunContext, RunId, RunInput } from '../../saga/types.ts';
 /** Keeps a run's object until the run has ended: what it did may have to be undone. */
 export const FINALIZER = 'mercato.dev/run';
 
+export function hasFinalizer(run: OrderSagaRun): boolean {
+  return run.metadata.finalizers?.includes(FINALIZER) ?? false;
+}
+
 /** Names the run of an object. */
 export function idOf(run: OrderSagaRun): RunId {
   return { namespace: run.metadata.namespace ?? '', saga: run.spec.sagaRef.name, orderId: run.spec.orderId };
