@@ -58,4 +58,17 @@ export class ServiceMetrics {
     this.#group.observe(operations);
     this.#commit.observe(seconds);
   };
+
+  /** Shows how far behind each subscriber is, asked whenever metrics are read. */
+  watchOutbox(subscribers: readonly string[], backlogOf: (subscriber: string) => Promise<number>): void {
+    new Gauge({
+      name: 'mercato_outbox_backlog',
+      help: 'Events that a subscriber has not taken yet',
+      labelNames: ['subscriber'],
+      registers: [this.registry],
+      async collect() {
+        for (const subscriber of subscribers) this.set({ subscriber }, await backlogOf(subscriber));
+      },
+    });
+  }
 }

@@ -6,6 +6,7 @@ import type { Route } from './http/route.ts';
 import { type HttpServer, httpServer } from './http/server.ts';
 import { createLogger, type Logger } from './log.ts';
 import { ServiceMetrics } from './metrics.ts';
+import { backlog } from './outbox/outbox.ts';
 import { Relay } from './outbox/relay.ts';
 import type { Participant } from './participant/participant.ts';
 import type { Store } from './store/port.ts';
@@ -52,12 +53,14 @@ export async function startService(parts: ServiceParts, port: number, host: stri
   const recovered = await participant.recover();
   if (recovered.settled + recovered.open > 0)
     logger.info(recovered, 'calls that were in flight when the process ended');
+  const metrics = parts.metrics ?? new ServiceMetrics(parts.name);
+  metrics.watchOutbox(parts.subscribers ?? [], (subscriber) => store.read((reader) => backlog(reader, subscriber)));
   const server: HttpServer = httpServer({
     service: parts.name,
     version: parts.version,
     participant,
     tokens,
-    metrics: parts.metrics ?? new ServiceMetrics(parts.name),
+    metrics,
     ready: () => ready,
     onError: (error) => logger.error({ err: error }, 'a request failed inside'),
     ...(parts.routes === undefined ? {} : { routes: parts.routes }),
@@ -71,12 +74,17 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     onError: (error, subscriber) =>
       logger.warn({ err: error, subscriber }, 'events could not be handed over; they will be sent again'),
   });
+  const running = new Set<Promise<unknown>>();
+  const tracked = (work: Promise<unknown>) => {
+    running.add(work);
+    return work.finally(() => running.delete(work));
+  };
   const sweep: BackgroundTask = { name: 'sweep records', interval: minutes(10), run: () => sweepAll(participant) };
   const cancels: Cancel[] = [sweep, ...(parts.tasks ?? [])].map((task) =>
     every(
       clock,
       task.interval,
-      () => task.run(),
+      () => tracked(task.run()),
       (error) => logger.error({ err: error, task: task.name }, 'a background task failed'),
     ),
   );
@@ -91,6 +99,7 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     for (const cancel of cancels) cancel();
     await server.close(seconds(10));
     await relay.stop();
+    await Promise.allSettled(running);
     await tokens.close();
     await store.close();
     logger.info('stopped');

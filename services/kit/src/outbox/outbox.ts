@@ -96,12 +96,13 @@ export function markSent(tx: Tx, subscriber: string, position: number): void {
   );
 }
 
-/** How many events each subscriber still lacks. */
+/** How many events a subscriber has not taken yet. */
 export const backlog = (reader: Reader, subscriber: string): number =>
   reader.get<{ count: number }>(
-    'SELECT count(*) AS count FROM outbox WHERE position > coalesce((SELECT sent FROM outbox_subscriber WHERE url = ?), 0)',
+    `SELECT max(0, coalesce((SELECT max(position) FROM outbox), 0) - coalesce((SELECT sent FROM outbox_subscriber WHERE url = ?),
+       (SELECT min(position) - 1 FROM outbox), 0)) AS count`,
     subscriber,
-  )?.count ?? 0;
+  )!.count;
 
 /**
  * Deletes up to `limit` events older than `until` that every one of `subscribers` has, and counters of orders silent since `forgetOrders`.

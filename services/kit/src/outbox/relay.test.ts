@@ -99,7 +99,9 @@ describe('the outbox', () => {
     expect(await relay.sweep()).to.equal(0);
     await relay.pass('late');
     expect(await relay.sweep()).to.equal(1);
+    expect(await store.read((reader) => backlog(reader, 's'))).to.equal(0);
     await emit('a', 'two');
+    expect(await store.read((reader) => backlog(reader, 's'))).to.equal(1);
     const got: CloudEvent[] = [];
     const again = new Relay({
       store,

@@ -56,6 +56,9 @@ export interface ParticipantOptions {
   readonly onError?: (error: unknown, request: CommandRequest) => void;
 }
 
+/** W3C Trace Context, version 00; what is none is dropped, as it asks. */
+const traceparentForm = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
 /** An output must fit into a run's status (contract: at most 1 KiB). */
 const maxOutputBytes = 1024;
 
@@ -366,7 +369,9 @@ export class Participant {
       now: this.#clock.now(),
       begun: parsed.begun,
       resumed: resumed !== undefined,
-      ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
+      ...(request.traceparent !== undefined && traceparentForm.test(request.traceparent)
+        ? { traceparent: request.traceparent }
+        : {}),
       ...(action === undefined ? {} : { action }),
     };
   }
