@@ -4,10 +4,10 @@ import { ConfigError, type Environment, integerSetting, type Route, route, syste
 import { httpExchange } from '@mercato/kit/exchange.ts';
 import { type AppendLog, fileLog } from '@mercato/kit/simulator/append-log.ts';
 import { inProcessExchange } from '@mercato/kit/simulator/backend.ts';
-import { parseFaultRates } from '@mercato/kit/simulator/faults.ts';
 import { Type } from '@sinclair/typebox';
 import { SimulatedAcquirer } from './acquirer/backend.ts';
 import type { AcquirerEntry } from './acquirer/ledger.ts';
+import { acquirerSettings } from './acquirer/settings.ts';
 import { simulatedAcquirer } from './adapters/simulated-acquirer.ts';
 import { stripe } from './adapters/stripe.ts';
 import type { PaymentProcessor } from './ports/processor.ts';
@@ -50,7 +50,7 @@ function embedded(env: Environment, dataDir: string, timeoutMs: number): ChosenP
   const backend = new SimulatedAcquirer({
     clock: systemClock,
     history: log.read(0, Number.POSITIVE_INFINITY).entries,
-    faults: parseFaultRates(env['FAULT_SEED'] ?? '', env['FAULT_RATES'] ?? ''),
+    ...acquirerSettings(env),
   });
   const exchange = inProcessExchange({ backend, log, clock: systemClock, timeoutMs });
   return { processor: simulatedAcquirer(exchange), routes: [logRoute(log)] };

@@ -2,10 +2,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@mercato/kit/clock.ts';
 import { fileLog } from '@mercato/kit/simulator/append-log.ts';
-import { DEFAULT_FAULT_TIMES, parseFaultRates } from '@mercato/kit/simulator/faults.ts';
 import { serveSimulator } from '@mercato/kit/simulator/server.ts';
 import { SimulatedAcquirer } from './backend.ts';
 import type { AcquirerEntry } from './ledger.ts';
+import { acquirerSettings } from './settings.ts';
 
 /**
  * The simulated acquirer as a program of its own. Environment: PORT (0: any), DATA_DIR (its log is acquirer.jsonl there),
@@ -19,12 +19,7 @@ async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const backend = new SimulatedAcquirer({
     clock: systemClock,
     history: log.read(0, Number.POSITIVE_INFINITY).entries,
-    faults: parseFaultRates(env['FAULT_SEED'] ?? '', env['FAULT_RATES'] ?? ''),
-    declineRate: Number(env['DECLINE_RATE'] ?? 0),
-    times: {
-      lateMs: Number(env['LATE_MS'] ?? DEFAULT_FAULT_TIMES.lateMs),
-      timeoutMs: Number(env['TIMEOUT_MS'] ?? DEFAULT_FAULT_TIMES.timeoutMs),
-    },
+    ...acquirerSettings(env),
   });
   const server = await serveSimulator({
     backend,
