@@ -49,6 +49,7 @@ class Handler implements Dispatcher.DispatchHandler, Exchange {
   readonly #wallClock: () => number;
   #controller: Dispatcher.DispatchController | undefined;
   #aborted = false;
+  #over = false;
   #status = 0;
   #contentType: string | undefined;
   #retryAfter: string | undefined;
@@ -66,6 +67,8 @@ class Handler implements Dispatcher.DispatchHandler, Exchange {
 
   abort(): void {
     this.#aborted = true;
+    // By now the connection may carry somebody else's request.
+    if (this.#over) return;
     this.#controller?.abort(new Ended('given up'));
   }
 
@@ -100,10 +103,12 @@ class Handler implements Dispatcher.DispatchHandler, Exchange {
   }
 
   onResponseEnd(): void {
+    this.#over = true;
     this.#settle(this.#answer());
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#over = true;
     if (this.#truncated) this.#settle(this.#answer());
     else this.#settle(failureOf(error, this.#status));
   }

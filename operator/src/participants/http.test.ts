@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { VirtualClock } from '../runtime/clock.ts';
 import type { Answer } from '../saga/types.ts';
 import { type HttpParticipant, httpParticipant } from './http.ts';
 import type { SendEffect } from './participants.ts';
@@ -118,6 +119,39 @@ describe('httpParticipant', () => {
     });
   });
 
+  describe('its time limit', () => {
+    it('is spent on waiting for a place by half, and on the rest in all', async () => {
+      const clock = new VirtualClock();
+      const participant = httpParticipant({
+        name: 'inventory',
+        config: configOf(server.url, { maxInFlight: 1 }),
+        tokens: testTokens,
+        clock,
+      });
+      opened.push(participant);
+      server.behave(() => {});
+      const answers: string[] = [];
+      const note = (orderId: string) => async (answer: Answer) =>
+        void answers.push(`${orderId} ${'reason' in answer ? answer.reason : answer.type}`);
+      const first = sendTo(participant, 'first', { timeout: 1000 }).then(note('first'));
+      const second = sendTo(participant, 'second', { timeout: 1000 }).then(note('second'));
+      await until(() => server.received.length === 1, 'the first arrived');
+      clock.advance(499);
+      await new Promise(setImmediate);
+      expect(answers).to.deep.equal([]);
+      clock.advance(1);
+      await second;
+      expect(answers).to.deep.equal(['second Busy']);
+      clock.advance(499);
+      await new Promise(setImmediate);
+      expect(answers).to.deep.equal(['second Busy']);
+      clock.advance(1);
+      await first;
+      expect(answers).to.deep.equal(['second Busy', 'first Timeout']);
+      expect(clock.pending).to.equal(0);
+    });
+  });
+
   describe('its signal', () => {
     it('ends a command that was sent, and its connection', async () => {
       const participant = open();
@@ -172,17 +206,15 @@ describe('httpParticipant', () => {
       expect(answer).to.have.property('message').that.includes('inventory').and.includes('the API server is away');
     });
 
-    it('costs no attempt when it does not come in time', async () => {
+    it('costs no attempt when it does not come in time, and what waited longer is sent without what gave up', async () => {
       const token = Promise.withResolvers<string>();
-      const answer = await sendTo(
-        open({}, () => token.promise),
-        'o-1',
-        { timeout: 100 },
-      );
-      expect(answer).to.include({ type: 'NotNow', reason: 'NoToken' });
+      const participant = open({ batch: { maxItems: 100 } }, () => token.promise);
+      const hasty = sendTo(participant, 'hasty', { timeout: 100 });
+      const calm = sendTo(participant, 'calm', { timeout: 10_000 });
+      expect(await hasty).to.include({ type: 'NotNow', reason: 'NoToken' });
       token.resolve('late');
-      await until(() => server.sockets.size === 0, 'nothing is sent');
-      expect(server.received).to.have.length(0);
+      expect(await calm).to.deep.equal(ownKey('calm'));
+      expect(server.received.map(({ path }) => path)).to.deep.equal(['/saga/reserve-stock']);
     });
 
     it('is reported when the participant does not accept it', async () => {
@@ -293,6 +325,25 @@ describe('httpParticipant', () => {
       gate.resolve();
       expect(await calm).to.deep.equal(ownKey('calm'));
       expect(server.received).to.have.length(1);
+    });
+
+    it('do not have a command again that was too slow for them, until it was answered', async () => {
+      const participant = open({ batch: { maxItems: 100 } });
+      const gate = Promise.withResolvers<void>();
+      server.behave(async (request, response) => {
+        await gate.promise;
+        good(request, response);
+      });
+      const hasty = sendTo(participant, 'hasty', { timeout: 100 });
+      const calm = sendTo(participant, 'calm');
+      await hasty;
+      gate.resolve();
+      await calm;
+      const round = () => Promise.all(['calm', 'hasty', 'other'].map((id) => sendTo(participant, id)));
+      await round();
+      expect(server.received.filter(isBatch)).to.have.length(1);
+      await round();
+      expect(server.received.filter(isBatch).map((request) => itemsOf(request).length)).to.deep.equal([2, 3]);
     });
 
     it('end their connection when nobody waits for them any more', async () => {
