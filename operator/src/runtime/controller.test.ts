@@ -4,16 +4,9 @@ import { expect } from 'chai';
 import { Cache } from '../kube/cache.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { configMaps, secrets } from '../kube/resource.ts';
-import { clientOf, eventually } from '../kube/testing.ts';
+import { clientOf, eventually, FreezableProxy } from '../kube/testing.ts';
 import type { ConfigMap, Secret } from '../kube/types.ts';
-import {
-  Controller,
-  type ControllerOptions,
-  controllingOwner,
-  type Outcome,
-  type ReconcileContext,
-  watches,
-} from './controller.ts';
+import { Controller, type ControllerOptions, controllingOwner, type Outcome, watches } from './controller.ts';
 import { done, requeueAfter, TerminalError } from './result.ts';
 
 describe('Controller', function () {
@@ -182,27 +175,33 @@ describe('Controller', function () {
 
   it('never runs two reconciles of one key, nor more at a time than it may', async () => {
     const active = new Map<string, number>();
-    let most = 0;
-    let runs = 0;
-    const { controller } = await start({
+    const together: number[] = [];
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const { controller, counts } = await start({
       maxConcurrentReconciles: 3,
       reconcile: async (_object, { key }) => {
         active.set(key, (active.get(key) ?? 0) + 1);
+        together.push([...active.values()].reduce((sum, n) => sum + n, 0));
         expect(active.get(key)).to.equal(1);
-        most = Math.max(
-          most,
-          [...active.values()].reduce((sum, n) => sum + n, 0),
-        );
-        for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+        await gate;
         active.set(key, active.get(key)! - 1);
-        runs += 1;
         return done();
       },
     });
-    for (let round = 0; round < 5; round++)
+    for (let round = 0; round < 3; round++) {
       await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => put(name, { round: String(round) })));
-    await eventually('all is quiet', () => runs >= 5 && controller.active === 0 && controller.queue.length === 0);
-    expect(most).to.be.within(2, 3);
+    }
+    await eventually(
+      'all workers are busy and the rest waits',
+      () => controller.active === 3 && controller.queue.length === 2,
+    );
+    open();
+    await eventually('all is quiet', () => controller.active === 0 && controller.queue.length === 0);
+    expect(Math.max(...together)).to.equal(3);
+    expect(counts.error).to.equal(undefined);
   });
 
   it('aborts the signal of a reconcile that takes too long, and keeps its key until it returns', async () => {
@@ -222,7 +221,7 @@ describe('Controller', function () {
     await put('slow');
     await eventually('it begins', () => entered === 1);
     await put('slow', { again: '1' });
-    await eventually('it succeeds the second time', () => counts.success === 1);
+    await eventually('it succeeds the second time', () => (counts.success ?? 0) > 0);
     expect(counts).to.include({ timedOut: 1, error: 1 });
   });
 
@@ -269,40 +268,69 @@ describe('Controller', function () {
   });
 
   it('does not act on a cache that is older than its own last write', async () => {
-    // A charge for each reconcile that sees no charge yet: with a stale read the card would be charged twice.
-    const cache = await cacheOf<ConfigMap>(configMaps);
-    const fence = cache.fence();
-    let charges = 0;
-    const reconcile = async (object: ConfigMap, context: ReconcileContext) => {
-      if (object.data?.['charged'] === 'yes') return done();
-      charges += 1;
-      fence.wrote(await client.patch(configMaps, { namespace, name: context.name }, { data: { charged: 'yes' } }));
-      // Comes back before the watch can have delivered the write: this is the race that Argo Workflows lost.
-      controller.controller.enqueue(context);
-      return done();
-    };
-    const controller = await start({ for: cache, fence, reconcile });
-    await Promise.all(Array.from({ length: 20 }, (_, i) => put(`order-${i}`)));
-    await eventually(
-      'all are charged and seen so',
-      () => cache.list().length === 20 && cache.list().every((o) => o.data?.['charged'] === 'yes'),
-    );
-    await eventually(
-      'all is quiet',
-      () => controller.controller.active === 0 && controller.controller.queue.length === 0,
-    );
-    expect(charges).to.equal(20);
-    expect(controller.counts.stale, 'the race did happen').to.be.at.least(1);
+    // A charge for each reconcile that sees none: with a stale read the card is charged twice. Argo Workflows lost this race (#13986).
+    const orders = Array.from({ length: 5 }, (_, i) => `order-${i}`);
+    await Promise.all(orders.map((name) => put(name)));
+    const proxy = await FreezableProxy.start(plane.url);
+    const through = await clientOf(plane, { server: proxy.url });
+    const cache = new Cache<ConfigMap>({
+      client: through,
+      resource: configMaps,
+      namespaces: [namespace],
+      silenceMs: 1000,
+    });
+    running.push(cache.run(stop.signal));
+    await cache.synced();
+    await eventually('the watch runs', () => proxy.connections > 1);
+    try {
+      // From here the cache shows the past, until the reflector replaces the dead connection.
+      proxy.freeze();
+      const fence = cache.fence();
+      let charges = 0;
+      const { controller, counts } = await start({
+        for: cache,
+        fence,
+        reconcile: async (object, { name }) => {
+          if (object.data?.['charged'] === 'yes') return done();
+          charges += 1;
+          fence.wrote(await client.patch(configMaps, { namespace, name }, { data: { charged: 'yes' } }));
+          return done();
+        },
+      });
+      await eventually('each is charged', () => charges === orders.length && controller.active === 0);
+      for (const name of orders) controller.enqueue({ namespace, name });
+      await eventually('each was looked at again, in vain', () => counts.stale === orders.length);
+      await eventually('the cache has caught up', () =>
+        cache.list().every((order) => order.data?.['charged'] === 'yes'),
+      );
+      await eventually(
+        'all is quiet',
+        () => controller.queue.length + controller.queue.delayed + controller.active === 0,
+      );
+      expect(charges).to.equal(orders.length);
+      expect(fence.size).to.equal(0);
+    } finally {
+      stop.abort();
+      await through.transport.close();
+      await proxy.stop();
+    }
   });
 
   it('lets timers run while reconciles that never wait keep it busy', async () => {
-    const { controller } = await start({ maxConcurrentReconciles: 2, reconcile: () => requeueAfter(0) });
+    let reconciles = 0;
+    await start({
+      maxConcurrentReconciles: 2,
+      reconcile: () => {
+        reconciles += 1;
+        return requeueAfter(0);
+      },
+    });
     await put('busy');
-    await eventually(
-      'it spins',
-      () => controller.queue.retries !== undefined && controller.active >= 0 && controller.cache.size === 1,
-    );
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually('it spins', () => reconciles > 0);
+    const before = reconciles;
+    // Without the yield this timer, and with it a lease's renewal, would never fire.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(reconciles).to.be.above(before);
   });
 
   it('finishes what is under way when it stops, and begins nothing more', async () => {

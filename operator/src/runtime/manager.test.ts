@@ -16,6 +16,7 @@ describe('Manager', function () {
   let namespace: string;
   let stops: AbortController[];
   let runs: Promise<unknown>[];
+  let cleanups: (() => Promise<unknown>)[];
 
   before(async () => {
     plane = await breakableControlPlane();
@@ -28,11 +29,14 @@ describe('Manager', function () {
     namespace = await uniqueNamespace(plane, 'manager');
     stops = [];
     runs = [];
+    cleanups = [];
   });
 
   afterEach(async () => {
     for (const stop of stops) stop.abort();
     await Promise.allSettled(runs);
+    for (const cleanup of cleanups) await cleanup();
+    await plane.startApiServer();
   });
 
   const make = (options: Partial<ManagerOptions> = {}) =>
@@ -265,6 +269,10 @@ describe('Manager', function () {
   it('fails its liveness when the API server answers but a watch does not advance', async () => {
     const proxy = await FreezableProxy.start(plane.url);
     const through = await clientOf(plane, { server: proxy.url });
+    cleanups.push(
+      () => through.transport.close(),
+      () => proxy.stop(),
+    );
     const manager = make({
       client: through,
       cacheDefaults: { ...quick, silenceMs: 600_000 },
@@ -283,8 +291,6 @@ describe('Manager', function () {
     expect((await page(manager, '/readyz')).code, 'readiness is another matter').to.equal(200);
     stop.abort();
     await outcome;
-    await through.transport.close();
-    await proxy.stop();
   });
 
   it('stays alive while the API server is down and after it has come back, however long its watches were silent', async () => {

@@ -199,6 +199,8 @@ export class Manager {
       await Promise.all([
         ...always.map((runnable) => this.#supervise(runnable, stopping.signal).catch(fail)),
         this.#lead(stopping.signal, fail).catch(fail),
+        // A manager of caches alone, or one whose controllers all have ended, still runs until it is told to stop.
+        untilAborted(stopping.signal),
       ]);
     } catch (error) {
       fail(error);
@@ -308,4 +310,9 @@ export class Manager {
   #mustBeNew(what: string): void {
     if (this.#state !== 'new') throw new Error(`${what}: the manager was started already`);
   }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
