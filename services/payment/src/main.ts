@@ -21,8 +21,8 @@ await runMain('payment', async ({ config, env, logger, metrics }) => {
         logger.warn({ command, key, epoch, detail: error.message }, 'outcome unknown');
       else logger.error({ command, key, epoch, err: error }, 'a command failed inside');
     },
-    onReconciled: ({ looked, voided, expired, captured }) => {
-      if (voided + expired > 0) logger.info({ looked, voided, expired }, 'payments reconciled');
+    onReconciled: ({ looked, voided, expired, settled, captured }) => {
+      if (voided + expired + settled > 0) logger.info({ looked, voided, expired, settled }, 'payments reconciled');
       for (const row of captured) {
         logger.error({ authorisationId: row.authorisationId, order: row.order }, 'captured although it was voided');
       }

@@ -1,4 +1,5 @@
-import type { Clock, OrderEvent, Store } from '@mercato/kit';
+import type { Clock, Store } from '@mercato/kit';
+import { approvedRow, declinedRow } from './commands/authorise.ts';
 import { emit, found, type Means, OutcomeUnknown, orderKeyOf } from './commands/outcome.ts';
 import { afterRelease, release } from './commands/void.ts';
 import { expired, isCapturing, isOpen, voided } from './domain/payment.ts';
@@ -23,16 +24,20 @@ export interface ReconcileReport {
   /** Authorisations that turned up after their void, and were voided now. */
   readonly voided: number;
   readonly expired: number;
+  /** Authorisations of unknown outcome that nobody asked about any more, and that the processor has told of now. */
+  readonly settled: number;
   /** Money was captured although a void was asked for. Never happens unless somebody else uses the processor's account. */
   readonly captured: readonly PaymentRow[];
 }
 
 const FIRST_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 3_600_000;
+const WATCH_MS = 2 * 86_400_000;
 
 /**
- * One pass over the payments that are due for a look: a fenced one that the processor did not know is looked for again, and
- * voided if it has turned up; a hold whose time is over is asked about, and noted as expired. Looks get rarer while nothing
- * changes. A processor that does not answer only postpones.
+ * One pass over the payments that are due for a look. A fenced one that the processor did not know is looked for again, and voided
+ * if it has turned up. One of unknown outcome whose run went silent is asked about, so that our books are right. A hold whose time
+ * is over is noted as expired. Looks get rarer while nothing changes. A processor that does not answer only postpones.
  */
 export async function reconcile(
   store: Store,
@@ -40,114 +45,105 @@ export async function reconcile(
   clock: Clock,
   options: ReconcileOptions = {},
 ): Promise<ReconcileReport> {
+  const pass: Pass = { store, means, clock, options };
   const due = await store.read((reader) => paymentsToCheck(reader, clock.now(), options.batch ?? 100));
-  const ends = await Promise.all(due.map((row) => look(store, means, clock, options, row)));
+  const ends = await Promise.all(due.map((row) => look(pass, row)));
+  const count = (end: End) => ends.filter((each) => each === end).length;
   return {
     looked: due.length,
-    voided: ends.filter((end) => end === 'voided').length,
-    expired: ends.filter((end) => end === 'expired').length,
+    voided: count('voided'),
+    expired: count('expired'),
+    settled: count('settled'),
     captured: due.filter((_, i) => ends[i] === 'captured'),
   };
 }
 
-type End = 'voided' | 'expired' | 'captured' | 'unchanged';
+interface Pass {
+  readonly store: Store;
+  readonly means: Means;
+  readonly clock: Clock;
+  readonly options: ReconcileOptions;
+}
 
-async function look(
-  store: Store,
-  means: Means,
-  clock: Clock,
-  options: ReconcileOptions,
-  row: PaymentRow,
-): Promise<End> {
+type End = 'voided' | 'expired' | 'captured' | 'settled' | 'unchanged';
+
+/** A row after a look, and the event that tells of it. */
+interface Changed {
+  readonly row: PaymentRow;
+  readonly event?: string;
+}
+
+async function look(pass: Pass, row: PaymentRow): Promise<End> {
   try {
-    return row.payment.fenced
-      ? await releaseLate(store, means, clock, options, row)
-      : await noteExpiry(store, means, clock, options, row);
+    if (!isOpen(row.payment)) return await change(pass, row, 'unchanged', (now) => ({ row: unwatched(now) }));
+    if (row.payment.fenced) return await releaseLate(pass, row);
+    return row.payment.state === 'requested' ? await settleSilent(pass, row) : await noteExpiry(pass, row);
   } catch (error) {
     if (!(error instanceof OutcomeUnknown)) throw error;
-    await change(store, row, (now) => ({ row: later(now, clock.now(), options) }));
-    return 'unchanged';
+    return change(pass, row, 'unchanged', (now) => ({ row: later(pass, now) }));
   }
 }
 
-async function releaseLate(
-  store: Store,
-  means: Means,
-  clock: Clock,
-  options: ReconcileOptions,
-  row: PaymentRow,
-): Promise<End> {
-  const outcome = await release(means.processor, row.reference, orderKeyOf(row.order));
-  await change(
-    store,
-    row,
-    (now) => {
-      if (outcome.outcome !== 'absent') return afterRelease(now, outcome, clock.now());
-      const isOver = clock.now() >= now.createdAt + (options.watchMs ?? 2 * 86_400_000);
-      // Nothing came in all that time, so nothing will: the request never reached the processor.
-      return isOver ? { row: unwatched(now, voided(now.payment)) } : { row: later(now, clock.now(), options) };
-    },
-    means,
-    clock,
-  );
-  if (outcome.outcome === 'voided' || outcome.outcome === 'captured') return outcome.outcome;
-  return 'unchanged';
+async function releaseLate(pass: Pass, row: PaymentRow): Promise<End> {
+  const outcome = await release(pass.means.processor, row.reference, orderKeyOf(row.order));
+  const isWorthTelling = outcome.outcome === 'voided' || outcome.outcome === 'captured';
+  return change(pass, row, isWorthTelling ? outcome.outcome : 'unchanged', (now) => {
+    if (outcome.outcome !== 'absent') return afterRelease(now, outcome, pass.clock.now());
+    // Nothing came in all that time, so nothing will: the request never reached the processor.
+    return { row: isOver(pass, now) ? unwatched({ ...now, payment: voided(now.payment) }) : later(pass, now) };
+  });
 }
 
-async function noteExpiry(
-  store: Store,
-  means: Means,
-  clock: Clock,
-  options: ReconcileOptions,
-  row: PaymentRow,
-): Promise<End> {
-  if (!isOpen(row.payment)) {
-    await change(store, row, (now) => ({ row: unwatched(now, now.payment) }));
-    return 'unchanged';
+/** What does not exist stays requested: its run may be held, and go on under the same key. */
+async function settleSilent(pass: Pass, row: PaymentRow): Promise<End> {
+  const seen = found(await pass.means.processor.lookup({ reference: row.reference, operation: 'authorise' }));
+  if (seen === undefined) {
+    return change(pass, row, 'unchanged', (now) => ({ row: isOver(pass, now) ? unwatched(now) : later(pass, now) }));
   }
-  const seen = found(await means.processor.lookup({ reference: row.reference, operation: 'authorise' }));
+  return change(pass, row, 'settled', (now) => {
+    if (now.payment.state !== 'requested') return { row: now };
+    if (seen.outcome === 'declined') return { row: declinedRow(now, seen.reason), event: 'declined' };
+    // A hold that does not say when it ends is looked at again and again, until it is gone.
+    const expiresAt = seen.expiresAt ?? new Date(pass.clock.now()).toISOString();
+    return { row: approvedRow(now, { id: seen.id, expiresAt }, pass.clock.now()), event: 'authorised' };
+  });
+}
+
+async function noteExpiry(pass: Pass, row: PaymentRow): Promise<End> {
+  const seen = found(await pass.means.processor.lookup({ reference: row.reference, operation: 'authorise' }));
   const isGone = seen === undefined || seen.outcome === 'declined' || seen.open === false;
-  await change(
-    store,
-    row,
-    (now) => {
-      if (!isGone || isCapturing(now.payment)) return { row: later(now, clock.now(), options) };
-      const payment = expired(now.payment);
-      return payment === now.payment
-        ? { row: unwatched(now, payment) }
-        : { row: unwatched(now, payment), event: 'expired' };
-    },
-    means,
-    clock,
-  );
-  return isGone ? 'expired' : 'unchanged';
+  return change(pass, row, isGone ? 'expired' : 'unchanged', (now) => {
+    if (!isGone || isCapturing(now.payment)) return { row: later(pass, now) };
+    const payment = expired(now.payment);
+    const next = unwatched({ ...now, payment });
+    return payment === now.payment ? { row: next } : { row: next, event: 'expired' };
+  });
 }
 
 /** Changes the row as it is now, which may not be as it was when the processor was asked. */
-function change(
-  store: Store,
-  row: PaymentRow,
-  next: (now: PaymentRow) => { row: PaymentRow; event?: string },
-  means?: Means,
-  clock?: Clock,
-): Promise<void> {
-  return store.transact((tx) => {
+async function change(pass: Pass, row: PaymentRow, end: End, next: (now: PaymentRow) => Changed): Promise<End> {
+  await pass.store.transact((tx) => {
     const now = paymentByReference(tx, row.reference);
     if (now === undefined) return;
     const changed = next(now);
     savePayment(tx, changed.row);
-    if (changed.event === undefined || means === undefined || clock === undefined) return;
-    const time: OrderEvent['time'] = clock.now();
-    emit(means.outbox, tx, changed.event, changed.row, { time });
+    if (changed.event !== undefined) {
+      emit(pass.means.outbox, tx, changed.event, changed.row, { time: pass.clock.now() });
+    }
   });
+  return end;
 }
 
-function later(row: PaymentRow, nowMs: number, options: ReconcileOptions): PaymentRow {
-  const pause = Math.min(options.maxPauseMs ?? 3_600_000, FIRST_PAUSE_MS * 2 ** Math.min(row.checks, 30));
-  return { ...row, checks: row.checks + 1, checkAt: nowMs + pause };
+function isOver({ clock, options }: Pass, row: PaymentRow): boolean {
+  return clock.now() >= row.createdAt + (options.watchMs ?? WATCH_MS);
 }
 
-function unwatched(row: PaymentRow, payment: PaymentRow['payment']): PaymentRow {
+function later({ clock, options }: Pass, row: PaymentRow): PaymentRow {
+  const pause = Math.min(options.maxPauseMs ?? MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(row.checks, 30));
+  return { ...row, checks: row.checks + 1, checkAt: clock.now() + pause };
+}
+
+function unwatched(row: PaymentRow): PaymentRow {
   const { checkAt: _none, ...rest } = row;
-  return { ...rest, payment };
+  return rest;
 }

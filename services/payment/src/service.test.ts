@@ -1,4 +1,5 @@
 import { milliseconds } from '@mercato/kit';
+import { parseFaultRates } from '@mercato/kit/simulator/faults.ts';
 import type { BenchCommand } from '@mercato/kit/testing/participant-bench.ts';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -181,6 +182,24 @@ describe('payment', () => {
     expect(bench.everythingStored()).to.include('"state":"voided"');
   });
 
+  it('asks for itself what became of an authorisation whose run went silent', async () => {
+    const bench = new PaymentBench();
+    await bench.send(authorise('tok_timeout'));
+    await bench.send(authorise('tok_html', { orderId: 'order-2' }));
+    expect(await bench.events()).to.deep.equal([]);
+    bench.clock.advance(milliseconds(15 * 60_000));
+    expect(await bench.passing(bench.service.reconcile())).to.include({ looked: 2, settled: 1 });
+    expect(await bench.events()).to.deep.equal(['authorised']);
+    // Its run may be held, and go on days later under the same key.
+    bench.clock.advance(milliseconds(3 * 86_400_000));
+    await bench.exchange({ method: 'POST', path: '/admin/tokens', body: { token: 'tok_html', as: 'tok_visa' } });
+    await bench.reconcileFor(2);
+    expect((await bench.send(authorise('tok_html', { orderId: 'order-2' }))).status).to.equal(200);
+    expect((await bench.send(authorise('tok_timeout'))).status).to.equal(200);
+    expect(await bench.events()).to.deep.equal(['authorised', 'authorised']);
+    expect([bench.truth().held, bench.truth('order-2').held]).to.deep.equal([1_530, 1_530]);
+  });
+
   it('keeps a hold in an outage, and voids it when the acquirer is back', async () => {
     const bench = new PaymentBench();
     await bench.send(authorise('tok_visa'));
@@ -268,6 +287,32 @@ describe('payment', () => {
     }
     expect(bench.everythingStored().replaceAll(/[^0-9]/g, '')).to.not.include('4242424242');
     expect(bench.errors).to.deep.equal([]);
+  });
+});
+
+describe('a hundred orders under random faults', () => {
+  it('conserve every one of them, by the log of the acquirer', async () => {
+    const text = 'timeout=0.05,late=0.05,error=0.05,error_after=0.05,drop=0.05,html=0.05,double=0.05,ghost=0.05';
+    for (const seed of ['one', 'two', 'three']) {
+      const bench = new PaymentBench({ faults: parseFaultRates(seed, text), declineRate: 0.1 });
+      const captured = new Set<string>();
+      const orders = Array.from({ length: 100 }, (_, i) => `order-${i}`);
+      for (const orderId of orders) {
+        const held = await bench.repeat(authorise('tok_visa', { orderId }), 2);
+        const isWanted = held.status === 200 && Number(orderId.slice(6)) % 3 !== 0;
+        const taken = isWanted
+          ? await bench.repeat(capture(held.body['authorisationId'], 1_530, { orderId }), 40)
+          : held;
+        if (isWanted && taken.status === 200) captured.add(orderId);
+        else expect((await bench.repeat(undo('tok_visa', { orderId }), 40)).status).to.equal(200);
+      }
+      await bench.reconcileFor(120);
+      for (const orderId of orders) {
+        const paid = captured.has(orderId) ? 1_530 : 0;
+        expect(bench.truth(orderId), `${seed} ${orderId}`).to.deep.equal({ held: 0, captured: paid, refunded: 0 });
+      }
+      expect(captured.size, 'or this test tests nothing').to.be.within(20, 80);
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 import { type Command, call, externalCommand, failure, type Result, success } from '@mercato/kit';
 import { Type } from '@sinclair/typebox';
 import { parseCurrency, parseMinorUnits } from '../domain/money.ts';
-import { authorisationApproved, authorisationDeclined, type Payment, requestPayment } from '../domain/payment.ts';
+import { authorisationApproved, authorisationDeclined, requestPayment } from '../domain/payment.ts';
 import { maskToken, parsePaymentToken } from '../domain/payment-token.ts';
 import { idFrom, type Reference, referenceOf } from '../domain/reference.ts';
 import type { DeclineReason, ProcessorId } from '../ports/processor.ts';
@@ -12,6 +12,9 @@ type Authorised = Known<{ readonly id: ProcessorId; readonly expiresAt: string }
 
 /** How long after a hold's end the reconciler asks whether it is gone: the processor's clock may differ from ours. */
 const EXPIRY_GRACE_MS = 60_000;
+
+/** How long the outcome may be unknown before the reconciler asks for itself: by then nobody repeats the command any more. */
+const SILENCE_MS = 15 * 60_000;
 
 /**
  * `authorise-payment`: holds the order's total on the card behind the token. Business failures: CardDeclined, TokenUnknown,
@@ -50,6 +53,7 @@ export function authorisePayment({ processor, outbox }: Means): Command {
         payment: requested.payment,
         tokenMask: maskToken(token),
         createdAt: context.now,
+        checkAt: context.now + SILENCE_MS,
         checks: 0,
         captureIds: {},
       });
@@ -77,25 +81,41 @@ export function authorisePayment({ processor, outbox }: Means): Command {
     settle(tx, context, intent, outcome): Result<{ authorisationId: string; expiresAt: string }> {
       const row = mustFind(paymentByReference(tx, intent.reference as Reference), `payment ${intent.reference}`);
       if (outcome.outcome === 'declined') {
-        const declined = changed(row, authorisationDeclined(row.payment, outcome.reason));
+        const declined = declinedRow(row, outcome.reason);
         savePayment(tx, declined);
-        emit(outbox, tx, 'declined', declined, at(context), { reason: outcome.reason });
+        if (declined.payment !== row.payment) {
+          emit(outbox, tx, 'declined', declined, at(context), { reason: outcome.reason });
+        }
         return failure(failureOf(outcome.reason), outcome.detail, { declineReason: outcome.reason });
       }
-      const payment = authorisationApproved(row.payment, outcome.expiresAt);
-      // A void was asked for while this was on its way: the reconciler must let the money go, and soon.
-      const checkAt = payment.fenced ? context.now : Date.parse(outcome.expiresAt) + EXPIRY_GRACE_MS;
-      const authorised: PaymentRow = { ...row, payment, processorId: outcome.id, checkAt };
-      savePayment(tx, authorised);
-      emit(outbox, tx, 'authorised', authorised, at(context), { expiresAt: outcome.expiresAt });
+      const approved = approvedRow(row, outcome, context.now);
+      savePayment(tx, approved);
+      if (approved.payment !== row.payment) {
+        emit(outbox, tx, 'authorised', approved, at(context), { expiresAt: outcome.expiresAt });
+      }
       return success({ authorisationId: row.authorisationId as string, expiresAt: outcome.expiresAt });
     },
   });
 }
 
-function changed(row: PaymentRow, payment: Payment): PaymentRow {
+/** The row once the processor has declined. */
+export function declinedRow(row: PaymentRow, reason: DeclineReason): PaymentRow {
   const { checkAt: _none, ...rest } = row;
-  return { ...rest, payment };
+  return { ...rest, payment: authorisationDeclined(row.payment, reason) };
+}
+
+/**
+ * The row once the processor holds the money. If a void was asked for while this was on its way, the reconciler must let the
+ * money go, and soon; otherwise it looks again when the hold has run out.
+ */
+export function approvedRow(
+  row: PaymentRow,
+  approved: { readonly id: ProcessorId; readonly expiresAt: string },
+  nowMs: number,
+): PaymentRow {
+  const payment = authorisationApproved(row.payment, approved.expiresAt);
+  const checkAt = payment.fenced ? nowMs : Date.parse(approved.expiresAt) + EXPIRY_GRACE_MS;
+  return { ...row, payment, processorId: approved.id, checkAt, checks: 0 };
 }
 
 function failureOf(reason: DeclineReason): string {
