@@ -125,6 +125,19 @@ describe('shipping', () => {
     expect(bench.story()).to.deep.equal(['book booked', 'cancel cancelled']);
   });
 
+  it('asks for itself what became of a booking whose run went silent', async () => {
+    const bench = new ShippingBench();
+    await bench.send(book('sim:timeout'));
+    await bench.send(book('sim:html', { orderId: 'order-2' }));
+    await bench.send(book('sim:slow_undeliverable', { orderId: 'order-3' }));
+    expect(await bench.events()).to.deep.equal([]);
+    bench.clock.advance(milliseconds(15 * 60_000));
+    expect(await bench.passing(bench.service.track())).to.include({ looked: 3, moved: 1 });
+    expect((await bench.events()).sort()).to.deep.equal(['booked', 'refused']);
+    expect((await bench.send(book('sim:timeout'))).status).to.equal(200);
+    expect(bench.story()).to.deep.equal(['book booked']);
+  });
+
   it('waits out an outage', async () => {
     const bench = new ShippingBench();
     await bench.send(book());

@@ -1,8 +1,9 @@
 import type { Clock, Store } from '@mercato/kit';
+import { settled } from './commands/book.ts';
 import { afterCallOff, type CalledOff, callOff } from './commands/cancel.ts';
 import { emit, known, type Means, OutcomeUnknown, orderKeyOf } from './commands/means.ts';
 import { heard, isUnwanted } from './domain/booking.ts';
-import type { CarrierState } from './ports/carrier.ts';
+import type { Carrier, CarrierState } from './ports/carrier.ts';
 import { type BookingRow, bookingByReference, bookingsToCheck, saveBooking } from './store.ts';
 
 /** When the tracker looks and when it stops. */
@@ -20,13 +21,14 @@ export interface TrackReport {
   readonly looked: number;
   /** Bookings that turned up after their cancellation, and were called off now. */
   readonly cancelled: number;
-  /** Bookings that have moved on: picked up, delivered. */
+  /** Bookings of which there was news: picked up, delivered, or booked although its run never heard of it. */
   readonly moved: number;
   /** Picked up although a cancellation had been answered: goods on their way that nobody wants. */
   readonly escaped: readonly BookingRow[];
 }
 
 const FIRST_PAUSE_MS = 1_000;
+const WATCH_MS = 2 * 86_400_000;
 
 /**
  * One pass over the bookings that are due for a look. A fenced one that the carrier did not know is looked for again, and called
@@ -66,6 +68,11 @@ async function look(store: Store, means: Means, clock: Clock, options: TrackOpti
       await change((now) => afterLook(now, outcome, clock.now(), options));
       return outcome.outcome === 'cancelled' ? 'cancelled' : outcome.outcome === 'picked-up' ? 'escaped' : 'unchanged';
     }
+    if (row.booking.state === 'requested') {
+      const found = known(await means.carrier.lookup(row.reference));
+      await change((now) => afterSilence(now, found, clock.now(), options));
+      return found.outcome === 'booked' ? 'moved' : 'unchanged';
+    }
     if (row.carrierId === undefined) {
       await change(unwatched);
       return 'unchanged';
@@ -83,10 +90,23 @@ async function look(store: Store, means: Means, clock: Clock, options: TrackOpti
 /** The row after a look for a booking that nobody wants. */
 function afterLook(row: BookingRow, outcome: CalledOff, nowMs: number, options: TrackOptions): BookingRow {
   if (outcome.outcome !== 'absent') return afterCallOff(row, outcome, nowMs);
-  const isOver = nowMs >= row.createdAt + (options.watchMs ?? 2 * 86_400_000);
+  const isOver = nowMs >= row.createdAt + (options.watchMs ?? WATCH_MS);
   // Nothing came in all that time, so nothing will: the request never reached the carrier.
   return isOver ? unwatched({ ...row, booking: heard(row.booking, 'cancelled') }) : later(row, nowMs, options);
 }
+
+/**
+ * The row after a look for a booking whose run went silent. What does not exist stays requested: its run may be held, and go on
+ * under the same key.
+ */
+function afterSilence(row: BookingRow, found: Found, nowMs: number, options: TrackOptions): BookingRow {
+  if (row.booking.state !== 'requested') return row;
+  if (found.outcome === 'booked' || found.outcome === 'refused') return settled(row, found, nowMs);
+  const isOver = found.outcome === 'absent' && nowMs >= row.createdAt + (options.watchMs ?? WATCH_MS);
+  return isOver ? unwatched(row) : later(row, nowMs, options);
+}
+
+type Found = Exclude<Awaited<ReturnType<Carrier['lookup']>>, { outcome: 'unknown' }>;
 
 /** The row after the carrier said where the booking is. */
 function afterTrack(row: BookingRow, state: CarrierState, nowMs: number, options: TrackOptions): BookingRow {

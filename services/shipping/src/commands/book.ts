@@ -21,6 +21,9 @@ type Answered = Exclude<BookOutcome, { outcome: 'unknown' }>;
 /** How soon after a booking the tracker first asks where it is. */
 const FIRST_TRACK_MS = 60_000;
 
+/** How long the outcome may be unknown before the tracker asks for itself: by then nobody repeats the command any more. */
+const SILENCE_MS = 15 * 60_000;
+
 /**
  * `book-shipment`: asks the carrier for a pick-up at each warehouse and delivery to the customer. Answers accepted while the
  * carrier is deciding. Business failures: AddressUndeliverable, NoService.
@@ -51,6 +54,7 @@ export function bookShipment({ carrier, outbox }: Means): Command {
         warehouses: idsOf(input.warehouses),
         units: input.lines.reduce((sum, line) => sum + line.quantity, 0),
         createdAt: context.now,
+        checkAt: context.now + SILENCE_MS,
         checks: 0,
       });
       return call({ reference: reference as string });
