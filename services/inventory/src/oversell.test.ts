@@ -160,6 +160,20 @@ describe('oversell', () => {
     expect(bench.database.prepare('SELECT by, sku FROM repair').all()).to.have.length(1);
   });
 
+  it('by a repair that overlooks what is booked while it looks does not happen', async () => {
+    const bench = new InventoryBench();
+    await bench.warehouse('london', { mug: 10 });
+    bench.database.exec("UPDATE stock SET committed = 1 WHERE sku = 'mug'");
+    // The repair reads the log first; the reservation is committed before the repair is.
+    const repair = bench.admin<{ repaired: unknown[] }>('post', '/repair');
+    const [{ repaired }, reserved] = await Promise.all([repair, bench.reserve('order-1', { mug: 3 })]);
+    expect(reserved.status).to.equal(200);
+    expect(repaired).to.deep.equal([
+      { warehouse: 'london', sku: 'mug', counter: 'committed', stored: 1, recomputed: 0 },
+    ]);
+    expect(await bench.level('london', 'mug')).to.deep.equal({ onHand: 10, reserved: 3, committed: 0, available: 7 });
+  });
+
   it('cannot be hidden: the log of movements takes no change', async () => {
     const bench = new InventoryBench();
     await bench.warehouse('london', { mug: 1 });

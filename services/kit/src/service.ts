@@ -80,7 +80,8 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     return work.finally(() => running.delete(work));
   };
   const sweep: BackgroundTask = { name: 'sweep records', interval: minutes(10), run: () => sweepAll(participant) };
-  const cancels: Cancel[] = [sweep, ...(parts.tasks ?? [])].map((task) =>
+  const settle: BackgroundTask = { name: 'settle open calls', interval: minutes(1), run: () => participant.recover() };
+  const cancels: Cancel[] = [sweep, settle, ...(parts.tasks ?? [])].map((task) =>
     every(
       clock,
       task.interval,

@@ -93,24 +93,38 @@ describe('the outbox', () => {
   it('sweeps what everyone has and nothing that anyone lacks', async () => {
     const { store, emit, clock } = bench();
     await emit('a', 'one');
-    const relay = new Relay({ store, clock, subscribers: ['s', 'late'], send: async () => {} });
-    await relay.pass('s');
+    await emit('a', 'two');
+    const subscribers = ['quick', 'slow'];
+    const relay = new Relay({ store, clock, subscribers, batch: 1, send: async () => {} });
+    for (let pass = 0; pass < 2; pass += 1) await relay.pass('quick');
     clock.advance(minutes(61));
     expect(await relay.sweep()).to.equal(0);
-    await relay.pass('late');
+    await relay.pass('slow');
     expect(await relay.sweep()).to.equal(1);
-    expect(await store.read((reader) => backlog(reader, 's'))).to.equal(0);
-    await emit('a', 'two');
-    expect(await store.read((reader) => backlog(reader, 's'))).to.equal(1);
+    expect(await store.read((reader) => backlog(reader, 'slow'))).to.equal(1);
+    await relay.pass('slow');
+    expect(await relay.sweep()).to.equal(1);
+    expect(await store.read((reader) => [backlog(reader, 'quick'), backlog(reader, 'slow')])).to.deep.equal([0, 0]);
+  });
+
+  it('keeps sent events for their retention, and goes on counting when they are gone', async () => {
+    const { store, emit, clock } = bench();
+    await emit('a', 'one');
     const got: CloudEvent[] = [];
-    const again = new Relay({
+    const relay = new Relay({
       store,
       clock,
       subscribers: ['s'],
       send: async (_url, events) => void got.push(...events),
     });
-    await again.pass('s');
-    expect(got.map(({ sequence }) => sequence)).to.deep.equal(['2']);
+    await relay.pass('s');
+    clock.advance(minutes(59));
+    expect(await relay.sweep()).to.equal(0);
+    clock.advance(minutes(2));
+    expect(await relay.sweep()).to.equal(1);
+    await emit('a', 'two');
+    await relay.pass('s');
+    expect(got.map(({ sequence }) => sequence)).to.deep.equal(['1', '2']);
   });
 
   it('forgets the counters of orders long silent', async () => {

@@ -142,6 +142,33 @@ describe('a participant', () => {
     expect(await sweep()).to.equal(1);
   });
 
+  it('does not forget an action in flight either', async () => {
+    const { clock, make } = bench();
+    let finished = false;
+    const slow = localCommand({
+      name: 'slow',
+      kind: 'action',
+      reasons: [],
+      input,
+      output: input,
+      carryOut: () => (finished ? success({}) : accepted(milliseconds(10))),
+    });
+    const participant = make({ commands: [slow] });
+    const request = {
+      command: 'slow',
+      key: 'shop/checkout/o/step/action',
+      epoch: 1,
+      begun: toRfc3339(start),
+      body: {},
+    };
+    await participant.execute(request);
+    clock.advance(days(100));
+    expect(await participant.sweep()).to.equal(0);
+    finished = true;
+    expect((await participant.execute(request)).status).to.equal(200);
+    expect(await participant.sweep()).to.equal(1);
+  });
+
   it('answers an action with 425 while its compensation has no outcome', async () => {
     const { world, send } = bench();
     await send('do');

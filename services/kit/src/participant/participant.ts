@@ -142,8 +142,8 @@ export class Participant {
   }
 
   /**
-   * Asks the outside about every call that a crash left without an outcome, and stores what it says. What cannot be known now stays in
-   * flight for the next repeat. Run it on start, before serving.
+   * Asks the outside about every call that was left without an outcome, and stores what it says; a compensation is carried on. What cannot be
+   * known now stays in flight for the next repeat. Run it on start, before serving, and now and then: a caller may have forgotten what it began.
    */
   async recover(): Promise<{ settled: number; open: number }> {
     const found = await this.#store.read((reader) => inFlightSteps(reader));
@@ -397,7 +397,9 @@ export class Participant {
     const parsed = { compiled, key, stepKey, epoch, begun: record.begun, fingerprint: attempt.fingerprint, request };
     const context = this.#context(parsed, record, attempt);
     try {
-      const outcome = await command.lookup(context, intent);
+      let outcome = await command.lookup(context, intent);
+      // What was begun to be undone is to be undone, whether or not anybody still asks for it: until then its action only gets 425.
+      if (outcome === undefined && kind === 'compensation') outcome = await command.call(context, intent, {});
       if (outcome === undefined) return false;
       const answer = await this.#store.transact((tx) =>
         this.#finish(tx, parsed, context, intent, command.settle(tx, context, intent, outcome)),
