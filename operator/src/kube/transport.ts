@@ -150,7 +150,9 @@ class PooledTransport implements Transport {
     };
     const bounds = { timeoutMs: request.timeoutMs ?? 0, maxBytes: this.#maxBytes, signal: request.signal };
     try {
-      await exchangeLines(this.#connections().streams, await this.#outgoing(request), bounds, observed);
+      const outgoing = await this.#outgoing(request);
+      // Chosen after the last wait, or it could be closed by a rotation in between.
+      await exchangeLines(this.#connections().streams, outgoing, bounds, observed);
     } catch (error) {
       const failure = error instanceof Refused ? apiError(request, error.answer) : error;
       if (code !== '200')
@@ -183,7 +185,7 @@ class PooledTransport implements Transport {
         const delay = attempt < maxRetries ? retryDelay(request.method, error, attempt) : undefined;
         if (delay === undefined || this.#clock.monotonic() + delay >= deadline) throw error;
         if (isUnauthorized(error)) await this.#authorize(true);
-        await pause(this.#clock, delay, request.signal);
+        if (delay > 0) await pause(this.#clock, delay, request.signal);
       }
     }
   }
@@ -193,7 +195,8 @@ class PooledTransport implements Transport {
     let code = '<error>';
     try {
       const bounds = { timeoutMs: Math.max(1, timeoutMs), maxBytes: this.#maxBytes, signal: request.signal };
-      const answer = await exchange(this.#connections().requests, await this.#outgoing(request), bounds);
+      const outgoing = await this.#outgoing(request);
+      const answer = await exchange(this.#connections().requests, outgoing, bounds);
       code = String(answer.code);
       if (answer.code < 200 || answer.code > 299) throw apiError(request, answer);
       return answer;
