@@ -10,6 +10,7 @@ import { Undertow } from './controllers/ordersagarun/undertow.ts';
 import { ParticipantController } from './controllers/participant/controller.ts';
 import { ParticipantHealth } from './controllers/participant/health.ts';
 import { feedRegistry, participants } from './controllers/participant/registry.ts';
+import { addWarehouseControllers } from './controllers/warehouses.ts';
 import { FinishedRuns } from './journals/kubernetes/finished.ts';
 import { KubernetesJournal, orderSagaRuns, placeOf } from './journals/kubernetes/journal.ts';
 import { KubeClient } from './kube/client.ts';
@@ -100,17 +101,18 @@ export class Operator {
           0,
         ),
     );
+    const tokens = requestedTokens({
+      requestToken: (audience, expirationSeconds, signal) =>
+        client.createToken(
+          { namespace, name: serviceAccount },
+          { audiences: [audience], expirationSeconds },
+          { signal },
+        ),
+      onError: (audience, error) => logger.warn('no token for an audience', { audience, error }),
+      clock,
+    });
     const registry = new ParticipantRegistry({
-      tokens: requestedTokens({
-        requestToken: (audience, expirationSeconds, signal) =>
-          client.createToken(
-            { namespace, name: serviceAccount },
-            { audiences: [audience], expirationSeconds },
-            { signal },
-          ),
-        onError: (audience, error) => logger.warn('no token for an audience', { audience, error }),
-        clock,
-      }),
+      tokens,
       observer: (participant, command, answer, seconds) =>
         measured.requests.observe({ participant, command, answer }, seconds),
       clock,
@@ -188,6 +190,14 @@ export class Operator {
       },
     });
     feedRegistry(declared, registry, logger);
+    const closeWarehouses = addWarehouseControllers(manager, {
+      client,
+      participants: declared,
+      tokens,
+      recorder,
+      registry: metrics.registry,
+      clock,
+    });
 
     function sagasOf(where: string): { namespace: string; name: string }[] {
       return sagas.list(where).map(({ metadata }) => ({ namespace: where, name: metadata.name }));
@@ -199,6 +209,7 @@ export class Operator {
       runner.abandon();
       await recorder.stop();
       await registry.close();
+      await closeWarehouses();
       await transport.close();
     }
   }
