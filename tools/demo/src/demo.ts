@@ -7,7 +7,9 @@ import type { Intake } from './intake/collect.ts';
 import { readOrders } from './intake/csv.ts';
 import { Phases } from './local/phases.ts';
 import { startTemporaryShop, type TemporaryShop } from './local/shop.ts';
-import { openShop, playDay } from './play/day.ts';
+import { playDay } from './play/day.ts';
+import { type Examples, openShop, readExamples } from './play/examples.ts';
+import { Administration } from './play/observe.ts';
 import type { PlannedOrder } from './play/order.ts';
 import { orderBook, planned } from './play/orderbook.ts';
 import { type Outcome, summaryOf } from './play/summary.ts';
@@ -40,14 +42,15 @@ export async function demo(options: DemoOptions): Promise<Outcome> {
   const { screen } = options;
   const say = (line: string) => void screen.write(`${line}\n`);
   const seed = options.seed ?? randomBytes(4).toString('hex');
-  const { orders, intake } = await ordersOf(options, seed);
+  const examples = await readExamples();
+  const { orders, intake } = await ordersOf(options, seed, examples);
   say(titleOf(options, orders, intake, seed));
 
   const phases = new Phases(say);
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'mercato-demo-')));
   const shop = await startTemporaryShop(folder, phases, { onProgress: say });
   try {
-    await phases.run('examples', () => openShop(shop.client, shop.site, NAMESPACE));
+    await phases.run('examples', () => open(shop, examples));
     say(`playing after ${millis(phases.elapsedMs)}`);
     const dayMs = options.dayMs ?? Math.max(LEAST_DAY_MS, (orders.length / PACE) * 1000);
     const outcome = await playDay({
@@ -55,7 +58,9 @@ export async function demo(options: DemoOptions): Promise<Outcome> {
       namespace: NAMESPACE,
       seed,
       orders,
-      ...(intake === undefined ? {} : { intake }),
+      warehouses: examples.warehouses,
+      // An order of a real file has twenty lines, and each of them may be the one that is missing.
+      ...(intake === undefined ? {} : { intake, scarce: 0.01 }),
       dayMs,
       screen,
     });
@@ -71,10 +76,27 @@ async function end(shop: TemporaryShop): Promise<void> {
   await shop.stop();
 }
 
-async function ordersOf(options: DemoOptions, seed: string): Promise<{ orders: PlannedOrder[]; intake?: Intake }> {
-  if (options.ordersFile === undefined) return { orders: orderBook(seed, options.count ?? DEFAULT_COUNT) };
+async function open(shop: TemporaryShop, examples: Examples): Promise<void> {
+  const admin = new Administration(shop.site, shop.client);
+  try {
+    await openShop(shop.client, shop.site, admin, examples, NAMESPACE);
+  } finally {
+    await admin.close();
+  }
+}
+
+async function ordersOf(
+  options: DemoOptions,
+  seed: string,
+  examples: Examples,
+): Promise<{ orders: PlannedOrder[]; intake?: Intake }> {
+  if (options.ordersFile === undefined) {
+    const book = orderBook(seed, options.count ?? DEFAULT_COUNT);
+    const atMs = book[0]?.atMs ?? 0;
+    return { orders: [...examples.orders.map((order) => ({ ...order, atMs })), ...book] };
+  }
   const intake = await readOrders(createReadStream(options.ordersFile));
-  return { orders: planned(seed, intake.orders).sort((a, b) => a.atMs - b.atMs), intake };
+  return { orders: planned(seed, intake.orders), intake };
 }
 
 function titleOf(

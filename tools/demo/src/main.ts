@@ -3,7 +3,7 @@ import { BuildError, ChecksumMismatchError, ComponentError, PortTakenError } fro
 import { demo } from './demo.ts';
 import { OrdersFileError } from './intake/csv.ts';
 import { ShopBroke } from './play/day.ts';
-import { down, up } from './up.ts';
+import { down, PortsTakenError, up } from './up.ts';
 
 const USAGE = `usage: node tools/demo/src/main.ts COMMAND
 
@@ -66,6 +66,7 @@ function explain(error: unknown): string {
     ChecksumMismatchError,
     ComponentError,
     OrdersFileError,
+    PortsTakenError,
     PortTakenError,
     ShopBroke,
     UsageError,

@@ -1,3 +1,110 @@
+import { join } from 'node:path';
+import { attachOrStartControlPlane, stopControlPlane } from '@mercato/controlplane';
+import type { Component } from '@mercato/controlplane/component.ts';
+import { ROOT } from './local/install.ts';
+import { Phases } from './local/phases.ts';
+import { FIXED_PORTS, PROGRAMS, type ProgramName, type Site } from './local/programs.ts';
+import { endPrograms, portsMessage, type Shop, startShop, takenPorts } from './local/shop.ts';
+import { livingPrograms, writePids } from './local/state.ts';
+import { openShop, readExamples } from './play/examples.ts';
+import { Administration } from './play/observe.ts';
 import type { Screen } from './play/table.ts';
-export async function up(_screen: Screen): Promise<void> {}
-export async function down(_screen: Screen): Promise<void> {}
+
+/** Where a shop that stays keeps its things. */
+export interface Home {
+  /** Of the control plane; the one that `tools/controlplane/src/cli.ts up` uses. */
+  readonly controlPlane: string;
+  readonly site: Site;
+}
+
+/** The shop of `make up`. */
+export const HOME: Home = {
+  controlPlane: join(ROOT, '.mercato', 'controlplane'),
+  site: { folder: join(ROOT, '.mercato', 'shop'), ports: FIXED_PORTS },
+};
+
+/** Ports that the shop needs are in use. */
+export class PortsTakenError extends Error {
+  override readonly name = 'PortsTakenError';
+}
+
+const NAMESPACE = 'default';
+
+/**
+ * Starts a shop that goes on running, or what is missing of it, applies the examples but their runs, and says how to reach it.
+ * @throws PortsTakenError, ComponentError; then nothing that this call started runs on
+ */
+export async function up(screen: Screen, home: Home = HOME): Promise<void> {
+  const say = (line: string) => void screen.write(`${line}\n`);
+  const running = await livingPrograms(home.site.folder);
+  const missing = PROGRAMS.filter((name) => !running.has(name));
+  const taken = await takenPorts(home.site.ports, missing);
+  if (taken.length > 0) throw new PortsTakenError(portsMessage(home.site.ports, taken));
+  if (running.size > 0) say(`already running: ${[...running.keys()].join(', ')}`);
+  const shop = await start(home, running, new Phases(say), say);
+  try {
+    const admin = new Administration(shop.site, shop.client);
+    await openShop(shop.client, shop.site, admin, await readExamples(), NAMESPACE);
+    await admin.close();
+  } finally {
+    await shop.client.transport.close();
+  }
+  say(greeting(shop));
+}
+
+async function start(
+  home: Home,
+  running: ReadonlyMap<ProgramName, Component>,
+  phases: Phases,
+  say: (line: string) => void,
+): Promise<Shop> {
+  const { site, controlPlane: dir } = home;
+  const started = new Map<ProgramName, Component>();
+  try {
+    return await startShop({
+      site,
+      plane: () => attachOrStartControlPlane({ dir, controllerManager: true, onProgress: say }),
+      phases,
+      running,
+      onStarted: (name, program) => void started.set(name, program),
+    });
+  } catch (error) {
+    await endPrograms(started);
+    for (const name of started.keys()) started.delete(name);
+    throw error;
+  } finally {
+    await writePids(site.folder, [...running.values(), ...started.values()]);
+  }
+}
+
+/** Ends the shop and says what ran. Its state stays, so that the next `up` goes on with it. Safe to repeat. */
+export async function down(screen: Screen, home: Home = HOME): Promise<void> {
+  const say = (line: string) => void screen.write(`${line}\n`);
+  const running = await livingPrograms(home.site.folder);
+  await endPrograms(running);
+  if (running.size > 0) await writePids(home.site.folder, []);
+  const ended = [...running.keys()];
+  if (await stopControlPlane(home.controlPlane)) ended.push('control plane' as ProgramName);
+  if (ended.length === 0) return say('nothing ran');
+  say(`ended: ${ended.join(', ')}`);
+  say(`state stays in ${join(home.site.folder, '..')}: remove that folder to begin afresh`);
+}
+
+function greeting({ plane, site }: Shop): string {
+  return `
+The shop runs. Tell kubectl where:
+
+  export KUBECONFIG=${plane.kubeconfigPath}
+
+Then try, from the repository's folder:
+
+  kubectl get mercato                                        all that there is
+  kubectl apply -f examples/ordersagarun-ok.yaml             an order
+  kubectl get osr -w                                         watch it complete
+  kubectl apply -f examples/ordersagarun-declined.yaml       one whose card is declined
+  kubectl describe osr checkout-order-1003                   what it did, and why
+  kubectl get warehouseinventories,restockorders             the stock
+
+Logs are in ${join(site.folder, 'logs')}; the operator's metrics at http://127.0.0.1:${site.ports.operator}/metrics.
+make down ends it.`;
+}

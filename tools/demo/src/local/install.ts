@@ -37,6 +37,14 @@ const RESOURCES: ReadonlyMap<string, Resource<KubeObject>> = new Map(
   ].map((each) => [`${apiVersionOf(each)} ${each.kind}`, each]),
 );
 
+/** The resource of a kind that the project's manifests hold. @throws Error for any other */
+export function resourceOf<T extends KubeObject>(apiVersion: string, kind: string): Resource<T> {
+  const of = RESOURCES.get(`${apiVersion} ${kind}`);
+  if (of === undefined)
+    throw new Error(`${apiVersion} ${kind} is no kind of the project's manifests: add it to install.ts`);
+  return of as Resource<T>;
+}
+
 /** A manifest's document. */
 export interface Manifest extends KubeObject {
   readonly apiVersion: string;

@@ -129,23 +129,33 @@ export async function observe(
   return { at: Date.now(), accepted, runs, acquirer, carrier, stock, exceptions, broughtIn };
 }
 
+/** How often a picture that moved while it was taken is taken anew. */
+const TRIES = 10;
+
+/** Levels, reservations and movements of one moment: if something moved while they were read, they are read again. */
 async function observeStock(admin: Administration): Promise<Observations['stock']> {
-  const [{ items: warehouses }, reservations, movements] = await Promise.all([
+  for (let tries = 1; ; tries++) {
+    const movements = await pages<Movement & { readonly id: number }>(admin, '/movements?limit=5000');
+    const rest = await observeLevels(admin);
+    const since = await pages(admin, `/movements?limit=1&cursor=${movements.at(-1)?.id ?? 0}`);
+    if (since.length === 0) return { ...rest, movements };
+    if (tries === TRIES) throw new ObserverError('the stock does not stand still: it moved each time that it was read');
+  }
+}
+
+async function observeLevels(admin: Administration): Promise<Omit<Observations['stock'], 'movements'>> {
+  const [{ items: warehouses }, reservations] = await Promise.all([
     admin.ask<{ items: string[] }>('inventory', 'GET', '/warehouses'),
     pages<ReservationView>(admin, '/reservations?state=all&limit=1000'),
-    pages<Movement>(admin, '/movements?limit=1000'),
   ]);
   const levels = await Promise.all(
-    warehouses.map(async (warehouse) =>
-      (await pages<Omit<StockLevel, 'warehouse'>>(admin, `/warehouses/${warehouse}/stock?limit=5000`)).map((level) => ({
-        ...level,
-        warehouse,
-      })),
-    ),
+    warehouses.map(async (warehouse) => {
+      const items = await pages<Omit<StockLevel, 'warehouse'>>(admin, `/warehouses/${warehouse}/stock?limit=5000`);
+      return items.map((level) => ({ ...level, warehouse }));
+    }),
   );
   return {
     levels: levels.flat(),
-    movements,
     reservations: reservations.map(({ reservationId, namespace, saga, orderId, state, lines }) => ({
       id: reservationId,
       key: `${namespace}/${saga}/${orderId}`,

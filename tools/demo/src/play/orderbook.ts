@@ -65,20 +65,22 @@ export function orderBook(seed: string, count: number): PlannedOrder[] {
   return orders.sort((a, b) => a.atMs - b.atMs);
 }
 
-/** A file's orders, with what no such file has: a card's token and a street. */
+/** While the shop sleeps the player does not: longer pauses between orders are cut to this. */
+const LONGEST_PAUSE_MS = 900_000;
+
+/** A file's orders in the order of their times, with what no such file has: a card's token and a street. */
 export function planned(seed: string, orders: readonly SourcedOrder[]): PlannedOrder[] {
-  const first = orders.reduce((least, order) => Math.min(least, order.at), Number.POSITIVE_INFINITY);
-  return orders.map(({ orderId, at, customer, currency, country, lines }) => ({
-    orderId,
-    atMs: at - first,
-    input: {
-      customer,
-      currency,
-      lines: lines.map(({ sku, quantity, unitPrice }) => ({ sku, quantity, unitPrice })),
-      ...payment(seed, orderId),
-      shipTo: { ...address(seed, orderId), country },
-    },
-  }));
+  let atMs = 0;
+  let last = Number.POSITIVE_INFINITY;
+  return orders
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ orderId, at, customer, currency, country, lines }) => {
+      atMs += Math.min(LONGEST_PAUSE_MS, Math.max(0, at - last));
+      last = at;
+      const shipTo = { ...address(seed, orderId), country };
+      const bare = lines.map(({ sku, quantity, unitPrice }) => ({ sku, quantity, unitPrice }));
+      return { orderId, atMs, input: { customer, currency, lines: bare, ...payment(seed, orderId), shipTo } };
+    });
 }
 
 function payment(seed: string, orderId: OrderId): { paymentToken: string } {

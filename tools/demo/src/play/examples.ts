@@ -1,0 +1,89 @@
+import { asOrderId } from '@mercato/operator/api/names.ts';
+import type { OrderSagaRunSpec } from '@mercato/operator/api/ordersagarun.ts';
+import type { KubeClient } from '@mercato/operator/kube/client.ts';
+import type { KubeObject } from '@mercato/operator/kube/types.ts';
+import { applyManifest, type Manifest, readManifests, resourceOf } from '../local/install.ts';
+import { SERVICES, type Site, urlOf } from '../local/programs.ts';
+import type { Administration } from './observe.ts';
+import type { PlannedOrder } from './order.ts';
+
+/** What examples/ has for a shop. */
+export interface Examples {
+  /** Participants, saga, warehouses, opening stock: what is applied. Runs are played instead. */
+  readonly manifests: readonly Manifest[];
+  /** Ids of the warehouses, the first choice first. */
+  readonly warehouses: readonly string[];
+  /** The example runs, as orders. */
+  readonly orders: readonly PlannedOrder[];
+}
+
+/** Kinds that others refer to come before those that refer to them. */
+const ORDER = ['Participant', 'OrderSaga', 'WarehouseInventory', 'StockAdjustment', 'RestockOrder'];
+
+/** Reads examples/. The saga's runs become orders of the first moment of the day. */
+export async function readExamples(): Promise<Examples> {
+  const all = await readManifests('examples');
+  const priority = ({ spec }: Manifest) => (spec as { priority?: number }).priority ?? 100;
+  return {
+    manifests: all
+      .filter(({ kind }) => ORDER.includes(kind))
+      .sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind)),
+    warehouses: all
+      .filter(({ kind }) => kind === 'WarehouseInventory')
+      .sort((a, b) => priority(a) - priority(b))
+      .map(({ metadata }) => metadata.name),
+    orders: all
+      .filter(({ kind }) => kind === 'OrderSagaRun')
+      .map(({ spec }) => {
+        const { orderId, input } = spec as OrderSagaRunSpec;
+        return { orderId: asOrderId(orderId), atMs: 0, input };
+      }),
+  };
+}
+
+/**
+ * Puts the examples into a namespace, participants at their actual addresses, and returns when inventory knows the warehouses and
+ * has booked the opening stock.
+ * @throws Error that says what did not happen within a minute
+ */
+export async function openShop(
+  client: KubeClient,
+  site: Site,
+  admin: Administration,
+  examples: Examples,
+  namespace: string,
+): Promise<void> {
+  await Promise.all(examples.manifests.map((manifest) => applyManifest(client, atPort(manifest, site), namespace)));
+  await until('the operator has declared the warehouses to inventory', async () => {
+    const { items } = await admin.ask<{ items: string[] }>('inventory', 'GET', '/warehouses');
+    return examples.warehouses.every((id) => items.includes(id));
+  });
+  const adjustments = examples.manifests.filter(({ kind }) => kind === 'StockAdjustment');
+  for (const { kind, apiVersion, metadata } of adjustments) {
+    const place = { namespace, name: metadata.name };
+    await until(`StockAdjustment ${metadata.name} is booked`, async () => {
+      const object = await client.get<KubeObject & { status?: { phase?: string } }>(
+        resourceOf(apiVersion, kind),
+        place,
+      );
+      return object.status?.phase === 'Applied' || object.status?.phase === 'Refused';
+    });
+  }
+}
+
+function atPort(manifest: Manifest, site: Site): Manifest {
+  const service = SERVICES.find((name) => manifest.kind === 'Participant' && name === manifest.metadata.name);
+  if (service === undefined) return manifest;
+  return { ...manifest, spec: { ...(manifest.spec as object), url: urlOf(site, service) } };
+}
+
+const PATIENCE_MS = 60_000;
+const POLL_MS = 50;
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`not so after ${PATIENCE_MS / 1000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
