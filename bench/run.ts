@@ -1,0 +1,25 @@
+import { type Figure, reaches, save, table } from './figures.ts';
+
+/** `node bench/run.ts [NAME...]`: runs the benchmarks, prints their figures, and writes bench/out/NAME.json. */
+const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  'kubernetes-journal': async () => (await import('./kubernetes-journal.ts')).kubernetesJournal(),
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in BENCHES));
+if (unknown.length > 0) {
+  process.stderr.write(`no benchmark ${unknown.join(', ')}: there are ${Object.keys(BENCHES).join(', ')}\n`);
+  process.exit(2);
+}
+
+const missed: string[] = [];
+for (const [name, bench] of Object.entries(BENCHES)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  process.stderr.write(`${name} ...\n`);
+  const figures = await bench();
+  await save(name, figures);
+  process.stdout.write(`\n${name}\n${table(figures)}\n`);
+  missed.push(...figures.filter((figure) => !reaches(figure)).map((figure) => `${name}: ${figure.name}`));
+}
+if (missed.length > 0) process.stdout.write(`\nmissed: ${missed.join('; ')}\n`);
+process.exit(0);
