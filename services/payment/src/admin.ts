@@ -33,13 +33,15 @@ const PaymentView = Type.Object({
   captures: Type.Array(Capture),
 });
 
+/** A decimal string above 2^53-1, where a number would not be exact. */
+const Sum = Type.Union([Amount, Type.String()]);
 const SumsView = Type.Object({
   currency: Type.String(),
   payments: Type.Integer(),
   open: Type.Integer(),
-  openAmount: Amount,
-  captured: Amount,
-  refunded: Amount,
+  openAmount: Sum,
+  captured: Sum,
+  refunded: Sum,
   unresolved: Type.Integer(),
 });
 

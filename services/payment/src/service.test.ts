@@ -256,6 +256,37 @@ describe('payment', () => {
     expect(bench.truth().held).to.equal(0);
   });
 
+  it('takes the largest amount, and sums several of it exactly', async () => {
+    const bench = new PaymentBench();
+    const most = Number.MAX_SAFE_INTEGER;
+    for (const orderId of ['order-1', 'order-2', 'order-3']) {
+      const held = await bench.send(
+        authorise('tok_visa', { orderId, body: { ...authorise('tok_visa').body, total: most } }),
+      );
+      expect((await bench.send(capture(held.body['authorisationId'], most, { orderId }))).status).to.equal(200);
+    }
+    const conservation = bench.service.routes.find(({ path }) => path === '/conservation');
+    const answer = await conservation?.handle({
+      params: {},
+      query: {},
+      body: undefined,
+      caller: { subject: 'a test' },
+    });
+    expect(answer).to.deep.equal({
+      currencies: [
+        {
+          currency: 'GBP',
+          payments: 3,
+          open: 0,
+          openAmount: 0,
+          captured: String(3n * BigInt(most)),
+          refunded: 0,
+          unresolved: 0,
+        },
+      ],
+    });
+  });
+
   it('stores, answers and tells no token in full', async () => {
     const bench = new PaymentBench();
     const token = 'tok_a1b2c3secret';

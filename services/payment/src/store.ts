@@ -1,6 +1,6 @@
 import type { Migrations } from '@mercato/kit/store/migrations.ts';
 import type { Reader, Tx } from '@mercato/kit/store/port.ts';
-import type { Currency, MinorUnits } from './domain/money.ts';
+import type { Currency } from './domain/money.ts';
 import { captured, type Payment, refunded } from './domain/payment.ts';
 import type { Reference } from './domain/reference.ts';
 import type { ProcessorId } from './ports/processor.ts';
@@ -153,27 +153,41 @@ export function paymentsToCheck(reader: Reader, now: number, limit: number): Pay
   return reader.all<Row>('SELECT * FROM payment WHERE check_at <= ? ORDER BY check_at LIMIT ?', now, limit).map(parse);
 }
 
+/** A sum in minor units: a decimal string where a number would not be exact, above 2^53-1. */
+export type Sum = number | string;
+
 /** Sums of one currency, in minor units. */
 export interface Sums {
   readonly currency: Currency;
   readonly payments: number;
   /** Held, not captured. */
   readonly open: number;
-  readonly openAmount: MinorUnits;
-  readonly captured: MinorUnits;
-  readonly refunded: MinorUnits;
+  readonly openAmount: Sum;
+  readonly captured: Sum;
+  readonly refunded: Sum;
   /** Fenced, and not known to be closed at the processor. */
   readonly unresolved: number;
 }
 
 /** What our own books say, by currency; the acquirer's log is what it is held against. */
 export function sums(reader: Reader): Sums[] {
-  return reader.all<Sums>(
+  const rows = reader.all<Sums & Record<'openAmount' | 'captured' | 'refunded', string>>(
     `SELECT currency, count(*) AS payments,
        sum(state IN ('requested', 'authorised')) AS open,
-       sum(CASE WHEN state IN ('requested', 'authorised') THEN amount ELSE 0 END) AS openAmount,
-       sum(captured) AS captured, sum(refunded) AS refunded,
+       CAST(sum(CASE WHEN state IN ('requested', 'authorised') THEN amount ELSE 0 END) AS TEXT) AS openAmount,
+       CAST(sum(captured) AS TEXT) AS captured, CAST(sum(refunded) AS TEXT) AS refunded,
        sum(fenced = 1 AND state IN ('requested', 'authorised')) AS unresolved
      FROM payment GROUP BY currency ORDER BY currency`,
   );
+  return rows.map((row) => ({
+    ...row,
+    openAmount: exact(row.openAmount),
+    captured: exact(row.captured),
+    refunded: exact(row.refunded),
+  }));
+}
+
+function exact(digits: string): Sum {
+  const value = Number(digits);
+  return Number.isSafeInteger(value) ? value : digits;
 }

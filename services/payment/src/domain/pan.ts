@@ -35,8 +35,8 @@ export function looksLikePan(text: string): boolean {
 }
 
 /**
- * As looksLikePan, for names such as an idempotency key, and only for digits that a scheme issues: order ids are often long
- * numbers, and every tenth of them satisfies Luhn.
+ * As looksLikePan, but only for digits that a scheme issues: for amounts and for names such as an idempotency key, which are often
+ * long numbers, of which every tenth satisfies Luhn.
  */
 export function namesPan(name: string): boolean {
   return hasLuhn(name.replace(UUID, ''), ISSUED);
@@ -52,7 +52,8 @@ function hasLuhn(text: string, form: RegExp): boolean {
  */
 export function findPan(value: unknown, path = '$'): string | undefined {
   if (typeof value === 'string') return looksLikePan(value) ? path : undefined;
-  if (typeof value === 'number' || typeof value === 'bigint') return looksLikePan(String(value)) ? path : undefined;
+  // Every tenth amount of twelve digits satisfies Luhn, and is no card number.
+  if (typeof value === 'number') return namesPan(String(value)) ? path : undefined;
   if (Array.isArray(value)) return firstOf(value.map((item, i) => [item, `${path}[${i}]`] as const));
   if (value === null || typeof value !== 'object') return undefined;
   const entries = Object.entries(value);
