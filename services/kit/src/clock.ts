@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { type Instant, instant, type Milliseconds } from './units.ts';
 
 /** Stops what it was returned for; calling it twice is harmless. */
@@ -11,11 +10,6 @@ export interface Clock {
   schedule(delay: Milliseconds, run: () => void): Cancel;
 }
 
-/** Where names that must be unique come from. */
-export interface Ids {
-  next(): string;
-}
-
 /** The machine's clock. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => instant(Date.now()),
@@ -25,9 +19,6 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
-
-/** Random UUIDs (version 4). */
-export const randomIds: Ids = { next: () => randomUUID() };
 
 /** A clock that moves only when told: for tests and the simulation. */
 export class VirtualClock implements Clock {

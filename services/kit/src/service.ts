@@ -45,14 +45,11 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-/** Starts a service: settles what a crash left open, then listens, relays events and sweeps. */
+/** Starts a service: listens, settles what a crash left open, relays events and sweeps. */
 export async function startService(parts: ServiceParts, port: number, host: string): Promise<RunningService> {
   const { store, participant, logger, tokens } = parts;
   const clock = parts.clock ?? systemClock;
   let ready = false;
-  const recovered = await participant.recover();
-  if (recovered.settled + recovered.open > 0)
-    logger.info(recovered, 'calls that were in flight when the process ended');
   const metrics = parts.metrics ?? new ServiceMetrics(parts.name);
   metrics.watchOutbox(parts.subscribers ?? [], (subscriber) => store.read((reader) => backlog(reader, subscriber)));
   const server: HttpServer = httpServer({
@@ -90,6 +87,12 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     ),
   );
   const url = await server.listen(port, host);
+  const stopping = new AbortController();
+  // Beside serving: with the outside down, asking about each call could take longer than anybody would wait for the start.
+  void tracked(participant.recover({ signal: stopping.signal })).then(
+    (recovered) => logger.info(recovered, 'calls left in flight by the last process were asked about'),
+    (error: unknown) => logger.error({ err: error }, 'calls left in flight could not be asked about; repeats will'),
+  );
   relay.start();
   ready = true;
   logger.info({ url }, 'listening');
@@ -97,6 +100,7 @@ export async function startService(parts: ServiceParts, port: number, host: stri
   let closing: Promise<void> | undefined;
   const close = async () => {
     ready = false;
+    stopping.abort();
     for (const cancel of cancels) cancel();
     await server.close(seconds(10));
     await relay.stop();

@@ -45,7 +45,7 @@ export function mount(routes: readonly Route[], tokens: TokenCheck, maxBytes: nu
         params: request.params as Record<string, string>,
         query:
           each.query === undefined ? {} : checked(query!, Value.Convert(each.query, { ...request.query }), 'query'),
-        body: body === undefined ? undefined : checked(body, request.body, 'body'),
+        body: body === undefined ? undefined : checked(body, request.body ?? {}, 'body'),
         caller: response.locals['caller'] as Caller,
       });
       response.json(answer);

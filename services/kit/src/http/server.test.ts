@@ -111,6 +111,42 @@ describe('the HTTP server', () => {
     expect(await fetch(`${service.url}/health`).catch(() => 'refused')).to.equal('refused');
   });
 
+  it('serves at once although the outside does not say what became of a call before the crash', async () => {
+    const store = new SqliteStore(openDatabase(':memory:'), { migrations: [recordMigrations, outboxMigrations] });
+    const asked = gate();
+    const answer = gate();
+    const remote = (calls: () => Promise<string>) =>
+      externalCommand({
+        name: 'remote',
+        kind: 'action',
+        reasons: [],
+        input: empty,
+        output: empty,
+        intend: () => call({}),
+        call: calls,
+        async lookup() {
+          asked.open();
+          await answer.passed;
+          return 'done';
+        },
+        settle: () => success({}),
+      });
+    const lost = remote(async () => {
+      throw new Error('time-out');
+    });
+    const begun = new Date().toISOString();
+    const request = { command: 'remote', key: 'shop/checkout/a/step/action', epoch: 1, begun, body: {} };
+    expect((await new Participant({ store, commands: [lost] }).execute(request)).status).to.equal(503);
+
+    const commands = [remote(async () => 'a second call')];
+    await start({ store, participant: new Participant({ store, commands }) });
+    await asked.passed;
+    expect((await client.call('GET', '/ready')).status).to.equal(200);
+    expect((await client.single({ command: 'remote', orderId: 'a', body: {} })).status).to.equal(425);
+    expect((await client.single({ command: 'remote', orderId: 'b', body: {} })).status).to.equal(200);
+    answer.open();
+  });
+
   it('answers 202 to what is begun, and carries it on with the next repeat', async () => {
     await start();
     const first = await client.single({ command: 'later', orderId: 'a', body: {} });

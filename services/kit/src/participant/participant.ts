@@ -56,6 +56,12 @@ export interface ParticipantOptions {
   readonly onError?: (error: unknown, request: CommandRequest) => void;
 }
 
+export interface RecoverOptions {
+  /** @default 16 */
+  readonly concurrency?: number;
+  readonly signal?: AbortSignal;
+}
+
 /** W3C Trace Context, version 00; what is none is dropped, as it asks. */
 const traceparentForm = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
@@ -142,24 +148,27 @@ export class Participant {
   }
 
   /**
-   * Asks the outside about every call that was left without an outcome, and stores what it says; a compensation is carried on. What cannot be
-   * known now stays in flight for the next repeat. Run it on start, before serving, and now and then: a caller may have forgotten what it began.
+   * Asks the outside about every call that a crash left without an outcome, and stores what it says. What cannot be known now stays in
+   * flight for the next repeat. Commands can be served meanwhile: those of a step that is being asked about get 425. Asks `concurrency`
+   * at once, and begins no more once `signal` is aborted.
    */
-  async recover(): Promise<{ settled: number; open: number }> {
+  async recover({ concurrency = 16, signal }: RecoverOptions = {}): Promise<{ settled: number; open: number }> {
     const found = await this.#store.read((reader) => inFlightSteps(reader));
-    let settled = 0;
-    let open = 0;
-    for (const stepKey of found) {
-      if (this.#calling.has(stepKey)) continue;
-      this.#calling.add(stepKey);
-      try {
-        if (await this.#recoverOne(stepKey)) settled += 1;
-        else open += 1;
-      } finally {
-        this.#calling.delete(stepKey);
+    const count = { settled: 0, open: 0 };
+    const worker = async () => {
+      for (let stepKey = found.pop(); stepKey !== undefined && signal?.aborted !== true; stepKey = found.pop()) {
+        if (this.#calling.has(stepKey)) continue;
+        this.#calling.add(stepKey);
+        try {
+          if (await this.#recoverOne(stepKey)) count.settled += 1;
+          else count.open += 1;
+        } finally {
+          this.#calling.delete(stepKey);
+        }
       }
-    }
-    return { settled, open };
+    };
+    await Promise.all(Array.from({ length: concurrency }, worker));
+    return count;
   }
 
   /** Forgets steps older than the retention. Returns how many; call again while it returns `limit`. */

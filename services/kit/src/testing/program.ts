@@ -46,6 +46,14 @@ export class Program {
     return this.#output.join('');
   }
 
+  /** Waits until it has printed this. Rejects with what it did print after 15 s. */
+  async prints(text: string): Promise<void> {
+    for (const deadline = Date.now() + 15_000; !this.output.includes(text); ) {
+      if (Date.now() > deadline) throw new Error(`no "${text}" in 15 s: ${this.output}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
   /** Ends it, and gives its exit code: null after SIGKILL. Ending it twice is harmless. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
