@@ -59,7 +59,7 @@ describe('payment and its acquirer, as processes', function () {
 
     await acquirer(new URL(outside.url).port);
     const second = await service({ ACQUIRER_URL: outside.url });
-    expect(second.output).to.include('"settled":1');
+    await second.prints('"settled":1');
     const held = await authorise(second.url);
     expect(held.status).to.equal(200);
     const taken = await command(second.url, 'capture-payment', 'capture', {

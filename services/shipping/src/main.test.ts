@@ -63,7 +63,7 @@ describe('shipping and its carrier, as processes', function () {
 
     await carrier(new URL(outside.url).port);
     const second = await service({ CARRIER_URL: outside.url });
-    expect(second.output).to.include('"settled":1');
+    await second.prints('"settled":1');
     expect((await command(second.url, 'book-shipment', 'action', line1)).status).to.equal(200);
     expect((await command(second.url, 'cancel-shipment', 'compensation', line1)).status).to.equal(200);
 
