@@ -14,7 +14,7 @@ import {
   stepAt,
 } from './draft.ts';
 import { outputsUsedAfter } from './revision.ts';
-import type { Decision, GivenUp, Hold } from './types.ts';
+import type { Decision, GivenUp, Hold, Revision, RunState } from './types.ts';
 
 /**
  * Carries out a person's decision, or refuses it and says why (design rules 6 and 7). Giving the same decision again changes nothing; a refused one
@@ -34,6 +34,17 @@ export function decided(draft: Draft, decision: Decision): void {
   observe(draft, decision, 'Accepted', `${decision.by}: ${decision.reason}`);
   release(draft);
   carryOut(draft, hold, decision);
+}
+
+/** The decisions that the run's hold can be answered with; none when it is not held. What else they need (Skip's outputs) is not looked at. */
+export function possibleDecisions(revision: Revision, { hold, ...state }: RunState): Decision['do'][] {
+  if (hold === undefined) return [];
+  return [
+    'Retry',
+    ...(hold.step === undefined ? [] : ['Skip' as const]),
+    ...(canTurnBack(revision, state) ? ['Compensate' as const] : []),
+    'Abort',
+  ];
 }
 
 function observe(draft: Draft, decision: Decision, outcome: 'Accepted' | 'Refused', message: string): void {

@@ -43,8 +43,16 @@ describe('nextAction', () => {
   it('says what a person is to decide', () => {
     const run = new Rehearsal().runTo('capture').exhaust();
     expect(tell(run)).to.match(
-      /^a person decides hold 1-[0-9a-f]+ \(StepFailed\): set spec\.decision to Retry, Skip, Compensate or Abort\. capture: attempt 3 of 3/,
+      /^a person decides hold 1-[0-9a-z]+ \(StepFailed\): set spec\.decision to Retry, Skip or Abort\. capture: attempt 3 of 3/,
     );
+  });
+
+  it('offers no decision that would be refused', () => {
+    const holding = new Rehearsal(revision(CHECKOUT, { onStepFailure: 'Hold' })).runTo('authorise').exhaust();
+    expect(tell(holding)).to.contain('set spec.decision to Retry, Skip, Compensate or Abort.');
+    const damaged = new Rehearsal().runTo('authorise');
+    damaged.tell({ type: 'Damaged', message: 'edited' });
+    expect(tell(damaged)).to.contain('set spec.decision to Retry, Compensate or Abort.');
   });
 
   it('says that a pause stops everything', () => {
@@ -56,7 +64,11 @@ describe('nextAction', () => {
   it('says that nothing comes after the end', () => {
     const run = new Rehearsal().runTo('capture');
     run.answer(success('capture'));
-    expect(tell(run)).to.equal('nothing: it has ended');
+    expect(tell(run)).to.equal('nothing: every step succeeded');
+    const declined = new Rehearsal().runTo('authorise');
+    declined.answer(businessFailure('CardDeclined'));
+    declined.answer(success('reserve'));
+    expect(tell(declined)).to.equal('nothing: everything was undone, because of CardDeclined at authorise');
     const aborted = new Rehearsal().runTo('capture').exhaust();
     aborted.decide({ do: 'Abort' });
     expect(tell(aborted)).to.equal('nothing: it was aborted, see the exception record');

@@ -1,15 +1,31 @@
+import { possibleDecisions } from './decisions.ts';
 import { currentCompensation, currentStep, phaseOf } from './draft.ts';
-import type { Delivery, Revision, RunState } from './types.ts';
+import type { Cause, Delivery, Revision, RunState } from './types.ts';
 
 /** What comes next, when and why, in words: `status.nextAction`. `when` tells an instant of the run's clock as people read it. */
 export function nextAction(revision: Revision, state: RunState, when: (inMillis: number) => string): string {
-  if (state.ended !== undefined)
-    return state.ended === 'Aborted' ? 'nothing: it was aborted, see the exception record' : 'nothing: it has ended';
+  if (state.ended !== undefined) return afterEnd(state);
   if (state.hold !== undefined) {
-    return `a person decides hold ${state.hold.id} (${state.hold.reason}): set spec.decision to Retry, Skip, Compensate or Abort. ${state.hold.message}`;
+    const choice = possibleDecisions(revision, state)
+      .join(', ')
+      .replace(/, ([^,]*)$/, ' or $1');
+    return `a person decides hold ${state.hold.id} (${state.hold.reason}): set spec.decision to ${choice}. ${state.hold.message}`;
   }
   if (state.paused) return 'nothing until the pause ends';
   return phaseOf(state) === 'Compensating' ? nextCompensation(revision, state, when) : nextStep(revision, state, when);
+}
+
+/** What comes after the end, in words: nothing, and why it ended as it did. */
+export function afterEnd({ ended, cause }: RunState): string {
+  if (cause?.reason === 'FinishedBefore') return `nothing: ${cause.message}`;
+  if (ended === 'Aborted') return 'nothing: it was aborted, see the exception record';
+  if (ended === 'Succeeded') return 'nothing: every step succeeded';
+  return `nothing: everything was undone${because(cause)}`;
+}
+
+function because(cause: Cause | undefined): string {
+  if (cause === undefined) return '';
+  return `, because of ${cause.reason}${cause.step === undefined ? '' : ` at ${cause.step}`}`;
 }
 
 function nextStep(revision: Revision, state: RunState, when: (inMillis: number) => string): string {
@@ -29,11 +45,7 @@ function nextCompensation(revision: Revision, state: RunState, when: (inMillis: 
   const definition = index === undefined ? undefined : revision.steps[index];
   const compensation = index === undefined ? undefined : state.steps[index]?.compensation;
   if (definition === undefined || compensation === undefined) return 'it ends';
-  const why =
-    state.cause === undefined
-      ? ''
-      : `, because of ${state.cause.reason}${state.cause.step === undefined ? '' : ` at ${state.cause.step}`}`;
-  const what = `undo ${definition.name}: ${definition.compensation} at ${definition.participant}${why}`;
+  const what = `undo ${definition.name}: ${definition.compensation} at ${definition.participant}${because(state.cause)}`;
   return `${what}, ${timing(compensation, state, when)}${budget(compensation, definition.retry.maxAttempts, 'it is held')}`;
 }
 

@@ -2,7 +2,9 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ControlPlane } from '@mercato/controlplane';
+import { freePort } from '@mercato/controlplane/ports.ts';
 import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testing.ts';
+import type { Condition } from '../api/conditions.ts';
 import type { OrderSagaRun } from '../api/ordersagarun.ts';
 import { installApi } from '../api/testing.ts';
 import { orderSagaRuns } from '../journals/kubernetes/journal.ts';
@@ -14,7 +16,8 @@ import { createTransport } from '../kube/transport.ts';
 import type { ConfigMap, KubeEvent } from '../kube/types.ts';
 import { Operator } from '../operator.ts';
 import { parseOptions } from '../options.ts';
-import { ScriptedParticipant } from './participant.ts';
+import { type Reply, ScriptedParticipant } from './participant.ts';
+import { OperatorProcess, type Replica } from './replica.ts';
 
 /** The operator's user on the API server: its service account, with the rights of deploy/operator.yaml and no others. */
 const OPERATOR = {
@@ -47,6 +50,16 @@ export const SAGA = {
   })),
 };
 
+/** Answers that tests give often. `OK` has what the later steps of {@link SAGA} use. */
+export const OK: Reply = { status: 200, body: { reservationId: 'r-1', authorisationId: 'a-1' } };
+export const DECLINED: Reply = {
+  status: 422,
+  body: { type: 'urn:no', title: 'no', reason: 'No', detail: 'insufficient funds' },
+};
+export const BROKEN: Reply = { status: 503, type: 'text/html', body: '<h1>try later</h1>' };
+
+const COMMANDS = ['reserve', 'pay', 'book', 'capture', 'release', 'void', 'unbook'];
+
 /** A real API server with the operator's rights in it, a namespace of the test's own, and a scripted participant named `shop`. */
 export class TestCluster {
   readonly plane: ControlPlane;
@@ -58,7 +71,7 @@ export class TestCluster {
   readonly system: string;
   readonly #kubeconfig: string;
   #failure: unknown;
-  #running: { stop: AbortController; ended: Promise<void> } | undefined;
+  readonly #replicas: Replica[] = [];
 
   private constructor(
     fields: Pick<TestCluster, 'plane' | 'client' | 'namespace' | 'shop' | 'system'>,
@@ -93,41 +106,72 @@ export class TestCluster {
     return cluster;
   }
 
-  /** Starts the operator in this process, under its own rights. */
-  startOperator(...flags: string[]): void {
-    const options = parseOptions(
-      [
-        '--kubeconfig',
-        this.#kubeconfig,
-        '--namespace',
-        this.system,
-        '--watch-namespaces',
-        '',
-        '--health-address',
-        '127.0.0.1:0',
-        '--lease-duration',
-        '3s',
-        '--log-level',
-        'error',
-        ...flags,
-      ],
-      {},
-    );
+  /** Starts the operator in this process, under its own rights. Several may run: one of them leads. */
+  async startOperator(...flags: string[]): Promise<Replica> {
+    const port = await freePort();
+    const options = parseOptions(this.#flags(port, flags), {});
     if (options === 'help') throw new Error('no help here');
     const stop = new AbortController();
-    const ended = new Operator({ ...options, watchNamespaces: [this.namespace] }).run(stop.signal);
-    // What it fails with is told by whatever waits next, and by stopOperator.
+    const ended = new Operator(options).run(stop.signal);
+    const replica: Replica = {
+      metricsUrl: `http://127.0.0.1:${port}/metrics`,
+      ended,
+      stop: async () => {
+        stop.abort(new Error('the test stops it'));
+        await ended;
+      },
+    };
+    // What it fails with is told by whatever waits next, and by stopOperator; a test that wants the failure takes the replica out first.
     ended.catch((error: unknown) => {
-      this.#failure = error;
+      if (this.#replicas.includes(replica)) this.#failure = error;
     });
-    this.#running = { stop, ended };
+    this.#replicas.push(replica);
+    return replica;
   }
 
-  /** Stops the operator in order. Rejects with what it failed with. */
+  /** Starts the operator as a process of its own, which a test can kill. */
+  async startProcess(...flags: string[]): Promise<OperatorProcess> {
+    const port = await freePort();
+    const replica = new OperatorProcess(this.#flags(port, flags), `http://127.0.0.1:${port}/metrics`);
+    this.#replicas.push(replica);
+    return replica;
+  }
+
+  #flags(port: number, more: readonly string[]): string[] {
+    const flags = {
+      kubeconfig: this.#kubeconfig,
+      namespace: this.system,
+      'watch-namespaces': this.namespace,
+      'health-address': `127.0.0.1:${port}`,
+      'lease-duration': '3s',
+      'log-level': 'error',
+    };
+    return [...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]), ...more];
+  }
+
+  /** From now on the test looks after this replica itself, and after what it fails with. */
+  takeOut(replica: Replica): void {
+    const index = this.#replicas.indexOf(replica);
+    if (index >= 0) this.#replicas.splice(index, 1);
+  }
+
+  /** Stops every replica in order. Rejects with what the first failed with. */
   async stopOperator(): Promise<void> {
-    this.#running?.stop.abort(new Error('the test stops it'));
-    await this.#running?.ended;
-    this.#running = undefined;
+    await Promise.all(this.#replicas.splice(0).map((replica) => replica.stop()));
+  }
+
+  /** The sum of a metric's samples whose labels include these, over all replicas. */
+  async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    let sum = 0;
+    for (const { metricsUrl } of this.#replicas) {
+      const text = await (await fetch(metricsUrl)).text();
+      for (const line of text.split('\n')) {
+        const [, series, given = '', value] = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+        const fits = Object.entries(labels).every(([label, wanted]) => given.includes(`${label}="${wanted}"`));
+        if (series === name && fits) sum += Number(value);
+      }
+    }
+    return sum;
   }
 
   async close(): Promise<void> {
@@ -142,8 +186,7 @@ export class TestCluster {
   }
 
   async applyParticipant(spec: object = {}): Promise<void> {
-    const names = ['reserve', 'pay', 'book', 'capture', 'release', 'void', 'unbook'];
-    const commands = names.map((name) => ({ name, reasons: ['No'] }));
+    const commands = COMMANDS.map((name) => ({ name, reasons: ['No'] }));
     await this.apply({
       kind: 'Participant',
       metadata: { name: 'shop' },
@@ -190,6 +233,11 @@ export class TestCluster {
     });
   }
 
+  /** The participant answers each of the saga's commands with {@link OK} again. */
+  allWell(): void {
+    for (const command of COMMANDS) this.shop.on(command, OK);
+  }
+
   /** Waits until the run is as wanted, and answers it. */
   async until(orderId: string, wanted: (run: OrderSagaRun) => boolean): Promise<OrderSagaRun> {
     let last: OrderSagaRun | undefined;
@@ -223,6 +271,36 @@ export class TestCluster {
     } as object);
   }
 
+  /** A condition of a run. */
+  async condition(orderId: string, type: string): Promise<Condition | undefined> {
+    return conditionOf(await this.run(orderId), type);
+  }
+
+  /** Runs kubectl in the test's namespace, as the administrator. */
+  async kubectl(...args: string[]): Promise<string> {
+    return this.plane.kubectl(['--namespace', this.namespace, ...args]);
+  }
+
+  /** Deletes a run without waiting until it is gone. */
+  async deleteRun(orderId: string): Promise<void> {
+    await this.client.delete(orderSagaRuns, { namespace: this.namespace, name: `checkout-${orderId}` });
+  }
+
+  /** Waits for an Event of the run with this reason, and answers it. */
+  async untilEvent(orderId: string, reason: string): Promise<KubeEvent> {
+    let found: KubeEvent | undefined;
+    let seen: KubeEvent[] = [];
+    await eventually(
+      async () => {
+        seen = await this.eventsOf(orderId);
+        found = seen.find((event) => event.reason === reason);
+        return found !== undefined;
+      },
+      () => `run ${orderId} has no event ${reason}, but ${seen.map((event) => event.reason).join(' ')}`,
+    );
+    return found as KubeEvent;
+  }
+
   async eventsOf(orderId: string): Promise<KubeEvent[]> {
     const { items } = await this.client.list(events, { namespace: this.namespace });
     return items.filter((event) => event.regarding?.name === `checkout-${orderId}`);
@@ -233,6 +311,11 @@ export class TestCluster {
     const labelSelector = `mercato.dev/record=exception,mercato.dev/order=${orderId}`;
     return (await this.client.list(configMaps, { namespace: this.system, labelSelector })).items;
   }
+}
+
+/** A condition of a run. */
+export function conditionOf(run: OrderSagaRun | undefined, type: string): Condition | undefined {
+  return run?.status?.conditions?.find((condition) => condition.type === type);
 }
 
 /** Waits until something is true, looking often. @throws Error with what `otherwise` says when it takes too long. */

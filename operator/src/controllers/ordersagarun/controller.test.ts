@@ -8,7 +8,7 @@ describe('OrderSagaRun controller', function () {
   before(async () => {
     cluster = await TestCluster.create();
     await cluster.applySaga();
-    cluster.startOperator();
+    await cluster.startOperator();
   });
   after(() => cluster.close());
 

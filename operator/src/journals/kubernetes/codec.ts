@@ -109,7 +109,11 @@ export function decode(
   return { state: restore(status, rest) };
 }
 
-function checksum(id: RunId, { checksum: _, ...fields }: Partial<JournalledStatus>): string {
+/** Whatever the object's field order, and with absent fields as with undefined ones, the same content has the same checksum. */
+function checksum(
+  id: RunId,
+  fields: { readonly [K in keyof JournalledStatus]?: JournalledStatus[K] | undefined },
+): string {
   const {
     phase,
     revision,
@@ -155,7 +159,7 @@ function encodeStep({ name, action, compensation, output, startedAt, finishedAt 
     ...(startedAt === undefined ? {} : { startedAt: new Date(startedAt).toISOString() }),
     ...(finishedAt === undefined ? {} : { finishedAt: new Date(finishedAt).toISOString() }),
     ...(action.error === undefined ? {} : { lastError: action.error }),
-    ...(output === undefined ? {} : { output: output as Record<string, unknown> }),
+    ...(output === undefined ? {} : { output: output as NonNullable<OrderSagaRunStepStatus['output']> }),
     ...(compensation.state === 'None'
       ? {}
       : {

@@ -1,6 +1,6 @@
 import { type Condition, setCondition } from '../../api/conditions.ts';
 import { phaseOf } from '../../saga/draft.ts';
-import type { RunState } from '../../saga/types.ts';
+import type { Cause, RunState } from '../../saga/types.ts';
 
 /** The conditions of a run that the engine speaks for: `Succeeded`, `Held`, and where there is something to say `DecisionAccepted`, `Paused`, `Overdue`. */
 export function runConditions(
@@ -61,18 +61,26 @@ export function runConditions(
 }
 
 function succeeded(state: RunState): Pick<Condition, 'status' | 'reason' | 'message'> {
+  const { cause } = state;
+  if (state.ended !== undefined && cause?.reason === 'FinishedBefore')
+    return { status: state.ended === 'Succeeded' ? 'True' : 'False', reason: cause.reason, message: cause.message };
   switch (state.ended) {
     case 'Succeeded':
       return { status: 'True', reason: 'Succeeded', message: 'every step succeeded' };
     case 'Compensated':
       return {
         status: 'False',
-        reason: state.cause?.reason ?? 'Compensated',
-        message: `everything was undone: ${state.cause?.message ?? ''}`,
+        reason: cause?.reason ?? 'Compensated',
+        message: `everything was undone${cause === undefined ? '' : ` after ${told(cause)}`}`,
       };
     case 'Aborted':
       return { status: 'False', reason: 'Aborted', message: 'it was ended where it was; see the exception records' };
     default:
       return { status: 'Unknown', reason: phaseOf(state), message: 'the run has not ended' };
   }
+}
+
+/** Some causes name their step themselves. */
+function told({ step, message }: Cause): string {
+  return step === undefined || message.startsWith(`${step}:`) ? message : `${step}: ${message}`;
 }

@@ -5,7 +5,7 @@ import type { DeepPartial, KubeClient } from '../../kube/client.ts';
 import { isConflict, isNotFound } from '../../kube/errors.ts';
 import { type Resource, resource } from '../../kube/resource.ts';
 import { runKey } from '../../saga/command.ts';
-import { nextAction } from '../../saga/narrate.ts';
+import { afterEnd, nextAction } from '../../saga/narrate.ts';
 import type { GivenUp, Revision, RunId, RunState } from '../../saga/types.ts';
 import { type Journal, type JournalRecord, JournalUnavailable, type Version, VersionConflict } from '../journal.ts';
 import { decode, encode } from './codec.ts';
@@ -72,6 +72,8 @@ export class KubernetesJournal implements Journal {
     try {
       const object = await this.#options.client.get(orderSagaRuns, placeOf(id));
       this.observe(id, object);
+      // What a write left whose answer was lost: a cache older than this must not be acted on either.
+      this.#options.wrote?.(object);
       return { version: object.metadata.resourceVersion ?? '', ...(decode(id, object.status) ?? { state: undefined }) };
     } catch (error) {
       if (isNotFound(error)) return undefined;
@@ -91,7 +93,7 @@ export class KubernetesJournal implements Journal {
     };
     try {
       const patch = { status: nulls(status) } as DeepPartial<OrderSagaRun>;
-      const answer = await this.#options.client.patchStatus(orderSagaRuns, placeOf(id), patch, {
+      const answer = await this.#options.client.patchStatus<OrderSagaRun>(orderSagaRuns, placeOf(id), patch, {
         resourceVersion: version,
       });
       known.conditions = conditions;
@@ -121,8 +123,9 @@ export class KubernetesJournal implements Journal {
 
   #narrate(id: RunId, state: RunState, now: number): string {
     const revision = this.#revisions.cached(id.namespace, id.saga, state.revision);
-    if (revision === undefined) return '';
-    const told = nextAction(revision, state, (inMillis) => `at ${rfc3339(now + inMillis)}`);
+    const when = (inMillis: number): string => `at ${rfc3339(now + inMillis)}`;
+    const told = state.ended !== undefined ? afterEnd(state) : revision && nextAction(revision, state, when);
+    if (told === undefined) return '';
     return told.length <= 256 ? told : `${told.slice(0, 255)}…`;
   }
 }
