@@ -5,7 +5,7 @@ import type { Revision, StepDefinition } from './types.ts';
 
 /**
  * The revision that a definition is now: steps, retry, pivot, deadline and onStepFailure. Pause, limits, visibility and the participants' addresses
- * are not in it; they are live (docs/adr/0004).
+ * are not in it; they are live (docs/adr/revisions.md).
  *
  * @throws InvalidDuration for an object that no API server with our schema has let in.
  */

@@ -45,7 +45,7 @@ interface Surroundings {
 
 /**
  * The kubernetes journal: a run lives in the status of its OrderSagaRun. A write is one merge patch of the status with the resourceVersion in it
- * (docs/adr/0003): half the cost of a server-side apply, and it has the optimistic concurrency that an apply without a version lacks.
+ * (docs/adr/journal-writes.md): half the cost of a server-side apply, and it has the optimistic concurrency that an apply without a version lacks.
  */
 export class KubernetesJournal implements Journal {
   readonly #options: KubernetesJournalOptions;
