@@ -125,9 +125,10 @@ export function drawInput(random: Random, order: number): RunInput {
 }
 
 /** What a person supplies who skips a step. */
+export const BY_HAND = 'by-hand';
 export const SKIPPED_OUTPUTS: Output = {
-  reservationId: 'by-hand',
-  authorisationId: 'by-hand',
-  warehouses: 'leeds',
-  captureId: 'by-hand',
+  reservationId: BY_HAND,
+  authorisationId: BY_HAND,
+  warehouses: BY_HAND,
+  captureId: BY_HAND,
 };

@@ -84,7 +84,7 @@ export class Faults {
   readonly struck: string[] = [];
   readonly #random: Random;
   readonly #note: (text: string) => void;
-  #on = true;
+  #on = false;
 
   constructor(random: Random, until: number, note: (text: string) => void) {
     this.#random = random;
@@ -119,6 +119,11 @@ export class Faults {
 
   get on(): boolean {
     return this.#on;
+  }
+
+  /** From here on things go wrong. */
+  begin(): void {
+    this.#on = true;
   }
 
   /** From here on nothing goes wrong any more. */

@@ -12,6 +12,7 @@ import {
   type ParticipantOptions,
   SqliteStore,
   type Store,
+  StoreError,
 } from '@mercato/kit';
 import type { Faults } from './faults.ts';
 import { Node } from './node.ts';
@@ -88,7 +89,10 @@ export class ServiceHost {
     this.#declared = Object.fromEntries(service.commands.map((command) => [command.name, command.reasons]));
     if (!isFirst && this.#random.chance(0.7)) await participant.recover().catch(unlessCrash);
     this.#participant = participant;
-    if (service.chores !== undefined) this.#doChores(node, service.chores);
+    this.#doChores(node, async () => {
+      await service.chores?.();
+      if (this.#random.chance(0.2)) await participant.recover();
+    });
   }
 
   /** Carries a command out. `undefined`: the connection ended without an answer. */
@@ -105,7 +109,14 @@ export class ServiceHost {
     this.#faults.record(`${this.name} dies ${why}, for ${millis} ms`);
     this.#node.die();
     this.#participant = undefined;
-    this.#scheduler.after(millis, () => void this.start(false).catch(unlessCrash));
+    this.#scheduler.after(millis, () => this.#restart());
+  }
+
+  #restart(): void {
+    this.start(false).catch((error: unknown) => {
+      if (!(error instanceof StoreError)) return unlessCrash(error);
+      this.crash('at its start', 500);
+    });
   }
 
   /** Moves its wall clock, beyond restarts too. */

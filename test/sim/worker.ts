@@ -3,8 +3,17 @@ import { decode, encode } from '@mercato/operator/journals/kubernetes/codec.ts';
 import type { Participants } from '@mercato/operator/participants/participants.ts';
 import { type Adoption, Runner } from '@mercato/operator/runner/runner.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
+import { begin } from '@mercato/operator/saga/engine.ts';
 import type { Revision, RunId } from '@mercato/operator/saga/types.ts';
-import { type ApiClient, type ApiServer, asKube, type RunObject, stateOf, type WatchEvent } from './api-server.ts';
+import {
+  type ApiClient,
+  type ApiServer,
+  asKube,
+  type Outcome,
+  type RunObject,
+  stateOf,
+  type WatchEvent,
+} from './api-server.ts';
 import type { Node } from './node.ts';
 
 export interface WorkerPorts {
@@ -24,6 +33,9 @@ export interface WorkerPorts {
   readonly ended: (id: RunId) => void;
   readonly onError: (error: unknown) => void;
 }
+
+/** Why a run ended that had ended before. */
+export const FINISHED_BEFORE = 'FinishedBefore';
 
 const LOOK_AGAIN_MILLIS = 1_000;
 
@@ -154,7 +166,8 @@ export class Worker {
       if (object.status?.checksum === encode(id, driven.durable).checksum)
         this.runner.newVersion(id, String(object.version));
       const found = decode(id, object.status);
-      if (found !== undefined && 'damaged' in found) this.runner.tell(id, { type: 'Damaged', message: found.damaged });
+      if (found === undefined) this.runner.rewrite(id);
+      else if ('damaged' in found) this.runner.tell(id, { type: 'Damaged', message: found.damaged });
     }
     const { observedDecision: seen, cancel } = driven.state;
     const settled = seen?.holdId === decision?.holdId && seen?.outcome === 'Accepted';
@@ -173,38 +186,41 @@ export class Worker {
     const { id } = object;
     const key = runKey(id);
     const before = api.finished.get(key);
-    if (before !== undefined) return this.#recall(object);
+    if (before !== undefined) return this.#recall(object, before);
     const found = decode(id, object.status);
     const hash = found === undefined ? undefined : object.status?.revision;
     const known = hash === undefined ? undefined : await client.loadRevision(id.namespace, id.saga, hash);
     const revision = known ?? this.#ports.currentRevision();
     await client.saveRevision(id.namespace, id.saga, revision);
-    const version =
-      object.finalizer || object.deleting ? object.version : await this.#patch(object, { finalizer: true });
+    // Whoever puts the finalizer on is the first to drive the run; for anybody else it may have been driven before.
+    const isFirst = !object.finalizer && !object.deleting;
+    const version = isFirst ? await this.#patch(object, { finalizer: true }) : object.version;
     if (this.#stopped) return false;
     const context = { id, input: object.input };
     this.runner.adopt({
       context,
       revision,
       version: String(version),
-      from: this.#origin(object, found),
+      from: this.#origin(object, found, isFirst),
       paused: this.#ports.isPaused(),
     });
     return this.#steer(this.#cache.get(key) ?? object);
   }
 
-  #origin(object: RunObject, found: ReturnType<typeof decode>): Adoption['from'] {
+  #origin(object: RunObject, found: ReturnType<typeof decode>, isFirst: boolean): Adoption['from'] {
     if (found !== undefined && 'damaged' in found) return { type: 'Damaged', message: found.damaged };
     const inherited = this.#inherited.has(runKey(object.id));
-    if (found === undefined && !inherited) return { type: 'New' };
-    return { type: 'TakenOver', state: found?.state, died: inherited ? this.#died : true };
+    if (found === undefined && isFirst && !inherited) return { type: 'New' };
+    return { type: 'TakenOver', state: found?.state, died: inherited && found !== undefined ? this.#died : true };
   }
 
-  /** The run has ended before, and its object came back without its status. */
-  async #recall(object: RunObject): Promise<boolean> {
-    const { api } = this.#ports;
-    if (object.deleting && object.finalizer) await this.#patch(object, { finalizer: false });
-    return !object.deleting && api.get(runKey(object.id))?.status === undefined ? false : object.deleting;
+  /** The run has ended before, and its object came back without its status: nothing is done a second time. */
+  async #recall(object: RunObject, ended: Outcome): Promise<boolean> {
+    const { client, node } = this.#ports;
+    const blank = begin({ hash: '', steps: [], deadline: 0, onStepFailure: 'Hold' }, node.wall());
+    const cause = { reason: FINISHED_BEFORE, message: 'it is not carried out again' };
+    await client.write(object.id, { ...blank, ended, finishedAt: node.wall(), cause }, String(object.version));
+    return false;
   }
 
   async #clearAway(object: RunObject): Promise<boolean> {

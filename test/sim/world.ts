@@ -2,8 +2,9 @@ import { VersionConflict } from '@mercato/operator/journals/journal.ts';
 import type { Participants } from '@mercato/operator/participants/participants.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
 import type { Decision, Hold, Revision, RunId } from '@mercato/operator/saga/types.ts';
-import { ApiClient, ApiServer, stateOf } from './api-server.ts';
+import { ApiClient, ApiServer, type RunObject, stateOf } from './api-server.ts';
 import { Books } from './books.ts';
+import { conservationProblems } from './conservation.ts';
 import { drawInput, drawRevision, NAMESPACE, SAGA, SKIPPED_OUTPUTS } from './definitions.ts';
 import { type EventKind, Faults } from './faults.ts';
 import { Network } from './network.ts';
@@ -86,6 +87,7 @@ export class World {
   /** Plays the seed to its end. */
   async play(): Promise<Outcome> {
     await this.#startServices();
+    this.#faults.begin();
     this.#elect(true);
     this.#placeOrders();
     this.#planEvents();
@@ -103,9 +105,7 @@ export class World {
       faults: this.#faults.describe(),
       struck: this.#faults.struck,
       steps: this.#scheduler.steps,
-      ends: [...this.#books.orders.values()].map(
-        ({ last }) => last?.state.ended ?? last?.state.hold?.reason ?? 'unfinished',
-      ),
+      ends: [...this.#books.orders.values()].map(({ last }) => last?.ended ?? last?.hold?.reason ?? 'withdrawn'),
     };
   }
 
@@ -123,7 +123,7 @@ export class World {
     const until = this.#scheduler.now + QUIET_WITHIN;
     for (;;) {
       if (this.#isOver()) return;
-      const problems = this.#books.problems(inventory);
+      const problems = conservationProblems(this.#books, this.#api, inventory, this.#scheduler.now);
       if (problems.length === 0) return;
       if (this.#scheduler.now >= until) {
         this.#problems.push(...problems);
@@ -209,9 +209,10 @@ export class World {
     return {
       send: (id, effect, signal) => {
         const driven = worker()?.runner.find(id);
-        const isLeader = worker() === this.#leader;
-        this.#note(`SEND ${effect.key} epoch ${effect.epoch} send ${effect.send}${isLeader ? '' : ' (zombie)'}`);
-        if (driven !== undefined) this.#books.sent(runKey(id), effect, driven.revision, isLeader);
+        const isZombie = worker() !== this.#leader;
+        const isAlone = !this.#books.zombies;
+        this.#note(`SEND ${effect.key} epoch ${effect.epoch} send ${effect.send}${isZombie ? ' (zombie)' : ''}`);
+        if (driven !== undefined) this.#books.sent(runKey(id), effect, driven.revision, isAlone);
         return participants.send(id, effect, signal).then((answer) => {
           this.#note(`ANSWER ${effect.key} send ${effect.send}: ${JSON.stringify(answer)}`);
           return answer;
@@ -222,8 +223,7 @@ export class World {
 
   #kill(worker: Worker | undefined): void {
     if (worker === undefined || !worker.node.alive) return;
-    worker.node.die();
-    worker.stop();
+    this.#retire(worker);
     // A zombie has a successor already.
     if (worker === this.#leader) this.#scheduler.after(this.#random.int(500, 4_000), () => this.#elect(true));
   }
@@ -232,12 +232,17 @@ export class World {
     const worker = this.#leader;
     if (worker === undefined || !worker.node.alive) return;
     this.#faults.record(`${worker.node.name} loses its lease and goes on`);
+    this.#books.zombies = true;
     this.#elect(true);
     this.#scheduler.after(this.#random.int(100, 8_000), () => {
       this.#note(`${worker.node.name} stops`);
-      worker.stop();
-      worker.node.die();
+      this.#retire(worker);
     });
+  }
+
+  #retire(worker: Worker): void {
+    worker.node.die();
+    worker.stop();
   }
 
   #handOver(): void {
@@ -246,7 +251,7 @@ export class World {
     this.#note(`${worker.node.name} hands over`);
     void worker.release().then(() => {
       if (worker !== this.#leader || !worker.node.alive) return;
-      worker.node.die();
+      this.#retire(worker);
       this.#elect(false);
     });
   }
@@ -265,7 +270,7 @@ export class World {
       this.#scheduler.after(at, () => {
         this.#ordersLeft -= 1;
         this.#note(`ORDER ${key} ${JSON.stringify(input)}`);
-        this.#books.accept(key);
+        this.#books.accept(key, input);
         this.#api.create(id, input);
         if (random.chance(0.1)) this.#scheduler.after(random.int(1, 3_000), () => this.#api.create(id, input));
       });
@@ -330,23 +335,23 @@ export class World {
 
   #setPaused(paused: boolean): void {
     this.#paused = paused;
+    if (!paused) this.#books.resumed();
     this.#leader?.sagaChanged();
   }
 
   #loseStatus(key: string, changed: boolean): void {
     this.#faults.record(`${key} comes back without its status${changed ? ', with another content' : ''}`);
-    this.#books.disturb(key, changed);
-    this.#api.patch(key, ({ input }) => {
-      const [first, ...rest] = input.lines;
-      const lines =
-        changed && first !== undefined ? [{ ...first, quantity: first.quantity + 1 }, ...rest] : input.lines;
-      return { status: undefined as never, input: { ...input, lines } };
-    });
+    const { input } = this.#api.get(key) as RunObject;
+    const [first, ...rest] = input.lines;
+    const isOther = changed && first !== undefined;
+    const applied = isOther ? { ...input, lines: [{ ...first, quantity: first.quantity + 1 }, ...rest] } : input;
+    this.#books.disturb(key, isOther ? applied : undefined);
+    this.#api.patch(key, () => ({ status: undefined as never, input: applied }));
   }
 
   #editStatus(key: string): void {
     this.#faults.record(`somebody edits the status of ${key}`);
-    this.#books.disturb(key, false);
+    this.#books.disturb(key);
     this.#api.patch(key, ({ status }) => {
       const steps = (status?.steps ?? []).map((step) => ({ ...step, state: 'Succeeded' as const }));
       return { status: { ...status, steps } as never };
@@ -364,7 +369,7 @@ export class World {
         if (this.#faults.on) this.#decideSomehow(random, runKey(object.id), hold);
         else if (hold !== undefined) this.#retry(runKey(object.id), hold, retried);
       }
-      this.#scheduler.after(random.int(500, 3_000), look);
+      this.#scheduler.after(this.#faults.on ? random.int(500, 3_000) : random.int(3_000, 6_000), look);
     };
     look();
   }
@@ -429,7 +434,7 @@ export class World {
     const object = this.#api.get(key);
     const order = this.#books.orders.get(key);
     if (order?.withdrawn) return true;
-    const state = order?.last?.state;
+    const state = order?.last;
     if (state?.ended !== undefined) return this.#api.finished.has(key) && (object === undefined || !object.deleting);
     return false;
   }
@@ -439,7 +444,8 @@ export class World {
   }
 }
 
-const FINAL_RETRIES = 4;
+/** Enough for what takes its time: a service that is still away, a company that does the work long after it was asked. */
+const FINAL_RETRIES = 8;
 
 function describe(state: NonNullable<ReturnType<typeof stateOf>>): string {
   const steps = state.steps.map(({ name, action, compensation }) => `${name}=${action.state}/${compensation.state}`);

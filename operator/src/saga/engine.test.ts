@@ -102,6 +102,14 @@ describe('a take-over', () => {
     expect(run.latest).to.include({ step: 'authorise', epoch: 1 });
   });
 
+  it('puts on record again what was given up: the worker may have died before it did', () => {
+    const run = new Rehearsal(holding).runTo('commit').exhaust();
+    run.decide({ do: 'Skip', outputs: { warehouses: 'leeds' } });
+    const records = run.records;
+    run.tell({ type: 'TakenOver', died: true });
+    expect(run.records).to.deep.equal(records);
+  });
+
   it('counts anew after progress', () => {
     const run = new Rehearsal().runTo('authorise');
     for (let i = 0; i < CLAIM_LIMIT; i++) run.tell({ type: 'TakenOver', died: true });

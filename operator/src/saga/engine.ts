@@ -185,6 +185,8 @@ function takenOver(draft: Draft, died: boolean): void {
       changeDelivery(draft, index, 'compensation', { state: 'Pending', due: draft.state.clock });
   });
   if (!died) return;
+  // It may have died between the write and the record.
+  for (const entry of draft.state.givenUp) draft.effects.push({ type: 'RecordException', entry });
   change(draft, { claims: draft.state.claims + 1 }, 'before');
   if (draft.state.claims <= CLAIM_LIMIT || draft.state.hold !== undefined) return;
   hold(draft, {
