@@ -52,6 +52,7 @@ export class Cache<T extends KubeObject> implements ReadStore<T>, Syncable {
   readonly #store: Store<T>;
   readonly #reflectors = new Map<string, Reflector<T>>();
   readonly #listeners = new Set<(change: Change<T>) => void>();
+  readonly #fences: Fence[] = [];
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #observer: ReflectorObserver | undefined;
@@ -75,6 +76,9 @@ export class Cache<T extends KubeObject> implements ReadStore<T>, Syncable {
         ...scope,
         store: this.#store,
         onChange: (change) => this.#publish(change),
+        onWentBack: () => {
+          for (const fence of this.#fences) fence.reset();
+        },
         observer: this.#observed(),
       });
       this.#reflectors.set(namespace, reflector);
@@ -132,6 +136,7 @@ export class Cache<T extends KubeObject> implements ReadStore<T>, Syncable {
   /** A read-your-writes fence for this cache, cleaned up as the cache catches up. */
   fence(options: Pick<FenceOptions, 'maxEntries'> = {}): Fence {
     const fence = new Fence({ ...options, observedVersion: (namespace) => this.observedVersion(namespace) });
+    this.#fences.push(fence);
     this.onChange((change) => {
       if (change.type === 'deleted') fence.observedDeletion(change.old);
       else fence.observed(change.object);

@@ -28,7 +28,7 @@ interface Entry {
  * (#16357). So: tell the fence each write's answer (`wrote`), ask `isFresh` before acting, and if the answer is no, do nothing: the event of the
  * write itself is on its way and will bring the key back.
  *
- * An object is fresh if its resourceVersion is at least the one last written, or if the cache as a whole has got that far. Entries are dropped
+ * An object is fresh if its resourceVersion is at least the one last written; an empty place, if the cache as a whole has got that far. Entries are dropped
  * when the cache catches up. Should more than `maxEntries` be outstanding, the oldest are merged into a floor: nothing is fresh until the cache
  * has passed it. That is slower, never wrong.
  */
@@ -50,7 +50,10 @@ export class Fence {
     return this.#entries.size;
   }
 
-  /** Remembers a write: `answer` is the object as the API server returned it. A lower version than the one remembered changes nothing. */
+  /**
+   * Remembers a write: `answer` is the object as the API server returned it. A lower version than the one remembered changes nothing, and neither
+   * does a write that the cache has seen before its answer came, which happens.
+   */
   wrote(answer: KubeObject): void {
     const { namespace, name, resourceVersion, uid } = answer.metadata;
     if (!isComparableVersion(resourceVersion)) {
@@ -58,6 +61,7 @@ export class Fence {
         `fence: the answer of a write to ${keyOf(namespace, name)} has no decimal resourceVersion but "${resourceVersion}"`,
       );
     }
+    if (this.#hasSeen(namespace ?? '', resourceVersion)) return;
     this.#remember(keyOf(namespace, name), { version: resourceVersion, uid, deleted: false });
   }
 
@@ -68,7 +72,7 @@ export class Fence {
     this.#remember(keyOf(namespace, name), { version: resourceVersion, uid, deleted: true });
   }
 
-  /** Whether this object, as read from the cache, shows all that we wrote to it. */
+  /** Whether this object, as the cache holds it now, shows all that we wrote to it. (One that was read earlier and kept proves nothing.) */
   isFresh(object: KubeObject): boolean {
     return this.isFreshAt({ namespace: object.metadata.namespace ?? '', name: object.metadata.name }, object);
   }
@@ -129,8 +133,7 @@ export class Fence {
   }
 
   #isSettled(entry: Entry, namespace: string, object: KubeObject | undefined): boolean {
-    const seen = this.#observedVersion(namespace);
-    if (!entry.deleted && isComparableVersion(seen) && compareVersions(seen, entry.version) >= 0) return true;
+    if (!entry.deleted && object === undefined) return this.#hasSeen(namespace, entry.version);
     // A deleted object settles when the place is empty or has another object; its own version says nothing about the deletion.
     if (entry.deleted) return object === undefined || object.metadata.uid !== entry.uid;
     const version = object?.metadata.resourceVersion;
@@ -140,12 +143,17 @@ export class Fence {
   #isPastFloor(namespace: string, object: KubeObject | undefined): boolean {
     const floor = this.#floors.get(namespace);
     if (floor === undefined) return true;
-    const seen = this.#observedVersion(namespace);
-    if (isComparableVersion(seen) && compareVersions(seen, floor) >= 0) {
+    if (this.#hasSeen(namespace, floor)) {
       this.#floors.delete(namespace);
       return true;
     }
     const version = object?.metadata.resourceVersion;
     return isComparableVersion(version) && compareVersions(version, floor) >= 0;
+  }
+
+  /** Whether the cache as a whole has got as far as `version`. */
+  #hasSeen(namespace: string, version: string): boolean {
+    const seen = this.#observedVersion(namespace);
+    return isComparableVersion(seen) && compareVersions(seen, version) >= 0;
   }
 }

@@ -6,6 +6,7 @@ import { ApiError, isGone, isTooManyRequests, TransportError } from './errors.ts
 import { nameOf, pathOf, type Resource } from './resource.ts';
 import type { Change, Store } from './store.ts';
 import type { KubeObject } from './types.ts';
+import { compareVersions, isComparableVersion } from './version.ts';
 import { MalformedEventError, parseWatchEvent } from './watch.ts';
 
 /** Why a watch ended. */
@@ -52,6 +53,8 @@ export interface ReflectorOptions<T extends KubeObject> extends Selection {
   store: Store<T>;
   /** Called for each change of the store. Must only take note (put a key into a queue): it runs within the reading of the watch. */
   onChange?: (change: Change<T>) => void;
+  /** Called when a list is older than what was seen before it: etcd was restored from a backup, and versions are used a second time. */
+  onWentBack?: () => void;
   /** Makes of an object what is stored: drop here what nobody reads. May change its argument. Name, namespace, uid and resourceVersion must stay. */
   transform?: (object: T) => T;
   /** Objects a page of a list. @default 500 */
@@ -156,6 +159,7 @@ export class Reflector<T extends KubeObject> {
         for (const item of page.items) objects.push(transform === undefined ? item : transform(item));
         version = page.resourceVersion;
       }
+      this.#noteRestore(version);
       const changes = store.replace(objects, namespace || undefined);
       this.#version = version;
       this.#relist = false;
@@ -292,6 +296,13 @@ export class Reflector<T extends KubeObject> {
       this.#observer.handlerFailed();
       this.#logger.error('a handler of changes threw', { key: change.key, change: change.type, error });
     }
+  }
+
+  #noteRestore(listed: string): void {
+    const before = this.#version;
+    if (!isComparableVersion(before) || !isComparableVersion(listed) || compareVersions(listed, before) >= 0) return;
+    this.#logger.error('the API server has gone back in time; was etcd restored from a backup?', { before, listed });
+    this.#options.onWentBack?.();
   }
 
   #progress(): void {
