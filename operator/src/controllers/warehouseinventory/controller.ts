@@ -85,7 +85,7 @@ export class WarehouseInventoryController {
       // Orders before stock: see expectedOf.
       const orders = this.#o.orders.byIndex(BY_WAREHOUSE, warehouseKey(namespace, name));
       const stock = await this.#stock(warehouse, found.inventory, memory, `${found.address} ${generation}`, signal);
-      const look = lookAt(warehouse, stock, orders);
+      const look = lookAt(warehouse, stock, orders, this.#o.clock.wall());
       if (proposalsFor(name, look.levels, this.#o.clock.wall()).length === 0) return look;
       return await this.#propose(warehouse, found.inventory, signal);
     } catch (error) {
@@ -133,12 +133,13 @@ export class WarehouseInventoryController {
     const fieldSelector = `spec.warehouse=${name}`;
     const { items } = await this.#o.client.list(restockOrders, { namespace, fieldSelector, signal });
     const stock = await inventory.stock(warehouseIdOf(name), signal);
+    const wall = this.#o.clock.wall();
     const created: RestockOrder[] = [];
-    for (const proposal of proposalsFor(name, lookAt(warehouse, stock, items).levels, this.#o.clock.wall())) {
+    for (const proposal of proposalsFor(name, lookAt(warehouse, stock, items, wall).levels, wall)) {
       const order = await this.#create(warehouse, proposal, signal);
       if (order !== undefined) created.push(order);
     }
-    return lookAt(warehouse, stock, [...items, ...created]);
+    return lookAt(warehouse, stock, [...items, ...created], wall);
   }
 
   async #create(
@@ -200,6 +201,13 @@ export class WarehouseInventoryController {
   }
 }
 
-function lookAt({ spec }: WarehouseInventory, { lines, totals }: Stock, orders: readonly RestockOrder[]): Seen {
-  return { seen: true, totals, levels: levelsOf(lines, policies(spec), expectedOf(orders)), orders };
+function lookAt(
+  { spec }: WarehouseInventory,
+  { lines, totals }: Stock,
+  orders: readonly RestockOrder[],
+  wallMillis: number,
+): Seen {
+  const expected = expectedOf(orders, wallMillis);
+  const incoming = expected.incoming.values().reduce((sum, units) => sum + units, 0);
+  return { seen: true, totals, levels: levelsOf(lines, policies(spec), expected), incoming, orders };
 }

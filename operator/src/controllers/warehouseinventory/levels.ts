@@ -1,6 +1,6 @@
 import type { RestockOrder } from '../../api/restockorder.ts';
 import type { StockLine } from '../../inventory/port.ts';
-import { isOpen, phaseOf } from '../restockorder/resource.ts';
+import { phaseOf } from '../restockorder/resource.ts';
 import type { SkuPolicy } from './policy.ts';
 
 /** What there is of one SKU, what comes, and what its policy asks for. Whole units. */
@@ -17,40 +17,67 @@ export interface Level {
   readonly incoming: number;
   /** Asked for and not approved. */
   readonly proposed: number;
+  /** Asked for, and rejected or cancelled by a person not long ago. */
+  readonly declined: number;
   readonly policy: SkuPolicy;
 }
 
-/** Units of each SKU that open restock orders still bring. */
+/** A person's no stands for so long, or until its RestockOrder is deleted: proposed again at once, it would not be worth saying. */
+export const DECLINED_MILLIS = 86_400_000;
+
+/** Units of each SKU that restock orders bring, or would have brought. */
 export interface Expected {
-  /** Approved or further. */
+  /** Approved or further, and not received. */
   readonly incoming: ReadonlyMap<string, number>;
   readonly proposed: ReadonlyMap<string, number>;
+  /** Rejected or cancelled within {@link DECLINED_MILLIS}. */
+  readonly declined: ReadonlyMap<string, number>;
 }
 
 /**
- * What the open orders of a warehouse still bring. To be taken *before* stock is read: goods that come in between then count twice for a
- * moment, and nothing is ordered too much; the other way round they would not count at all, and would be ordered again.
+ * What the orders of a warehouse bring. To be taken *before* stock is read: goods that come in between then count twice for a moment, and
+ * nothing is ordered too much; the other way round they would not count at all, and would be ordered again.
  */
-export function expectedOf(orders: readonly RestockOrder[]): Expected {
-  const incoming = new Map<string, number>();
-  const proposed = new Map<string, number>();
+export function expectedOf(orders: readonly RestockOrder[], wallMillis: number): Expected {
+  const expected = {
+    incoming: new Map<string, number>(),
+    proposed: new Map<string, number>(),
+    declined: new Map<string, number>(),
+  };
   for (const order of orders) {
-    if (!isOpen(order)) continue;
-    const sums = phaseOf(order) === 'Proposed' ? proposed : incoming;
+    const share = shareOf(order, wallMillis);
+    if (share === undefined) continue;
     const received = new Map(order.status?.received?.map(({ sku, quantity }) => [sku, quantity]));
     for (const { sku, quantity } of order.spec.lines) {
       const open = Math.max(0, quantity - (received.get(sku) ?? 0));
-      sums.set(sku, (sums.get(sku) ?? 0) + open);
+      expected[share].set(sku, (expected[share].get(sku) ?? 0) + open);
     }
   }
-  return { incoming, proposed };
+  return expected;
+}
+
+/** What an order counts as; undefined when it does not count any more. */
+export function shareOf(order: RestockOrder, wallMillis: number): keyof Expected | undefined {
+  switch (phaseOf(order)) {
+    case 'Proposed':
+      return 'proposed';
+    case 'Approved':
+    case 'Ordered':
+    case 'InTransit':
+      return 'incoming';
+    case 'Rejected':
+    case 'Cancelled':
+      return Date.parse(order.status?.finishedAt ?? '') + DECLINED_MILLIS > wallMillis ? 'declined' : undefined;
+    case 'Received':
+      return undefined;
+  }
 }
 
 /** The level of each SKU that inventory has, or ever had, in the warehouse. */
 export function levelsOf(
   lines: readonly StockLine[],
   policyOf: (sku: string) => SkuPolicy,
-  { incoming, proposed }: Expected,
+  { incoming, proposed, declined }: Expected,
 ): Level[] {
   return lines.map(({ sku, onHand, reserved, committed, available }) => {
     const policy = policyOf(sku);
@@ -60,6 +87,7 @@ export function levelsOf(
       free: onHand - reserved - committed - policy.safetyStock,
       incoming: incoming.get(sku) ?? 0,
       proposed: proposed.get(sku) ?? 0,
+      declined: declined.get(sku) ?? 0,
       policy,
     };
   });

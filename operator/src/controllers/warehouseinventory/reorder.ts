@@ -16,10 +16,10 @@ export interface Proposal {
 
 /**
  * How many units of a SKU to ask for: none while what is free and what was asked for exceed the reorder point, otherwise as many as bring both
- * to the reorder-up-to level exactly. (The order-point, order-up-to-level policy, known as (s, S).)
+ * to the reorder-up-to level exactly. (The order-point, order-up-to-level policy, known as (s, S).) What a person declined counts as asked for.
  */
-export function quantityOf({ free, incoming, proposed, policy }: Level): number {
-  const position = free + incoming + proposed;
+export function quantityOf({ free, incoming, proposed, declined, policy }: Level): number {
+  const position = free + incoming + proposed + declined;
   if (policy.reorderUpTo === 0 || policy.supplier === undefined || position > policy.reorderPoint) return 0;
   return Math.min(MAX_STOCK, policy.reorderUpTo - position);
 }

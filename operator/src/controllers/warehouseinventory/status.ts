@@ -1,3 +1,4 @@
+import { clip } from '../../api/clip.ts';
 import { type Condition, findCondition, type Observation, setCondition } from '../../api/conditions.ts';
 import type { RestockOrder } from '../../api/restockorder.ts';
 import type { StockLevel, WarehouseInventory, WarehouseInventoryStatus } from '../../api/warehouseinventory.ts';
@@ -13,6 +14,8 @@ export interface Seen {
   readonly seen: true;
   readonly totals: StockTotals;
   readonly levels: readonly Level[];
+  /** Units ordered and not received, also of SKUs that were never here. */
+  readonly incoming: number;
   /** Of this warehouse, those just proposed among them. */
   readonly orders: readonly RestockOrder[];
 }
@@ -51,11 +54,15 @@ function unseen(
     observedGeneration: generation,
     phase: 'NotReady',
     conditions: [...conditions],
-    nextAction: `${next}: ${message}`.slice(0, 256),
+    nextAction: clip(`${next}: ${message}`, 256),
   };
 }
 
-function seen(warehouse: WarehouseInventory, { totals, levels, orders }: Seen, now: string): WarehouseInventoryStatus {
+function seen(
+  warehouse: WarehouseInventory,
+  { totals, levels, incoming, orders }: Seen,
+  now: string,
+): WarehouseInventoryStatus {
   const { generation = 0 } = warehouse.metadata;
   const low = levels.filter(isLow).sort(shortestFirst);
   const out = levels.filter(isOut).sort(shortestFirst);
@@ -73,7 +80,7 @@ function seen(warehouse: WarehouseInventory, { totals, levels, orders }: Seen, n
     observedGeneration: generation,
     phase: low.length > 0 ? 'StockLow' : 'Ready',
     conditions: [...conditions],
-    totals: { skus, onHand, reserved, committed, available, incoming: incomingOf(orders) },
+    totals: { skus, onHand, reserved, committed, available, incoming },
     low: low.slice(0, TOP).map(shown),
     lowCount: low.length,
     out: out.slice(0, TOP).map(shown),
@@ -106,17 +113,6 @@ function shown({ sku, available, incoming, policy }: Level): StockLevel {
   return { sku, available, incoming, reorderPoint: policy.reorderPoint };
 }
 
-/** Units ordered and not received, over all approved orders. */
-function incomingOf(orders: readonly RestockOrder[]): number {
-  return orders
-    .filter((order) => isOpen(order) && phaseOf(order) !== 'Proposed')
-    .flatMap((order) => {
-      const received = new Map(order.status?.received?.map(({ sku, quantity }) => [sku, quantity]));
-      return order.spec.lines.map(({ sku, quantity }) => Math.max(0, quantity - (received.get(sku) ?? 0)));
-    })
-    .reduce((sum, open) => sum + open, 0);
-}
-
 function narrate(low: readonly Level[], orders: readonly RestockOrder[]): string {
   const waiting = orders.filter((order) => isOpen(order) && phaseOf(order) === 'Proposed').map(nameOf);
   if (waiting.length > 0) {
@@ -129,11 +125,19 @@ function narrate(low: readonly Level[], orders: readonly RestockOrder[]): string
     .sort()[0];
   if (expected !== undefined) return `goods are expected at ${expected}`;
   if (orders.some(isOpen)) return 'goods are being ordered';
+  const declined = low.filter(isDeclined).length;
+  if (declined > 0) {
+    return `${declined} low SKUs are proposed again a day after their RestockOrder was rejected or cancelled: delete it to have it sooner`;
+  }
   const unordered = low.filter(({ policy }) => policy.reorderUpTo === 0 || policy.supplier === undefined).length;
   if (unordered > 0) {
     return `${unordered} low SKUs have no reorderUpTo and are not ordered: create a RestockOrder, or set reorderUpTo and supplier`;
   }
   return 'goods are ordered when a SKU falls to its reorder point';
+}
+
+function isDeclined({ declined }: Level): boolean {
+  return declined > 0;
 }
 
 function nameOf({ metadata }: RestockOrder): string {
