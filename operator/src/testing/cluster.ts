@@ -306,6 +306,19 @@ export class TestCluster {
     return items.filter((event) => event.regarding?.name === `checkout-${orderId}`);
   }
 
+  /** Waits until the order has so many exception records, and answers them. */
+  async untilExceptions(orderId: string, count: number): Promise<ConfigMap[]> {
+    let found: ConfigMap[] = [];
+    await eventually(
+      async () => {
+        found = await this.exceptionsOf(orderId);
+        return found.length >= count;
+      },
+      () => `${count} exception records of ${orderId}: ${JSON.stringify(found.map(({ data }) => data))}`,
+    );
+    return found;
+  }
+
   /** The exception records of an order. */
   async exceptionsOf(orderId: string): Promise<ConfigMap[]> {
     const labelSelector = `mercato.dev/record=exception,mercato.dev/order=${orderId}`;

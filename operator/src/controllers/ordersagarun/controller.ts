@@ -75,6 +75,9 @@ export class OrderSagaRunController {
       state.observedDecision?.holdId === decision?.holdId && state.observedDecision?.outcome === 'Accepted';
     if (decision !== undefined && !settled) this.#o.runner.tell(id, { type: 'Decided', decision: decision as never });
     const again = this.#pause(run, id, state);
+    // Whoever changed the spec waits to see that we looked at it, even where it changes nothing.
+    const seen = run.status?.observedGeneration;
+    if (seen !== undefined && seen !== run.metadata.generation) this.#o.runner.rewrite(id);
     if (run.metadata.deletionTimestamp !== undefined) return this.#deleting(id, state);
     if (!hasFinalizer(run)) await this.#addFinalizer(run);
     return again;
