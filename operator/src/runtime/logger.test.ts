@@ -24,11 +24,14 @@ describe('logger', () => {
       headers: { Authorization: 'Bearer abcdefghijk.123', accept: 'x' },
       paymentToken: 'tok_1',
       list: [{ 'client-key': 'pem' }],
+      pan: '4111111111111111',
+      timespan: 'kept',
       error,
     });
     const text = JSON.stringify(lines);
-    for (const secret of ['abcdefghijk', 's3cret', 'tok_1', '"pem"']) expect(text).not.to.include(secret);
+    for (const secret of ['abcdefghijk', 's3cret', 'tok_1', '"pem"', '41111']) expect(text).not.to.include(secret);
     expect(lines[0]).to.have.nested.property('headers.accept', 'x');
+    expect(lines[0]).to.have.property('timespan', 'kept');
   });
 
   it('writes errors with name, stack and causes, and survives cycles, bigints and getters that throw', () => {

@@ -19,7 +19,8 @@ export interface Logger {
 const RANK: Record<LogLevel, number> = { debug: 10, info: 20, warn: 30, error: 40 };
 
 /** Keys whose values never reach a log, compared without case, `-` and `_`. Whole names: `paymentToken` ends in `token` and is covered too. */
-const SECRET = /(?:authorization|token|password|passwd|secret|apikey|privatekey|clientkey|cookie|pan|cvv|cvc)$/;
+const SECRET =
+  /(?:authorization|token|password|passwd|secret|apikey|privatekey|clientkey|cookie|cardnumber|cvv|cvc)$|^pan$/;
 
 /** Whether the value under `key` is kept out of logs. */
 export function isSecretKey(key: string): boolean {

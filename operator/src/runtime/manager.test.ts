@@ -2,7 +2,7 @@ import type { ControlPlane } from '@mercato/controlplane';
 import { uniqueNamespace } from '@mercato/controlplane/testing.ts';
 import { expect } from 'chai';
 import type { KubeClient } from '../kube/client.ts';
-import { configMaps, leases, resource } from '../kube/resource.ts';
+import { configMaps, events, leases, resource } from '../kube/resource.ts';
 import { breakableControlPlane, clientOf, eventually, FreezableProxy } from '../kube/testing.ts';
 import { Manager, type ManagerOptions } from './manager.ts';
 import { done, TerminalError } from './result.ts';
@@ -255,6 +255,23 @@ describe('Manager', function () {
     const ending = make();
     ending.add({ name: 'sweeper', start: async () => {} });
     expect(String(await run(ending).outcome)).to.include('sweeper ended before it was told to');
+  });
+
+  it('sends the events that wait when it stops, and counts them', async () => {
+    const manager = make();
+    const recorder = manager.recorder('mercato.dev/test', 'test-0');
+    const { stop, outcome } = run(manager);
+    const object = await put('a');
+    const event = { type: 'Normal' as const, reason: 'Seen', action: 'Look', note: 'seen' };
+    recorder.event(object, event);
+    await eventually('it is sent', async () =>
+      (await page(manager, '/metrics')).text.includes('mercato_events_total{result="sent"} 1'),
+    );
+    recorder.event(object, event);
+    stop.abort();
+    expect(await outcome).to.equal(undefined);
+    const { items } = await client.list(events, { namespace });
+    expect(items.map((item) => item.series?.count)).to.deep.equal([2]);
   });
 
   it('says which cache does not sync', async () => {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Cache, type CacheOptions, type Syncable } from '../kube/cache.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { EventRecorder } from '../kube/events.ts';
 import { LeaderElector, type LeaderElectorOptions } from '../kube/leases.ts';
 import { nameOf, type Resource } from '../kube/resource.ts';
 import type { KubeObject } from '../kube/types.ts';
@@ -68,7 +69,9 @@ export class Manager {
   readonly #caches = new Map<string, Syncable>();
   readonly #controllers: Controller<never>[] = [];
   readonly #runnables: Runnable[] = [];
+  readonly #recorders: EventRecorder[] = [];
   #state: 'new' | 'running' | 'stopped' = 'new';
+  readonly #eventObserver: ReturnType<FrameworkMetrics['events']>;
   #healthUrl: string | undefined;
 
   constructor(options: ManagerOptions) {
@@ -77,6 +80,7 @@ export class Manager {
     this.#clock = options.clock ?? systemClock;
     this.logger = options.logger ?? silentLogger;
     this.metrics = options.metrics ?? new FrameworkMetrics();
+    this.#eventObserver = this.metrics.events();
     if (options.health !== false)
       this.health = new HealthServer({ ...options.health, metrics: () => this.metrics.text() });
     this.elector = this.#makeElector();
@@ -164,6 +168,25 @@ export class Manager {
     return controller;
   }
 
+  /**
+   * A recorder of events, which sends what waits when the manager stops.
+   *
+   * @param reportingController who reports, e.g. `mercato.dev/orders`
+   * @param reportingInstance which process. @default the host's name, in a cluster the pod's
+   */
+  recorder(reportingController: string, reportingInstance: string = hostname()): EventRecorder {
+    const recorder = new EventRecorder({
+      client: this.client,
+      reportingController,
+      reportingInstance,
+      clock: this.#clock,
+      logger: this.logger,
+      observer: this.#eventObserver,
+    });
+    this.#recorders.push(recorder);
+    return recorder;
+  }
+
   /** Adds something else to run. */
   add(runnable: Runnable): void {
     this.#mustBeNew(runnable.name);
@@ -206,6 +229,7 @@ export class Manager {
       fail(error);
     } finally {
       stop.removeEventListener('abort', onStop);
+      await Promise.all(this.#recorders.map((recorder) => recorder.stop()));
       cachesStop.abort();
       await caches;
       await this.health?.stop();
