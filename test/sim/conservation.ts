@@ -39,7 +39,8 @@ function orderProblems(order: Order, inPlace: InPlace): string[] {
     case 'Compensated':
       return leftProblems(last, inPlace, 'compensated', 'compensation');
     case 'Aborted':
-      return leftProblems(last, inPlace, 'aborted');
+      // A run that began anew does not know what it did before.
+      return order.disturbed ? [] : leftProblems(last, inPlace, 'aborted');
     default:
       return unfinishedProblems(order, last);
   }

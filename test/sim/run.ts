@@ -1,6 +1,12 @@
 import { parseArgs } from 'node:util';
+import { play } from './campaign.ts';
+import { failureReport, Tally } from './report.ts';
 import { World } from './world.ts';
 
+/**
+ * Plays seeds of the simulation: `--seeds N` of them, `--from A` on; or one alone, `--seed S`, with `--trace` to see everything that happens in it. Exits
+ * with 1 when a seed failed.
+ */
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '200' },
@@ -10,23 +16,43 @@ const { values } = parseArgs({
   },
 });
 
-const from = Number(values.seed ?? values.from);
-const count = values.seed === undefined ? Number(values.seeds) : 1;
-const started = performance.now();
-const ends = new Map<string, number>();
-let failed = 0;
-let steps = 0;
-for (let seed = from; seed < from + count; seed++) {
-  const outcome = await new World(seed, values.trace ? console.log : undefined).play();
-  steps += outcome.steps;
-  for (const end of outcome.ends) ends.set(end, (ends.get(end) ?? 0) + 1);
-  if (outcome.problems.length > 0) {
-    failed += 1;
-    console.log(`seed ${seed}: ${outcome.problems.slice(0, 3).join('\n    ')}\n  faults: ${outcome.faults}`);
-  }
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`--${name}: a whole number from 1, not ${text}`);
+  return value;
 }
-const seconds = (performance.now() - started) / 1000;
-console.log(
-  `${count} seeds, ${failed} failed, ${seconds.toFixed(1)} s, ${(count / seconds).toFixed(1)} seeds/s, ${Math.round(steps / count)} steps each`,
-);
-console.log(JSON.stringify(Object.fromEntries([...ends].sort())));
+
+async function playOne(seed: number): Promise<boolean> {
+  const outcome = await new World(seed, values.trace ? console.log : undefined).play();
+  console.log(
+    outcome.problems.length > 0
+      ? failureReport(outcome)
+      : `seed ${seed} is well: ${outcome.ends.join(', ')}; faults: ${outcome.faults}`,
+  );
+  return outcome.problems.length === 0;
+}
+
+async function playMany(from: number, count: number): Promise<boolean> {
+  const tally = new Tally();
+  const isTerminal = process.stderr.isTTY === true;
+  const show = (every: number) => {
+    if (tally.seeds % every === 0) process.stderr.write(`${tally.progress(count)}${isTerminal ? '\r' : '\n'}`);
+  };
+  const failed = await play({
+    from,
+    count,
+    onOutcome: (outcome) => {
+      tally.add(outcome);
+      if (outcome.problems.length > 0) console.log(failureReport(outcome));
+      show(isTerminal ? 10 : 200);
+    },
+  });
+  console.log(`${tally.progress(count)}; ${tally.summary()}`);
+  return failed.length === 0;
+}
+
+const isWell =
+  values.seed === undefined
+    ? await playMany(wholeNumber('from', values.from), wholeNumber('seeds', values.seeds))
+    : await playOne(wholeNumber('seed', values.seed));
+process.exitCode = isWell ? 0 : 1;

@@ -184,7 +184,10 @@ export class Run {
     if (this.#busy) return this.#flushSoon();
     this.#busy = true;
     await this.#persist();
-    if (!this.#stopped) await this.#work();
+    if (this.#stopped) return;
+    // It ended while there was still something to write.
+    if (this.#state.ended !== undefined) return this.#end();
+    await this.#work();
   }
 
   #send(effect: SendEffect): void {

@@ -198,6 +198,18 @@ describe('Skip', () => {
     expect(run.state.givenUp).to.have.length(1);
   });
 
+  it('of the pivot is the point of no return, also where the pivot was never sent', () => {
+    const late = revision(CHECKOUT_AND_MORE, { deadline: 1000, onStepFailure: 'Hold' });
+    const run = new Rehearsal(late).runTo('book');
+    run.answer(success('book'), 1000);
+    expect(run.state.hold).to.include({ reason: 'DeadlineExceeded', step: 'capture' });
+    run.decide({ do: 'Skip', outputs: { captureId: 'by-hand' } });
+    expect(run.state.pivotIntent).to.equal(true);
+    run.answer(businessFailure());
+    expect(run.state.hold).to.include({ reason: 'StepFailed', step: 'notify' });
+    expect(run.state.direction).to.equal('Forward');
+  });
+
   it('keeps the output of a step that succeeded while the run was held', () => {
     const run = new Rehearsal(holding).runTo('authorise');
     const first = run.latest;

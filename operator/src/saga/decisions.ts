@@ -13,7 +13,7 @@ import {
   release,
   stepAt,
 } from './draft.ts';
-import { outputsUsedAfter } from './revision.ts';
+import { outputsUsedAfter, pivotIndex } from './revision.ts';
 import type { Decision, GivenUp, Hold, Revision, RunState } from './types.ts';
 
 /**
@@ -128,6 +128,8 @@ function skip(draft: Draft, hold: Hold, index: number, decision: Decision): void
   giveUp(draft, [{ decision: 'Skip', kind, step, state: action.state, by: decision.by, reason: decision.reason }]);
   if (kind === 'compensation') return changeDelivery(draft, index, 'compensation', { state: 'GivenUp' });
   if (action.state === 'Succeeded') return;
+  // Whoever skips the pivot says that it is done: from here on only forward, also where it was never sent (held by the deadline).
+  if (index >= pivotIndex(draft.revision)) change(draft, { pivotIntent: true }, 'before');
   changeDelivery(draft, index, 'action', { state: 'Skipped' });
   changeStep(draft, index, { output: decision.outputs ?? {}, finishedAt: draft.now.wall });
 }
