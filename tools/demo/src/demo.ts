@@ -7,10 +7,9 @@ import type { Intake } from './intake/collect.ts';
 import { readOrders } from './intake/csv.ts';
 import { Phases } from './local/phases.ts';
 import { startTemporaryShop, type TemporaryShop } from './local/shop.ts';
-import { playDay } from './play/day.ts';
+import { type DayOptions, playDay } from './play/day.ts';
 import { type Examples, openShop, readExamples } from './play/examples.ts';
 import { Administration } from './play/observe.ts';
-import type { PlannedOrder } from './play/order.ts';
 import { orderBook, planned } from './play/orderbook.ts';
 import { type Outcome, summaryOf } from './play/summary.ts';
 import { millis, type Screen } from './play/table.ts';
@@ -43,8 +42,9 @@ export async function demo(options: DemoOptions): Promise<Outcome> {
   const say = (line: string) => void screen.write(`${line}\n`);
   const seed = options.seed ?? randomBytes(4).toString('hex');
   const examples = await readExamples();
-  const { orders, intake } = await ordersOf(options, seed, examples);
-  say(titleOf(options, orders, intake, seed));
+  const day = await ordersOf(options, seed, examples);
+  const count = day.orders.length + (day.before?.length ?? 0);
+  say(titleOf(options, count, day.intake, seed));
 
   const phases = new Phases(say);
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'mercato-demo-')));
@@ -52,18 +52,9 @@ export async function demo(options: DemoOptions): Promise<Outcome> {
   try {
     await phases.run('examples', () => open(shop, examples));
     say(`playing after ${millis(phases.elapsedMs)}`);
-    const dayMs = options.dayMs ?? Math.max(LEAST_DAY_MS, (orders.length / PACE) * 1000);
-    const outcome = await playDay({
-      shop,
-      namespace: NAMESPACE,
-      seed,
-      orders,
-      warehouses: examples.warehouses,
-      // An order of a real file has twenty lines, and each of them may be the one that is missing.
-      ...(intake === undefined ? {} : { intake, scarce: 0.01 }),
-      dayMs,
-      screen,
-    });
+    const dayMs = options.dayMs ?? Math.max(LEAST_DAY_MS, (count / PACE) * 1000);
+    const { warehouses } = examples;
+    const outcome = await playDay({ shop, namespace: NAMESPACE, seed, ...day, warehouses, dayMs, screen });
     say(`\n${summaryOf(outcome).join('\n')}`);
     return outcome;
   } finally {
@@ -85,28 +76,25 @@ async function open(shop: TemporaryShop, examples: Examples): Promise<void> {
   }
 }
 
+/** What is played: a file's orders, or the project's own book after the orders of examples/, whose goods examples/ brings in. */
 async function ordersOf(
   options: DemoOptions,
   seed: string,
   examples: Examples,
-): Promise<{ orders: PlannedOrder[]; intake?: Intake }> {
+): Promise<Pick<DayOptions, 'orders' | 'before' | 'intake' | 'scarce'>> {
   if (options.ordersFile === undefined) {
-    const book = orderBook(seed, options.count ?? DEFAULT_COUNT);
-    const atMs = book[0]?.atMs ?? 0;
-    return { orders: [...examples.orders.map((order) => ({ ...order, atMs })), ...book] };
+    const orders = orderBook(seed, options.count ?? DEFAULT_COUNT);
+    const atMs = orders[0]?.atMs ?? 0;
+    return { orders, before: examples.orders.map((order) => ({ ...order, atMs })) };
   }
   const intake = await readOrders(createReadStream(options.ordersFile));
-  return { orders: planned(seed, intake.orders), intake };
+  // An order of a real file has twenty lines, and each of them may be the one that is missing.
+  return { orders: planned(seed, intake.orders), intake, scarce: 0.01 };
 }
 
-function titleOf(
-  options: DemoOptions,
-  orders: readonly PlannedOrder[],
-  intake: Intake | undefined,
-  seed: string,
-): string {
+function titleOf(options: DemoOptions, count: number, intake: Intake | undefined, seed: string): string {
   const replay = `seed ${seed}`;
-  if (options.ordersFile === undefined) return `a day of ${orders.length} orders (${replay})`;
+  if (options.ordersFile === undefined) return `a day of ${count} orders (${replay})`;
   const refused = intake?.refused.length ?? 0;
-  return `${basename(options.ordersFile)}: ${orders.length} orders, ${refused} lines that are in none (${replay})`;
+  return `${basename(options.ordersFile)}: ${count} orders, ${refused} lines that are in none (${replay})`;
 }

@@ -4,7 +4,7 @@ import { firstEnded, type Shop } from '../local/shop.ts';
 import { Administration, observe } from './observe.ts';
 import type { PlannedOrder } from './order.ts';
 import { Player } from './player.ts';
-import { type OpeningStock, openingStock } from './stockplan.ts';
+import { type OpeningStock, openingStock, type StockedWarehouse } from './stockplan.ts';
 import type { LowStock, Outcome } from './summary.ts';
 import { lineOf, type Screen, showLive, tableOf } from './table.ts';
 
@@ -17,8 +17,10 @@ export interface DayOptions {
   readonly namespace: string;
   readonly seed: string;
   readonly orders: readonly PlannedOrder[];
-  /** Where the goods are, the first choice first. */
-  readonly warehouses: readonly string[];
+  /** Orders whose goods are there already. @default none */
+  readonly before?: readonly PlannedOrder[];
+  /** Where the goods are. */
+  readonly warehouses: readonly StockedWarehouse[];
   /** Share of the SKUs of which there is not enough. @default as openingStock */
   readonly scarce?: number;
   /** @default no file was read */
@@ -38,7 +40,8 @@ export class ShopBroke extends Error {
 
 /** Plays a day of orders and answers what came of it, the conservation check included. @throws ShopBroke */
 export async function playDay(options: DayOptions): Promise<Outcome> {
-  const { shop, namespace, orders, dayMs, screen } = options;
+  const { shop, namespace, dayMs, screen } = options;
+  const orders = [...(options.before ?? []), ...options.orders];
   const admin = new Administration(shop.site, shop.client);
   try {
     const broughtIn = await stockUp(options, admin);
@@ -108,11 +111,10 @@ async function watchAndSend(player: Player, shop: Shop, screen: Screen, stallMs:
   }
 }
 
-/** Brings the opening stock in, two thirds of it into the warehouse that goods are taken from first. Answers what inventory confirmed. */
+/** Brings the opening stock in. Answers what inventory confirmed. */
 async function stockUp(options: DayOptions, admin: Administration): Promise<NonNullable<Observations['broughtIn']>> {
   const { seed, orders, warehouses, scarce } = options;
-  const shares = warehouses.map((id, i) => ({ id, share: i === 0 ? 2 : 1 }));
-  const stock = openingStock(seed, orders, { warehouses: shares, ...(scarce === undefined ? {} : { scarce }) });
+  const stock = openingStock(seed, orders, { warehouses, ...(scarce === undefined ? {} : { scarce }) });
   for (let i = 0; i < stock.length; i += BATCH) await bringIn(admin, stock.slice(i, i + BATCH));
   return stock.map(({ adjustmentId, ...rest }) => ({ reference: adjustmentId, ...rest }));
 }

@@ -1,18 +1,20 @@
 import { asOrderId } from '@mercato/operator/api/names.ts';
 import type { OrderSagaRunSpec } from '@mercato/operator/api/ordersagarun.ts';
+import type { WarehouseInventorySpec } from '@mercato/operator/api/warehouseinventory.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import type { KubeObject } from '@mercato/operator/kube/types.ts';
 import { applyManifest, type Manifest, readManifests, resourceOf } from '../local/install.ts';
 import { SERVICES, type Site, urlOf } from '../local/programs.ts';
 import type { Administration } from './observe.ts';
 import type { PlannedOrder } from './order.ts';
+import type { StockedWarehouse } from './stockplan.ts';
 
 /** What examples/ has for a shop. */
 export interface Examples {
   /** Participants, saga, warehouses, opening stock: what is applied. Runs are played instead. */
   readonly manifests: readonly Manifest[];
-  /** Ids of the warehouses, the first choice first. */
-  readonly warehouses: readonly string[];
+  /** The first choice first; it gets two thirds of the goods. */
+  readonly warehouses: readonly StockedWarehouse[];
   /** The example runs, as orders. */
   readonly orders: readonly PlannedOrder[];
 }
@@ -31,7 +33,11 @@ export async function readExamples(): Promise<Examples> {
     warehouses: all
       .filter(({ kind }) => kind === 'WarehouseInventory')
       .sort((a, b) => priority(a) - priority(b))
-      .map(({ metadata }) => metadata.name),
+      .map(({ metadata, spec }, i) => ({
+        id: metadata.name,
+        share: i === 0 ? 2 : 1,
+        safetyStock: (spec as Partial<WarehouseInventorySpec>).policy?.safetyStock ?? 0,
+      })),
     orders: all
       .filter(({ kind }) => kind === 'OrderSagaRun')
       .map(({ spec }) => {
@@ -58,7 +64,7 @@ export async function openShop(
   await Promise.all(others.map(apply));
   await until('the operator has declared the warehouses to inventory', async () => {
     const { items } = await admin.ask<{ items: string[] }>('inventory', 'GET', '/warehouses');
-    return examples.warehouses.every((id) => items.includes(id));
+    return examples.warehouses.every(({ id }) => items.includes(id));
   });
   // What came in before what broke: nothing that is not there can break.
   const [received, rest] = parted(adjustments, ({ spec }) => (spec as { type?: string }).type === 'Received');

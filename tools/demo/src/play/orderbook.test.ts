@@ -84,6 +84,12 @@ describe('the opening stock', () => {
     expect(leeds / all).to.be.within(0.6, 0.72);
   });
 
+  it('has more where a policy keeps some back', () => {
+    const [bare] = openingStock('a', orders, { warehouses: [{ id: 'leeds', share: 1 }] });
+    const [kept] = openingStock('a', orders, { warehouses: [{ id: 'leeds', share: 1, safetyStock: 5 }] });
+    expect(kept?.quantity).to.equal((bare?.quantity ?? 0) + 5);
+  });
+
   it('is less than what is ordered of what is scarce', () => {
     const stock = openingStock('a', orders, { warehouses, scarce: 1 });
     for (const sku of new Set(stock.map((each) => each.sku)))

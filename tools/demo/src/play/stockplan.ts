@@ -9,10 +9,18 @@ export interface OpeningStock {
   readonly quantity: number;
 }
 
+/** A warehouse that gets goods. */
+export interface StockedWarehouse {
+  readonly id: string;
+  /** Its part of the stock, beside those of the others. */
+  readonly share: number;
+  /** What its policy keeps back of each SKU: it gets so much more. @default 0 */
+  readonly safetyStock?: number;
+}
+
 /** How the opening stock is spread and how scarce it is. */
 export interface StockPlan {
-  /** Ids of the warehouses, each with the share of the stock that it gets. */
-  readonly warehouses: readonly { readonly id: string; readonly share: number }[];
+  readonly warehouses: readonly StockedWarehouse[];
   /** Share of the SKUs of which there is not enough, from 0 to 1. @default 0.04 */
   readonly scarce?: number;
 }
@@ -40,10 +48,10 @@ export function openingStock(seed: string, orders: readonly PlannedOrder[], plan
 function spread(sku: string, quantity: number, { warehouses }: StockPlan): OpeningStock[] {
   const shares = warehouses.reduce((sum, { share }) => sum + share, 0);
   let left = quantity;
-  return warehouses.flatMap(({ id, share }, i) => {
+  return warehouses.flatMap(({ id, share, safetyStock = 0 }, i) => {
     const part = i === warehouses.length - 1 ? left : Math.min(left, Math.round((quantity * share) / shares));
     left -= part;
     const adjustmentId = `opening.${id}.${sku.replaceAll(' ', '_')}`;
-    return part === 0 ? [] : [{ adjustmentId, warehouse: id, sku, quantity: part }];
+    return part === 0 ? [] : [{ adjustmentId, warehouse: id, sku, quantity: part + safetyStock }];
   });
 }
