@@ -45,7 +45,8 @@ export class WarehouseBench {
   readonly #database: string;
   #inventory: RunningService | undefined;
   #port = 0;
-  #manager: { readonly manager: Manager; readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
+  readonly #managers: { readonly manager: Manager; readonly stop: AbortController; readonly ended: Promise<void> }[] =
+    [];
 
   private constructor(cluster: TestCluster, database: string) {
     this.cluster = cluster;
@@ -96,7 +97,10 @@ export class WarehouseBench {
     this.#inventory = undefined;
   }
 
-  /** Starts a manager with the warehouses' controllers: what the operator has, but quicker to look. */
+  /**
+   * Starts a manager with the warehouses' controllers: what the operator has, but quicker to look, and without a lease, so that a second call
+   * makes two that both believe to lead.
+   */
   startControllers(): void {
     const { cluster } = this;
     const client = new KubeClient(createTransport(loadConfig({ kubeconfig: cluster.operatorKubeconfig })));
@@ -123,13 +127,14 @@ export class WarehouseBench {
       await close();
       await client.transport.close();
     });
-    this.#manager = { manager, stop, ended };
+    this.#managers.push({ manager, stop, ended });
   }
 
   async stopControllers(): Promise<void> {
-    this.#manager?.stop.abort(new Error('the test stops it'));
-    await this.#manager?.ended;
-    this.#manager = undefined;
+    for (const { stop, ended } of this.#managers.splice(0)) {
+      stop.abort(new Error('the test stops it'));
+      await ended;
+    }
   }
 
   async close(): Promise<void> {
@@ -193,7 +198,7 @@ export class WarehouseBench {
 
   /** The value of a metric, labels included: `mercato_stock_low_skus{...}`. */
   async metric(line: string): Promise<number | undefined> {
-    const text = (await this.#manager?.manager.metrics.registry.metrics()) ?? '';
+    const text = (await this.#managers[0]?.manager.metrics.registry.metrics()) ?? '';
     const found = text.split('\n').find((each) => each.startsWith(line));
     return found === undefined ? undefined : Number(found.slice(found.lastIndexOf(' ')));
   }
