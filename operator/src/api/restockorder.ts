@@ -70,7 +70,10 @@ const spec = object(
     cancel: optional(
       object(
         { reason: text({ description: 'Why.', minLength: 1, maxLength: 256 }) },
-        { description: 'Set to cancel what has not been received. It is final.' },
+        {
+          description:
+            'Set to cancel the order before the goods have left the supplier; later they are received. It is final.',
+        },
       ),
     ),
   },
