@@ -67,6 +67,17 @@ export function simulatorSpec(site: Site, name: 'acquirer' | 'carrier'): Program
   return { ...common(site, name), readyUrl: `${urlOf(site, name)}/health` };
 }
 
+/** How any of the programs is started. @param operatorFlags as for operatorSpec */
+export function specOf(
+  site: Site,
+  name: ProgramName,
+  plane: Pick<ControlPlane, 'url'>,
+  operatorFlags: Readonly<Record<string, string>> = {},
+): ProgramSpec {
+  if (name === 'operator') return operatorSpec(site, operatorFlags);
+  return name === 'acquirer' || name === 'carrier' ? simulatorSpec(site, name) : serviceSpec(site, name, plane);
+}
+
 /** How a service is started: it believes tokens of this cluster for its own audience, from the operator and from this program. */
 export function serviceSpec(
   site: Site,
@@ -89,14 +100,18 @@ export function serviceSpec(
   return { ...spec, env: { ...spec.env, ...tokens, ...companies[name] }, readyUrl: `${urlOf(site, name)}/ready` };
 }
 
-/** How the operator is started: as itself, never as the administrator. */
-export function operatorSpec(site: Site): ProgramSpec {
+/**
+ * How the operator is started: as itself, never as the administrator.
+ * @param more flags without their dashes, as `{ 'lease-duration': '3s' }`
+ */
+export function operatorSpec(site: Site, more: Readonly<Record<string, string>> = {}): ProgramSpec {
   const spec = common(site, 'operator');
   const flags = {
     kubeconfig: filesOf(site.folder).operatorKubeconfig,
     namespace: SYSTEM_NAMESPACE,
     'service-account': OPERATOR_ACCOUNT,
     'health-address': `127.0.0.1:${site.ports.operator}`,
+    ...more,
   };
   return {
     ...spec,

@@ -20,6 +20,7 @@ import {
   type Site,
   serviceSpec,
   simulatorSpec,
+  specOf,
 } from './programs.ts';
 
 /** A whole shop on this machine: control plane, simulated companies, services, operator. */
@@ -37,6 +38,8 @@ export interface StartOptions {
   /** Starts, or finds, the control plane. */
   readonly plane: () => Promise<ControlPlane>;
   readonly phases: Phases;
+  /** Flags of the operator, without their dashes, beside those that it needs. @default none */
+  readonly operatorFlags?: Readonly<Record<string, string>>;
   /** Programs that run already and are left alone. @default none */
   readonly running?: ReadonlyMap<ProgramName, Component>;
   /** Hears of each process as it starts, so that somebody can end it. */
@@ -71,7 +74,7 @@ export async function startShop(options: StartOptions): Promise<Shop> {
   await all([
     phases
       .run('kinds, policies, rights', () => install(client))
-      .then(() => phases.run('operator', () => start('operator', operatorSpec(site)))),
+      .then(() => phases.run('operator', () => start('operator', operatorSpec(site, options.operatorFlags)))),
     phases.run('inventory, payment, shipping', () =>
       all(SERVICES.map((name) => start(name, serviceSpec(site, name, plane)))),
     ),
@@ -142,6 +145,10 @@ export function portsMessage(ports: Site['ports'], taken: readonly ProgramName[]
 
 /** A shop that leaves nothing behind. */
 export interface TemporaryShop extends Shop {
+  /** Ends a program with SIGKILL and returns when it is gone. Does nothing if it has ended. */
+  kill(name: ProgramName): Promise<void>;
+  /** Starts a program again that has ended, as it was started first, and does not wait for it to work. */
+  relaunch(name: ProgramName): Promise<void>;
   /** Ends every process and removes the folder. Safe to repeat. */
   stop(): Promise<void>;
 }
@@ -151,6 +158,7 @@ export async function startTemporaryShop(
   folder: string,
   phases: Phases,
   planeOptions: Omit<ControlPlaneOptions, 'dir' | 'detached'> = {},
+  operatorFlags: Readonly<Record<string, string>> = {},
 ): Promise<TemporaryShop> {
   const guard = new Guard(folder);
   let plane: ControlPlane | undefined;
@@ -164,6 +172,10 @@ export async function startTemporaryShop(
     })();
     return stopped;
   };
+  const note = (name: ProgramName, program: Component) => {
+    started.set(name, program);
+    guard.watch([...started.values()].filter(({ ended }) => ended() === undefined));
+  };
   try {
     const shop = await startShop({
       site: { folder, ports: await freePorts() },
@@ -172,12 +184,19 @@ export async function startTemporaryShop(
         return plane;
       },
       phases,
-      onStarted: (name, program) => {
-        started.set(name, program);
-        guard.add(program);
-      },
+      operatorFlags,
+      onStarted: note,
     });
-    return { ...shop, stop };
+    return {
+      ...shop,
+      programs: started,
+      kill: async (name) => {
+        const program = started.get(name);
+        if (program !== undefined) await endComponent(program, 0);
+      },
+      relaunch: async (name) => note(name, await launch(specOf(shop.site, name, shop.plane, operatorFlags))),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -188,16 +207,15 @@ export async function startTemporaryShop(
 class Guard {
   readonly #watchdog: Watchdog;
   readonly #folder: string;
-  readonly #pids: number[] = [];
 
   constructor(folder: string) {
     this.#folder = folder;
     this.#watchdog = startWatchdog(folder);
   }
 
-  add({ pid }: Component): void {
-    this.#pids.push(pid);
-    this.#watchdog.guard(this.#pids);
+  /** The processes that are to end with this one: those that run, since the pid of one that has ended may be another's by now. */
+  watch(programs: readonly Component[]): void {
+    this.#watchdog.guard(programs.map(({ pid }) => pid));
   }
 
   async end(): Promise<void> {
