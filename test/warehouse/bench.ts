@@ -29,6 +29,8 @@ import type { KubeObject } from '@mercato/operator/kube/types.ts';
 import { requestedTokens } from '@mercato/operator/participants/tokens.ts';
 import { systemClock } from '@mercato/operator/runtime/clock.ts';
 import { Manager } from '@mercato/operator/runtime/manager.ts';
+import { SimulatedSupplier } from '@mercato/operator/suppliers/simulator.ts';
+import { type Placed, SupplierUnavailable, type SupplyOrder } from '@mercato/operator/suppliers/supplier.ts';
 import { eventually, TestCluster } from '@mercato/operator/testing/cluster.ts';
 
 /** Who approves in these tests: a user with the role `mercato-approve` and nothing else. */
@@ -39,9 +41,22 @@ const AUDIENCE = 'inventory';
 /** How often warehouses are looked at here: fast, so that nobody waits. */
 const LOOK_EVERY_MILLIS = 150;
 
+/** A supplier that cannot be reached until it is back, and then behaves as the simulated ones. Its orders are those of the supplier `absent`. */
+export class AbsentSupplier extends SimulatedSupplier {
+  back = false;
+
+  override place(order: SupplyOrder, now: number): Promise<Placed> {
+    return this.back
+      ? super.place(order, now)
+      : Promise.reject(new SupplierUnavailable('nobody answers the telephone'));
+  }
+}
+
 /** The warehouses' controllers under the operator's own rights, on a real API server, beside a real inventory that checks their tokens. */
 export class WarehouseBench {
   readonly cluster: TestCluster;
+  readonly absent = new AbsentSupplier();
+  readonly #simulator = new SimulatedSupplier();
   readonly #database: string;
   #inventory: RunningService | undefined;
   #port = 0;
@@ -119,6 +134,7 @@ export class WarehouseBench {
       recorder,
       registry: manager.metrics.registry,
       clock: systemClock,
+      supplierOf: (name) => (name === 'absent' ? this.absent : this.#simulator),
       lookEveryMillis: LOOK_EVERY_MILLIS,
     });
     const stop = new AbortController();

@@ -252,6 +252,39 @@ describe('stock on a real API server with a real inventory', function () {
     expect(findCondition(status?.conditions, 'Ready')).to.include({ status: 'False', reason: 'ParticipantNotFound' });
   });
 
+  it('waits for a supplier that does not answer, and orders when it does', async () => {
+    await bench.applyWarehouse('hawes', {});
+    const spec = { warehouse: 'hawes', supplier: 'absent', leadTime: '400ms', lines: [{ sku: 'MUG', quantity: 5 }] };
+    await bench.apply('RestockOrder', 'hawes-1', spec);
+    await bench.kubectl(APPROVER, 'patch', 'rso', 'hawes-1', '--type', 'merge', '-p', approval);
+    const waits = await bench.order(
+      'hawes-1',
+      ({ status }) => findCondition(status?.conditions, 'Blocked')?.reason === 'SupplierUnavailable',
+    );
+    expect(waits.status?.phase).to.equal('Approved');
+    bench.absent.back = true;
+    await bench.cluster.client.patch(
+      restockOrders,
+      { namespace: bench.cluster.namespace, name: 'hawes-1' },
+      {
+        metadata: { labels: { 'mercato.dev/look': 'again' } },
+      },
+    );
+    await bench.order('hawes-1', ({ status }) => status?.phase === 'Received');
+    await onHand('hawes', 5);
+  });
+
+  it('proposes nothing again that a person has rejected, and says why', async () => {
+    await bench.applyWarehouse('masham', { reorderPoint: 5, reorderUpTo: 20, supplier: 'potteries' });
+    await bench.applyAdjustment('masham-1', { warehouse: 'masham', sku: 'MUG', quantity: 4 });
+    const { metadata } = await onlyOrderOf('masham');
+    const rejection = { spec: { approval: { decision: 'Reject', by: APPROVER, reason: 'too dear' } } };
+    await bench.kubectl(APPROVER, 'patch', 'rso', metadata.name, '--type', 'merge', '-p', JSON.stringify(rejection));
+    await bench.order(metadata.name, ({ status }) => status?.phase === 'Rejected');
+    const { status } = await bench.warehouse('masham', (it) => it.status?.nextAction?.includes('rejected') === true);
+    expect(status?.totals?.incoming).to.equal(0);
+  });
+
   it('orders once and receives once although two operators believe to lead', async () => {
     bench.startControllers();
     const policy = { reorderPoint: 20, reorderUpTo: 60, supplier: 'potteries-parts', leadTime: '1s' };

@@ -18,8 +18,11 @@ import type { RestockMetrics } from './metrics.ts';
 import { phaseOf, restockOrders } from './resource.ts';
 import { type Block, type Change, isBound, statusOf, withReceipt } from './status.ts';
 
-/** How soon what is blocked is tried again if nothing changes before, in milliseconds. */
-const RETRY_MILLIS = 5000;
+/**
+ * How soon what is blocked is tried again if nothing changes before, in milliseconds. Normally something does: its warehouse becomes ready again
+ * with the inventory that it waits for.
+ */
+const RETRY_MILLIS = 30_000;
 /** How often a supplier is asked that does not say when to ask again, and at least. */
 const ASK_MILLIS = 60_000;
 const SOONEST_MILLIS = 10;

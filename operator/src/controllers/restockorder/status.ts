@@ -133,7 +133,7 @@ function cancelled({ spec }: RestockOrder, { phase }: RestockOrderStatus): Sayin
 
 function narrate({ metadata, spec }: RestockOrder, status: RestockOrderStatus, block: Block | undefined): string {
   if (block !== undefined) return `waits: ${block.message}`;
-  const { phase, expectedAt, receivedUnits = 0, totalUnits = 0 } = status;
+  const { phase, expectedAt = 'a time that nobody knows', receivedUnits = 0, totalUnits = 0 } = status;
   switch (phase) {
     case 'Approved':
       return spec.cancel === undefined ? `is ordered from ${spec.supplier} now` : 'is cancelled now';

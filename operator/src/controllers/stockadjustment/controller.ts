@@ -11,8 +11,11 @@ import type { AdjustmentMetrics } from './metrics.ts';
 import { adjustmentOf, isSettled, type Outcome, outcomeOf, statusOf } from './outcome.ts';
 import { stockAdjustments } from './resource.ts';
 
-/** How soon what could not be booked is tried again if nothing changes before, in milliseconds. */
-const RETRY_MILLIS = 5000;
+/**
+ * How soon what is blocked is tried again if nothing changes before, in milliseconds. Normally something does: its warehouse becomes ready again
+ * with the inventory that it waits for.
+ */
+const RETRY_MILLIS = 30_000;
 
 export interface StockAdjustmentOptions extends StatusPorts {
   readonly warehouses: ReadStore<WarehouseInventory>;

@@ -61,7 +61,10 @@ export function statusOf(adjustment: StockAdjustment, outcome: Outcome, wall: nu
     const { before, after, movement, appliedAt } = outcome.booked;
     return { ...base, before, after, movement, appliedAt, nextAction: 'nothing: it is booked, once for ever' };
   }
-  const next = outcome.kind === 'Refused' ? 'nothing happens by itself' : 'it is tried again every few seconds';
+  const next =
+    outcome.kind === 'Refused'
+      ? 'nothing happens by itself'
+      : 'it is tried again when its warehouse is ready, and every 30 s';
   return { ...base, nextAction: clip(`${next}: ${outcome.message}`, 256) };
 }
 
