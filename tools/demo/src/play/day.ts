@@ -50,7 +50,7 @@ export async function playDay(options: DayOptions): Promise<Outcome> {
     await watchAndSend(player, shop, screen, options.stallMs ?? STALL_MS);
     const tookMs = performance.now() - began;
     const look = () => observe(player, admin, shop.client, { namespace, saga: SAGA }, broughtIn);
-    const violations = await check(look, options.settleMs ?? SETTLE_MS);
+    const violations = await checkSettled(look, options.settleMs ?? SETTLE_MS);
     return {
       tally: player.tally(),
       tookMs,
@@ -70,7 +70,7 @@ export async function playDay(options: DayOptions): Promise<Outcome> {
  * The conservation check, repeated for a while if it finds something: services have work of their own to finish after a run has
  * ended (a late authorisation is voided when it turns up). What was done twice stays so, however long one looks.
  */
-async function check(look: () => Promise<Observations>, settleMs: number): Promise<Violation[]> {
+export async function checkSettled(look: () => Promise<Observations>, settleMs: number): Promise<Violation[]> {
   const deadline = performance.now() + settleMs;
   for (;;) {
     const violations = checkConservation(await look());
@@ -112,7 +112,10 @@ async function watchAndSend(player: Player, shop: Shop, screen: Screen, stallMs:
 }
 
 /** Brings the opening stock in. Answers what inventory confirmed. */
-async function stockUp(options: DayOptions, admin: Administration): Promise<NonNullable<Observations['broughtIn']>> {
+export async function stockUp(
+  options: Pick<DayOptions, 'seed' | 'orders' | 'warehouses' | 'scarce'>,
+  admin: Administration,
+): Promise<NonNullable<Observations['broughtIn']>> {
   const { seed, orders, warehouses, scarce } = options;
   const stock = openingStock(seed, orders, { warehouses, ...(scarce === undefined ? {} : { scarce }) });
   for (let i = 0; i < stock.length; i += BATCH) await bringIn(admin, stock.slice(i, i + BATCH));

@@ -20,6 +20,8 @@ export interface PlayerOptions {
   readonly dayMs: number;
   /** Creates under way at once. @default 24: leaves the API server room for the operator */
   readonly concurrency?: number;
+  /** Waited for before the nth order (from 0) is sent, beside its time. @default none */
+  readonly release?: (nth: number) => Promise<void>;
 }
 
 /** One order of a play, with its run as it was last seen. */
@@ -92,15 +94,17 @@ export class Player {
 
   /** Sends all orders, each at its time. Rejects only when `signal` aborts. */
   async send(signal: AbortSignal): Promise<void> {
-    const { orders, dayMs, concurrency = 24 } = this.#options;
+    const { orders, dayMs, concurrency = 24, release } = this.#options;
     const last = Math.max(1, orders.at(-1)?.atMs ?? 1);
     const first = orders[0]?.atMs ?? 0;
-    const waiting = orders.values();
+    const waiting = orders.entries();
     const began = performance.now();
     const work = async () => {
-      for (const order of waiting) {
+      for (const [nth, order] of waiting) {
         const due = began + ((order.atMs - first) / Math.max(1, last - first)) * dayMs;
         await pause(due - performance.now(), signal);
+        await release?.(nth);
+        signal.throwIfAborted();
         await this.#create(order, signal);
       }
     };
