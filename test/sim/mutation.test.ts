@@ -1,0 +1,48 @@
+import { expect } from 'chai';
+import { judge, SEEDS, verdictLine } from './gate.ts';
+import { MUTATIONS } from './mutations.ts';
+
+/** Rules of design.md, "The saga engine", and promises of the participant contract that the list must have a mutation for. */
+const RULES = [
+  '1 identity',
+  '2b',
+  '2c',
+  '2d',
+  '2e',
+  '3 take-over',
+  '4 reverse order',
+  '4 covers what is unknown',
+  '4 forward only',
+  '5 answers',
+  '6 epochs',
+  '7 holds',
+  '7 stale decisions',
+  '7 a skipped action stays registered',
+  '8 cancel',
+  '9 time',
+  '9 monotonic time',
+  '10 one writer',
+  'participants: repeat',
+  'participants: same transaction',
+  'participants: fingerprint',
+  'participants: empty compensation',
+  'participants: no hanging action',
+  'participants: expiry',
+];
+
+describe('the mutation gate', () => {
+  it('has a mutation for each rule and promise', () => {
+    const missing = RULES.filter((rule) => !MUTATIONS.some((mutation) => mutation.rule.includes(rule)));
+    expect(missing).to.deep.equal([]);
+  });
+
+  for (const mutation of MUTATIONS) {
+    it(`notices that ${mutation.name} (${mutation.rule})`, async function () {
+      this.timeout('20m');
+      const verdict = await judge(mutation);
+      expect(verdict.error, mutation.name).to.equal(undefined);
+      expect(verdict.seed, `none of ${SEEDS} seeds noticed: ${mutation.name}`).to.be.a('number');
+      console.log(`      ${verdictLine(verdict)}`);
+    });
+  }
+});
