@@ -60,29 +60,44 @@ export async function openShop(
   namespace: string,
 ): Promise<void> {
   const apply = (manifest: Manifest) => applyManifest(client, atPort(manifest, site), namespace);
-  const [adjustments, others] = parted(examples.manifests, ({ kind }) => kind === 'StockAdjustment');
+  const [participants, rest] = parted(examples.manifests, ({ kind }) => kind === 'Participant');
+  const [adjustments, others] = parted(rest, ({ kind }) => kind === 'StockAdjustment');
+  await Promise.all(participants.map(apply));
+  // A warehouse that is seen before its participant is looked at again after ten seconds only.
+  await Promise.all(participants.map((each) => untilStatus(client, each, namespace, isResolved)));
   await Promise.all(others.map(apply));
   await until('the operator has declared the warehouses to inventory', async () => {
     const { items } = await admin.ask<{ items: string[] }>('inventory', 'GET', '/warehouses');
     return examples.warehouses.every(({ id }) => items.includes(id));
   });
   // What came in before what broke: nothing that is not there can break.
-  const [received, rest] = parted(adjustments, ({ spec }) => (spec as { type?: string }).type === 'Received');
-  for (const some of [received, rest]) {
+  const [received, gone] = parted(adjustments, ({ spec }) => (spec as { type?: string }).type === 'Received');
+  for (const some of [received, gone]) {
     await Promise.all(some.map(apply));
-    await Promise.all(some.map((adjustment) => untilBooked(client, adjustment, namespace)));
+    await Promise.all(some.map((each) => untilStatus(client, each, namespace, isBooked)));
   }
 }
 
-async function untilBooked(
+interface Status {
+  readonly phase?: string;
+  readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+}
+
+const isBooked = ({ phase }: Status) => phase === 'Applied' || phase === 'Refused';
+const isResolved = ({ conditions }: Status) =>
+  conditions?.some(({ type, status }) => type === 'Resolved' && status === 'True') ?? false;
+
+/** Waits until the operator says so of an object. */
+async function untilStatus(
   client: KubeClient,
   { apiVersion, kind, metadata }: Manifest,
   namespace: string,
+  isSo: (status: Status) => boolean,
 ): Promise<void> {
-  const of = resourceOf<KubeObject & { status?: { phase?: string } }>(apiVersion, kind);
-  await until(`StockAdjustment ${metadata.name} is booked`, async () => {
+  const of = resourceOf<KubeObject & { status?: Status }>(apiVersion, kind);
+  await until(`the operator has taken ${kind} ${metadata.name} on`, async () => {
     const { status } = await client.get(of, { namespace, name: metadata.name });
-    return status?.phase === 'Applied' || status?.phase === 'Refused';
+    return status !== undefined && isSo(status);
   });
 }
 
