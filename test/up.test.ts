@@ -1,0 +1,114 @@
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { attachControlPlane } from '@mercato/controlplane';
+import { requireBinaries } from '@mercato/controlplane/testing.ts';
+import type { AcquirerNote } from '@mercato/demo/conservation.ts';
+import { applyManifest, readManifests } from '@mercato/demo/local/install.ts';
+import { clientOf, freePorts } from '@mercato/demo/local/shop.ts';
+import { livingPrograms } from '@mercato/demo/local/state.ts';
+import { Administration } from '@mercato/demo/play/observe.ts';
+import { down, type Home, PortsTakenError, up } from '@mercato/demo/up.ts';
+import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
+import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
+import { expect } from 'chai';
+
+/** What a command wrote. */
+class Paper {
+  text = '';
+  write(text: string): void {
+    this.text += text;
+  }
+}
+
+const PATIENCE_MS = 60_000;
+
+describe('a shop that stays', function () {
+  this.timeout(240_000);
+  let folder: string;
+  let home: Home;
+
+  before(async () => {
+    requireBinaries();
+    folder = await realpath(await mkdtemp(join(tmpdir(), 'mercato-up-')));
+    home = {
+      controlPlane: join(folder, 'controlplane'),
+      site: { folder: join(folder, 'shop'), ports: await freePorts() },
+    };
+  });
+  after(async () => {
+    await down(new Paper(), home);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const said = async (command: (screen: Paper, home: Home) => Promise<void>) => {
+    const paper = new Paper();
+    await command(paper, home);
+    return paper.text;
+  };
+
+  /** Applies the example of an order that succeeds, waits for its end, and answers it with what the acquirer captured for it. */
+  const order = async (): Promise<{ run: OrderSagaRun; captures: number }> => {
+    const plane = await attachControlPlane(home.controlPlane);
+    if (plane === undefined) throw new Error('no control plane runs');
+    const client = await clientOf(plane);
+    const admin = new Administration(home.site, client);
+    try {
+      for (const manifest of await readManifests('examples/ordersagarun-ok.yaml'))
+        await applyManifest(client, manifest, 'default');
+      const deadline = performance.now() + PATIENCE_MS;
+      for (;;) {
+        const run = await client.get(orderSagaRuns, { namespace: 'default', name: 'checkout-order-1001' });
+        const log = await admin.log<AcquirerNote>('acquirer');
+        const captures = log.filter((note) => note.operation === 'capture' && note.outcome === 'approved').length;
+        if (run.status?.phase === 'Succeeded') return { run, captures };
+        if (performance.now() > deadline) throw new Error(`the run is ${JSON.stringify(run.status)}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    } finally {
+      await admin.close();
+      await client.transport.close();
+    }
+  };
+
+  it('starts, takes an order, ends, and goes on where it was', async () => {
+    expect(await said(up)).to.include(`export KUBECONFIG=${join(home.controlPlane, 'kubeconfig')}`);
+    const first = await order();
+    expect(first.captures).to.equal(1);
+
+    const ended = await said(down);
+    expect(ended).to.include('ended: acquirer, carrier, inventory, payment, shipping, operator, control plane');
+    expect((await livingPrograms(home.site.folder)).size).to.equal(0);
+    expect(await said(down)).to.equal('nothing ran\n');
+
+    await said(up);
+    const again = await order();
+    expect(again.run.metadata.uid, 'the same object').to.equal(first.run.metadata.uid);
+    expect(again.captures, 'nothing was done again').to.equal(1);
+  });
+
+  it('starts what is missing and leaves the rest alone', async () => {
+    await said(up);
+    const before = await livingPrograms(home.site.folder);
+    process.kill(before.get('shipping')!.pid, 'SIGKILL');
+    expect(await said(up)).to.include('already running: acquirer, carrier, inventory, payment, operator\n');
+    const after = await livingPrograms(home.site.folder);
+    expect(after.get('shipping')?.pid).to.be.a('number').and.not.to.equal(before.get('shipping')?.pid);
+    expect(after.get('payment')?.pid).to.equal(before.get('payment')?.pid);
+  });
+
+  it('says which port is taken, before it starts anything', async () => {
+    await said(down);
+    const squatter = createServer();
+    await new Promise<void>((resolve) => squatter.listen(home.site.ports.payment, '127.0.0.1', resolve));
+    try {
+      const failure = await said(up).catch((error: unknown) => error);
+      expect(failure).to.be.instanceOf(PortsTakenError);
+      expect((failure as Error).message).to.include(`127.0.0.1:${home.site.ports.payment} (wanted for payment)`);
+      expect(await said(down)).to.equal('nothing ran\n');
+    } finally {
+      squatter.close();
+    }
+  });
+});
