@@ -58,7 +58,8 @@ export class RestockOrderController {
     const intent = intentOf(order, warehouse?.spec.policy.autoApproveUpTo ?? 0);
     switch (intent.do) {
       case 'nothing':
-        return done();
+        // A wish that comes too late is answered all the same.
+        return this.#stay(order, undefined);
       case 'propose':
         return this.#enter(order, 'Proposed', {}, `${unitsOf(order)} units from ${order.spec.supplier}`);
       case 'wait':
