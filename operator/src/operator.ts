@@ -132,6 +132,8 @@ export class Operator {
         left: (id) => {
           journal.forget(id);
           orders.enqueue(placeOf(id));
+          const next = orderRuns.nextWaiting(id);
+          if (next !== undefined) orders.enqueue(next);
         },
       }),
     });
@@ -172,17 +174,28 @@ export class Operator {
         ),
       ],
     });
-    const definitions = new OrderSagaController({ client, runs, participants: declared, journal, clock });
+    const sagaFence = sagas.fence();
+    const definitions = new OrderSagaController({
+      client,
+      fence: sagaFence,
+      runs,
+      participants: declared,
+      journal,
+      clock,
+    });
     manager.controller({
       name: 'ordersaga',
       for: sagas,
+      fence: sagaFence,
       reconcile: (saga) => definitions.reconcile(saga),
       watches: [watches(declared, ({ metadata }) => sagasOf(metadata.namespace ?? ''))],
     });
-    const participantStatus = new ParticipantController({ client, health, clock });
+    const participantFence = declared.fence();
+    const participantStatus = new ParticipantController({ client, fence: participantFence, health, clock });
     manager.controller({
       name: 'participant',
       for: declared,
+      fence: participantFence,
       reconcile: (participant) => participantStatus.reconcile(participant),
       reconcileAbsent: ({ namespace: where, name }) => {
         health.forget(where, name);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KubeClient } from '../kube/client.ts';
-import { isNotFound } from '../kube/errors.ts';
+import { isConflict, isNotFound } from '../kube/errors.ts';
 import type { Fence } from '../kube/fence.ts';
 import type { Resource } from '../kube/resource.ts';
 import type { KubeObject } from '../kube/types.ts';
@@ -38,4 +38,9 @@ export async function writeStatus<T extends KubeObject & { status?: object }>(
     if (isNotFound(error)) return false;
     throw error;
   }
+}
+
+/** For writes whose conflict is no failure, since the other write's event brings the object back. @throws every other error */
+export function unlessConflict(error: unknown): void {
+  if (!isConflict(error)) throw error;
 }

@@ -64,6 +64,8 @@ export class Runner {
     });
     this.#runs.set(key, run);
     this.#count(context.id, 1);
+    // A run that does nothing because of a pause (or no longer pauses) is to say so.
+    if (paused !== (held?.paused ?? false)) run.rewrite();
     if (made !== undefined && from.type === 'Damaged')
       return run.start(made, { type: 'Damaged', message: from.message });
     run.tell(from.type === 'TakenOver' ? { type: 'TakenOver', died: from.died } : { type: 'Tick' });

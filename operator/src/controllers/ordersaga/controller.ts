@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { type Condition, setCondition } from '../../api/conditions.ts';
 import { GROUP, VERSION } from '../../api/kind.ts';
 import { type OrderSaga, type OrderSagaStatus, TOP } from '../../api/ordersaga.ts';
@@ -7,10 +6,12 @@ import type { Participant } from '../../api/participant.ts';
 import type { KubernetesJournal } from '../../journals/kubernetes/journal.ts';
 import type { Cache } from '../../kube/cache.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import type { Fence } from '../../kube/fence.ts';
 import { type Resource, resource } from '../../kube/resource.ts';
 import type { ReadStore } from '../../kube/store.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Result, requeueAfter } from '../../runtime/result.ts';
+import { unlessConflict, writeStatus } from '../status.ts';
 import { type Acceptance, accept, pausedUntil } from './accept.ts';
 
 /** OrderSagas as the client addresses them. */
@@ -42,6 +43,7 @@ export function sagaKey(namespace: string, saga: string): string {
 
 export interface OrderSagaControllerOptions {
   readonly client: KubeClient;
+  readonly fence: Fence;
   readonly runs: Cache<OrderSagaRun>;
   readonly participants: ReadStore<Participant>;
   readonly journal: KubernetesJournal;
@@ -57,14 +59,13 @@ export class OrderSagaController {
   }
 
   async reconcile(saga: OrderSaga): Promise<Result> {
-    const { namespace = '', name, resourceVersion = '' } = saga.metadata;
+    const { namespace = '', name } = saga.metadata;
     const acceptance = accept(saga, (participant) => this.#o.participants.get(namespace, participant));
     if (acceptance.accepted) await this.#o.journal.saveRevision(namespace, name, acceptance.revision);
     const paused = pausedUntil([saga.spec.pause], this.#o.clock.wall());
     const status = this.#statusOf(saga, acceptance, paused);
-    if (!isDeepStrictEqual(status, saga.status)) {
-      await this.#o.client.applyStatus(orderSagas, { namespace, name }, { status }, { resourceVersion });
-    }
+    // Somebody's write in between brings it back by its event.
+    await writeStatus(this.#o, orderSagas, saga, status).catch(unlessConflict);
     return requeueAfter(paused === undefined ? EVERY_MILLIS : Math.min(EVERY_MILLIS, paused - this.#o.clock.wall()));
   }
 

@@ -10,6 +10,7 @@ import type { KubeClient } from '../../kube/client.ts';
 import { isConflict, isNotFound } from '../../kube/errors.ts';
 import type { Recorder } from '../../kube/events.ts';
 import type { Fence } from '../../kube/fence.ts';
+import type { NamespacedName } from '../../kube/key.ts';
 import type { ReadStore } from '../../kube/store.ts';
 import { compareVersions } from '../../kube/version.ts';
 import type { Adoption, Runner } from '../../runner/runner.ts';
@@ -19,6 +20,7 @@ import { done, type Result, requeueAfter } from '../../runtime/result.ts';
 import { begin, transition } from '../../saga/engine.ts';
 import type { Revision, RunId, RunState } from '../../saga/types.ts';
 import { accept, pausedUntil } from '../ordersaga/accept.ts';
+import { BY_SAGA, sagaKey } from '../ordersaga/controller.ts';
 import type { Inheritance } from './inheritance.ts';
 import { contextOf, FINALIZER, hasFinalizer, idOf, outcomeOf } from './run.ts';
 import type { Undertow } from './undertow.ts';
@@ -29,6 +31,7 @@ const DEFAULT_TTL = { succeeded: '1h', compensated: '1d', aborted: '7d' } as con
 
 export interface OrderSagaRunControllerOptions {
   readonly client: KubeClient;
+  /** Indexed by {@link BY_SAGA}. */
   readonly runs: ReadStore<OrderSagaRun>;
   readonly sagas: ReadStore<OrderSaga>;
   readonly participants: ReadStore<Participant>;
@@ -49,9 +52,23 @@ export interface OrderSagaRunControllerOptions {
  */
 export class OrderSagaRunController {
   readonly #o: OrderSagaRunControllerOptions;
+  /** Runs on their way to the runner, by saga: several are looked at at once, and each takes a place of maxActive. */
+  readonly #starting = new Map<string, number>();
+  /** Runs that wait for a place of maxActive, by saga, in the order of their coming. */
+  readonly #waiting = new Map<string, Set<string>>();
 
   constructor(options: OrderSagaRunControllerOptions) {
     this.#o = options;
+  }
+
+  /** A run of this saga left the runner: @returns the run that gets its place, to be looked at now. */
+  nextWaiting({ namespace, saga }: RunId): NamespacedName | undefined {
+    const waiting = this.#waiting.get(sagaKey(namespace, saga));
+    const name = waiting?.values().next().value;
+    if (waiting === undefined || name === undefined) return undefined;
+    waiting.delete(name);
+    if (waiting.size === 0) this.#waiting.delete(sagaKey(namespace, saga));
+    return { namespace, name };
   }
 
   /** One look at a run. The framework's fence has made sure that it shows our last write. */
@@ -127,16 +144,33 @@ export class OrderSagaRunController {
     const saga = this.#o.sagas.get(id.namespace, id.saga);
     const verdict = await this.#revisionFor(id, saga, found === undefined ? undefined : run.status?.revision);
     if ('reason' in verdict) return this.#refuse(run, id, verdict, found === undefined);
-    const waits = found === undefined && this.#isFull(id, saga);
-    if (waits) return this.#wait(run, saga);
-    await this.#o.journal.saveRevision(id.namespace, id.saga, verdict.revision);
+    const inheritance = await this.#o.inheritance;
+    // What another worker may have begun with has its place already.
+    if (found === undefined && !inheritance.includes(run) && this.#isFull(id, saga)) return this.#wait(run, id, saga);
+    const give = this.#takePlace(id);
+    try {
+      return await this.#begin(run, id, verdict.revision, found, inheritance, context);
+    } finally {
+      give();
+    }
+  }
+
+  async #begin(
+    run: OrderSagaRun,
+    id: RunId,
+    revision: Revision,
+    found: ReturnType<typeof decode>,
+    inheritance: Inheritance,
+    context: ReconcileContext,
+  ): Promise<Result> {
+    await this.#o.journal.saveRevision(id.namespace, id.saga, revision);
     const version = hasFinalizer(run) ? run.metadata.resourceVersion : await this.#addFinalizer(run);
     if (version === undefined) return done();
     this.#o.journal.observe(id, run);
-    context.logger.debug('taken', { revision: verdict.revision.hash });
-    const from = this.#origin(run, found, await this.#o.inheritance);
+    context.logger.debug('taken', { revision: revision.hash });
+    const from = this.#origin(run, found, inheritance);
     const paused = this.#pausedUntil(run) !== undefined;
-    this.#o.runner.adopt({ context: contextOf(run), revision: verdict.revision, version, from, paused });
+    this.#o.runner.adopt({ context: contextOf(run), revision, version, from, paused });
     const driven = this.#o.runner.find(id);
     return driven === undefined ? done() : this.#steer(run, id, driven.state, driven.durable);
   }
@@ -223,12 +257,35 @@ export class OrderSagaRunController {
     this.#o.recorder.event(run, { type: 'Warning', reason, action: 'Accept', note: message });
   }
 
+  /** Whether as many runs are at work as its saga allows. A held one is not at work: it would keep the others waiting for a person. */
   #isFull(id: RunId, saga: OrderSaga | undefined): boolean {
     const limit = saga?.spec.maxActive;
-    return limit !== undefined && this.#o.runner.countOf(id.namespace, id.saga) >= limit;
+    if (limit === undefined) return false;
+    const key = sagaKey(id.namespace, id.saga);
+    const [running, compensating, held] = ['Running', 'Compensating', 'Held'].map((phase) =>
+      this.#o.runs.countByIndex(BY_SAGA, `${key}/${phase}`),
+    ) as [number, number, number];
+    // After a change of leader the cache knows of runs that have yet to come to the runner; otherwise the runner knows more.
+    const known = Math.max(this.#o.runner.countOf(id.namespace, id.saga), running + compensating + held);
+    return known - held + (this.#starting.get(key) ?? 0) >= limit;
   }
 
-  async #wait(run: OrderSagaRun, saga: OrderSaga | undefined): Promise<Result> {
+  /** @returns what gives the place back: the runner counts the run by then, or it did not begin */
+  #takePlace(id: RunId): () => void {
+    const key = sagaKey(id.namespace, id.saga);
+    const add = (change: 1 | -1): void => {
+      const count = (this.#starting.get(key) ?? 0) + change;
+      if (count === 0) this.#starting.delete(key);
+      else this.#starting.set(key, count);
+    };
+    add(1);
+    return () => add(-1);
+  }
+
+  async #wait(run: OrderSagaRun, id: RunId, saga: OrderSaga | undefined): Promise<Result> {
+    const key = sagaKey(id.namespace, id.saga);
+    const waiting = this.#waiting.get(key) ?? new Set();
+    this.#waiting.set(key, waiting.add(run.metadata.name));
     const nextAction = `it begins when fewer than ${saga?.spec.maxActive} runs of ${saga?.metadata.name} are active (maxActive)`;
     if (run.status?.nextAction !== nextAction) {
       const status = { phase: 'Pending' as const, nextAction };

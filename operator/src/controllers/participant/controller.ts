@@ -1,9 +1,10 @@
-import { isDeepStrictEqual } from 'node:util';
 import { type Condition, setCondition } from '../../api/conditions.ts';
 import type { Participant, ParticipantStatus } from '../../api/participant.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import type { Fence } from '../../kube/fence.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Result, requeueAfter } from '../../runtime/result.ts';
+import { unlessConflict, writeStatus } from '../status.ts';
 import type { ParticipantHealth } from './health.ts';
 import { addressOf, participants } from './registry.ts';
 
@@ -12,6 +13,7 @@ const EVERY_MILLIS = 10_000;
 
 export interface ParticipantControllerOptions {
   readonly client: KubeClient;
+  readonly fence: Fence;
   readonly health: ParticipantHealth;
   readonly clock: Clock;
 }
@@ -25,11 +27,9 @@ export class ParticipantController {
   }
 
   async reconcile(participant: Participant): Promise<Result> {
-    const { namespace = '', name, generation = 0, resourceVersion = '' } = participant.metadata;
-    const status = this.#statusOf(participant, generation);
-    if (!isDeepStrictEqual(status, participant.status)) {
-      await this.#o.client.applyStatus(participants, { namespace, name }, { status }, { resourceVersion });
-    }
+    const status = this.#statusOf(participant, participant.metadata.generation ?? 0);
+    // Somebody's write in between brings it back by its event.
+    await writeStatus(this.#o, participants, participant, status).catch(unlessConflict);
     return requeueAfter(EVERY_MILLIS);
   }
 
