@@ -1,5 +1,9 @@
+import { API_VERSION } from '@mercato/operator/api/kind.ts';
+import type { RestockOrder } from '@mercato/operator/api/restockorder.ts';
+import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { checkConservation, type Observations, type Violation } from '../conservation.ts';
 import type { Intake } from '../intake/collect.ts';
+import { resourceOf } from '../local/install.ts';
 import { firstEnded, type Shop } from '../local/shop.ts';
 import { Administration, observe } from './observe.ts';
 import type { PlannedOrder } from './order.ts';
@@ -59,6 +63,7 @@ export async function playDay(options: DayOptions): Promise<Outcome> {
       refused: options.intake?.refused ?? [],
       ...(options.intake === undefined ? {} : { fileLines: linesOf(options.intake) }),
       lowStock: await lowStock(admin),
+      restocks: await restocks(shop.client, namespace),
       violations,
     };
   } finally {
@@ -150,6 +155,12 @@ async function lowStock(admin: Administration): Promise<LowStock[]> {
       return { warehouse, low: lowCount, out: outCount, examples: out.map(({ sku }) => sku) };
     }),
   );
+}
+
+async function restocks(client: KubeClient, namespace: string): Promise<Map<string, number>> {
+  const { items } = await client.list(resourceOf<RestockOrder>(API_VERSION, 'RestockOrder'), { namespace });
+  const byPhase = Map.groupBy(items, ({ status }) => status?.phase ?? 'Proposed');
+  return new Map([...byPhase].map(([phase, orders]) => [phase, orders.length]));
 }
 
 function linesOf({ orders, refused }: Intake): number {

@@ -30,6 +30,7 @@ function outcome(orders: readonly PlayedOrder[], changes: Partial<Outcome> = {})
     played: orders,
     refused: [],
     lowStock: [],
+    restocks: new Map(),
     violations: [],
     ...changes,
   };
@@ -84,6 +85,12 @@ describe('the summary', () => {
     const told = text(outcome(orders, { violations }));
     expect(told).to.include('1 VIOLATIONS').and.include('captured-exactly (acquirer): order 1: captured twice');
     expect(told).not.to.include('nothing was lost');
+  });
+
+  it('says what is low, and what was ordered for it', () => {
+    const lowStock = [{ warehouse: 'leeds', low: 3, out: 1, examples: ['MUG-BLUE'] }];
+    const told = text(outcome(orders, { lowStock, restocks: new Map([['Proposed', 2]]) }));
+    expect(told).to.include('leeds: 3 SKUs low, 1 out (MUG-BLUE)\n  restock orders: 2 Proposed');
   });
 
   it('says what is still open', () => {

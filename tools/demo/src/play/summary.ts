@@ -24,6 +24,8 @@ export interface Outcome {
   /** Data lines of the file; undefined without a file. */
   readonly fileLines?: number;
   readonly lowStock: readonly LowStock[];
+  /** How many RestockOrders are in each phase. */
+  readonly restocks: ReadonlyMap<string, number>;
   readonly violations: readonly Violation[];
 }
 
@@ -67,7 +69,12 @@ function heldLines({ played, namespace }: Outcome): string[] {
       `  ${orderId}: ${reasonOf(run, 'Held')}: ${messageOf(run, 'Held')}`,
       `    kubectl describe osr ${run?.metadata.name} -n ${namespace}`,
     ]);
-  return ['', `held, for a person to decide`, ...shown, ...more(held.length)];
+  return [
+    '',
+    'held, for a person to decide; where the cluster stays (make up), this shows why',
+    ...shown,
+    ...more(held.length),
+  ];
 }
 
 /** What the API server refused: it says itself what to do. */
@@ -90,16 +97,14 @@ function refusedLines({ refused, fileLines }: Outcome): string[] {
   ];
 }
 
-function stockLines({ lowStock }: Outcome): string[] {
+function stockLines({ lowStock, restocks }: Outcome): string[] {
   if (lowStock.length === 0) return [];
-  return [
-    '',
-    'stock at the end of the day',
-    ...lowStock.map(
-      ({ warehouse, low, out, examples }) =>
-        `  ${warehouse}: ${low} SKUs low, ${out} out${examples.length > 0 ? ` (${examples.join(', ')})` : ''}`,
-    ),
-  ];
+  const levels = lowStock.map(({ warehouse, low, out, examples }) => {
+    const named = examples.length > 0 ? ` (${examples.join(', ')})` : '';
+    return `  ${warehouse}: ${low} SKUs low, ${out} out${named}`;
+  });
+  const orders = [...restocks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([phase, number]) => `${number} ${phase}`);
+  return ['', 'stock at the end of the day', ...levels, `  restock orders: ${orders.join(', ') || 'none'}`];
 }
 
 function conservationLines({ violations, tally }: Outcome): string[] {
