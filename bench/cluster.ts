@@ -27,12 +27,13 @@ export class BenchCluster {
     this.#participant = participant;
   }
 
-  static async start(saga: object): Promise<BenchCluster> {
+  /** @param saga what differs from examples/ordersaga-checkout.yaml @param participant flags of noop-participant.ts */
+  static async start(saga: object, flags: readonly string[] = []): Promise<BenchCluster> {
     const plane = await startControlPlane({ onProgress: (line) => process.stderr.write(`${line}\n`) });
     const directory = await mkdtemp(join(tmpdir(), 'mercato-bench-'));
     const { certPem, keyPem } = plane.adminCertificate;
     const pool = new Pool(plane.url, { connections: 32, connect: { ca: plane.caPem, cert: certPem, key: keyPem } });
-    const participant = spawn(process.execPath, [path('bench/noop-participant.ts')], {
+    const participant = spawn(process.execPath, [path('bench/noop-participant.ts'), ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const url = await firstLine(participant);

@@ -118,7 +118,8 @@ async function operatorRound(cluster: BenchCluster, prefix: string, count: numbe
   let ended = 0;
   const watching = (async () => {
     while (ended < count) {
-      await sleep(20);
+      // Each look costs the operator a rendering of its metrics.
+      await sleep(250);
       ended = (await cluster.metric('mercato_saga_runs_finished_total')) - finished;
     }
   })();

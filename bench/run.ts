@@ -2,6 +2,9 @@ import { type Figure, reaches, save, table } from './figures.ts';
 
 /** `node bench/run.ts [NAME...]`: runs the benchmarks, prints their figures, and writes bench/out/NAME.json. */
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  reconciles: async () => (await import('./reconciles.ts')).reconciles(),
+  latency: async () => (await import('./latency.ts')).latency(),
+  memory: async () => (await import('./memory.ts')).memory(),
   'kubernetes-journal': async () => (await import('./kubernetes-journal.ts')).kubernetesJournal(),
 };
 
