@@ -1,3 +1,4 @@
+import { FINALIZER } from '@mercato/operator/controllers/ordersagarun/run.ts';
 import {
   type Journal,
   type JournalRecord,
@@ -20,6 +21,8 @@ export interface RunObject {
   readonly id: RunId;
   readonly uid: number;
   readonly version: number;
+  /** Counts the changes of what people ask for, from 1. */
+  readonly generation: number;
   readonly input: RunInput;
   readonly decision?: Decision;
   readonly deleting: boolean;
@@ -51,14 +54,16 @@ export class ApiServer {
   readonly revisions = new Map<string, Revision>();
   readonly exceptions = new Map<string, { readonly id: RunId; readonly entry: GivenUp }>();
   readonly finished = new Map<string, Outcome>();
-  #version = 0;
+  #version = 1_000;
   #uid = 0;
 
   constructor(observer: ApiObserver) {
     this.#observer = observer;
   }
 
-  get version(): number {
+  /** Writes the lease. @returns its version: what is written later has a higher one. */
+  takeLease(): number {
+    this.#version += 1;
     return this.#version;
   }
 
@@ -74,7 +79,7 @@ export class ApiServer {
   create(id: RunId, input: RunInput): void {
     if (this.#objects.has(runKey(id))) return;
     this.#uid += 1;
-    this.#put({ id, uid: this.#uid, version: 0, input, deleting: false, finalizer: false });
+    this.#put({ id, uid: this.#uid, version: 0, generation: 1, input, deleting: false, finalizer: false });
   }
 
   /** @throws VersionConflict when the object is gone, or has another version than the one given. */
@@ -83,7 +88,10 @@ export class ApiServer {
     if (object === undefined) throw new VersionConflict(`${key} is not there`);
     if (version !== undefined && version !== object.version)
       throw new VersionConflict(`${key} has version ${object.version}, not ${version}`);
-    const next = { ...object, ...change(object) };
+    const changed = { ...object, ...change(object) };
+    const isAsked =
+      changed.decision !== object.decision || changed.deleting !== object.deleting || changed.input !== object.input;
+    const next = { ...changed, generation: object.generation + (isAsked ? 1 : 0) };
     if (next.deleting && !next.finalizer) this.#remove(next);
     else this.#put(next);
     return this.#objects.get(key) ?? next;
@@ -129,12 +137,17 @@ export function stateOf(object: RunObject | undefined): RunState | undefined {
   return found !== undefined && 'state' in found ? found.state : undefined;
 }
 
-/** The object as the fence sees it. */
-export function asKube(object: RunObject): KubeObject {
-  const { namespace, orderId } = object.id;
-  return {
-    metadata: { namespace, name: orderId, uid: String(object.uid), resourceVersion: String(object.version) },
-  } as KubeObject;
+/** The object's metadata as the operator's own code reads it. */
+export function asKube({ id, uid, version, generation, finalizer }: RunObject): KubeObject {
+  const metadata = {
+    namespace: id.namespace,
+    name: `${id.saga}-${id.orderId}`,
+    uid: String(uid),
+    resourceVersion: String(version),
+    generation,
+    finalizers: finalizer ? [FINALIZER] : [],
+  };
+  return { metadata } as KubeObject;
 }
 
 /** How long a client waits for the API server. */

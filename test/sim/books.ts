@@ -175,6 +175,7 @@ export class Books {
     const before = old?.cause?.reason === 'DeadlineExceeded' || old?.hold?.reason === 'DeadlineExceeded';
     const revision = this.#api().revisions.get(state.revision);
     if (!exceeded || before || order.disturbed || revision === undefined) return;
+    if (state.pivotIntent) this.#fail(`${order.key} is stopped by its deadline past the pivot`);
     const active = this.#now() - order.acceptedAt - order.heldFor;
     if (active < revision.deadline)
       this.#fail(`${order.key} used up its deadline of ${revision.deadline} ms after ${active} ms`);

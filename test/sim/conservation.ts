@@ -124,7 +124,8 @@ function recordProblems(order: Order, api: ApiServer, zombies: boolean): string[
     list.some((one) => JSON.stringify(one) === JSON.stringify(entry));
   const missing = wanted.filter((entry) => !has(recorded, entry));
   const spare = recorded.filter((entry) => !has(wanted, entry));
-  const problems = missing.map((entry) => `${JSON.stringify(entry)} has no exception record`);
+  // A run that began anew may not know what it gave up before.
+  const problems = disturbed ? [] : missing.map((entry) => `${JSON.stringify(entry)} has no exception record`);
   // A worker that lost its lease may find the object gone which its successor has cleared away, and say so.
   const isExcused = disturbed || (zombies && spare.every(({ decision }) => decision === 'LetGo'));
   if (!isExcused) problems.push(...spare.map((entry) => `the exception record ${JSON.stringify(entry)} is of nothing`));

@@ -43,8 +43,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'compensations are sent before the decision is durable',
     rule: '2c durable before acting',
     file: `${ENGINE}/course.ts`,
-    find: "change(draft, { direction: 'Backward', cause }, 'before');",
-    replace: "change(draft, { direction: 'Backward', cause });",
+    find: "cause: { ...cause, message: clip(cause.message) } }, 'before');",
+    replace: 'cause: { ...cause, message: clip(cause.message) } });',
   },
   {
     name: 'a decision is carried out before it is durable',
@@ -56,9 +56,10 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the end is told before it is durable',
     rule: '2e durable before acting',
-    file: `${ENGINE}/draft.ts`,
-    find: "change(draft, { ended, finishedAt: draft.now.wall }, 'before');",
-    replace: "change(draft, { ended, finishedAt: draft.now.wall }, 'none');",
+    file: 'operator/src/runner/run.ts',
+    find: '      await this.#persist();\n      if (this.#stopped) return;\n    } else',
+    replace:
+      '      if (made.state.ended !== undefined) this.#dirty = false;\n      else await this.#persist();\n      if (this.#stopped) return;\n    } else',
   },
   {
     name: 'the runner acts first and writes then',
@@ -182,8 +183,8 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (decision.holdId === undefined)',
   },
   {
-    name: 'a repeated decision is carried out again',
-    rule: '7 repeated decisions',
+    name: 'all holds have the same id',
+    rule: '7 stale decisions: each hold has its own id',
     file: `${ENGINE}/draft.ts`,
     find: 'const id = `${holds}-',
     replace: 'const id = `0-0`; void `${holds}-',

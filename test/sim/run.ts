@@ -16,6 +16,9 @@ const { values } = parseArgs({
   },
 });
 
+/** Of more failing seeds than this only the number is told. */
+const REPORTED = 5;
+
 function wholeNumber(name: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`--${name}: a whole number from 1, not ${text}`);
@@ -34,6 +37,7 @@ async function playOne(seed: number): Promise<boolean> {
 
 async function playMany(from: number, count: number): Promise<boolean> {
   const tally = new Tally();
+  let failures = 0;
   const isTerminal = process.stderr.isTTY === true;
   const show = (every: number) => {
     if (tally.seeds % every === 0) process.stderr.write(`${tally.progress(count)}${isTerminal ? '\r' : '\n'}`);
@@ -43,7 +47,7 @@ async function playMany(from: number, count: number): Promise<boolean> {
     count,
     onOutcome: (outcome) => {
       tally.add(outcome);
-      if (outcome.problems.length > 0) console.log(failureReport(outcome));
+      if (outcome.problems.length > 0 && ++failures <= REPORTED) console.log(failureReport(outcome));
       show(isTerminal ? 10 : 200);
     },
   });

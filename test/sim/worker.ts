@@ -1,3 +1,5 @@
+import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
+import { Inheritance } from '@mercato/operator/controllers/ordersagarun/inheritance.ts';
 import { JournalUnavailable, VersionConflict } from '@mercato/operator/journals/journal.ts';
 import { decode, encode } from '@mercato/operator/journals/kubernetes/codec.ts';
 import type { Participants } from '@mercato/operator/participants/participants.ts';
@@ -46,11 +48,11 @@ const LOOK_AGAIN_MILLIS = 1_000;
 export class Worker {
   readonly runner: Runner;
   readonly #ports: WorkerPorts;
-  readonly #died: boolean;
   readonly #cache = new Map<string, RunObject>();
   readonly #busy = new Set<string>();
   readonly #again = new Set<string>();
-  #inherited: ReadonlySet<string> = new Set();
+  readonly #inheritance: Inheritance;
+  #beginsNothing = false;
   #stopWatch: () => void = () => {};
   #stopped = false;
   #lastDelivery = 0;
@@ -59,7 +61,7 @@ export class Worker {
   /** `died`: whoever led before did not hand over. */
   constructor(ports: WorkerPorts, died: boolean) {
     this.#ports = ports;
-    this.#died = died;
+    this.#inheritance = new Inheritance(String(ports.api.takeLease()), died);
     const retry = (id: RunId) => ports.node.after(1, () => this.#enqueue(runKey(id)));
     this.runner = new Runner({
       journal: ports.client,
@@ -83,12 +85,6 @@ export class Worker {
   start(): void {
     const { api } = this.#ports;
     for (const object of api.list()) this.#cache.set(runKey(object.id), object);
-    this.#inherited = new Set(
-      api
-        .list()
-        .filter((object) => stateOf(object)?.ended === undefined)
-        .map(({ id }) => runKey(id)),
-    );
     this.#stopWatch = api.watch((event) => this.#deliver(event));
     for (const key of this.#cache.keys()) this.#enqueue(key);
   }
@@ -98,6 +94,11 @@ export class Worker {
     this.#stopped = true;
     this.#stopWatch();
     this.runner.abandon();
+  }
+
+  /** Its lease is over, and it does not know: it goes on with what it has, but new runs are not begun without a look at the lease. */
+  beginNothing(): void {
+    this.#beginsNothing = true;
   }
 
   /** The OrderSaga has changed: every run is looked at. */
@@ -188,30 +189,29 @@ export class Worker {
     const before = api.finished.get(key);
     if (before !== undefined) return this.#recall(object, before);
     const found = decode(id, object.status);
+    if (found === undefined && this.#beginsNothing) return false;
     const hash = found === undefined ? undefined : object.status?.revision;
     const known = hash === undefined ? undefined : await client.loadRevision(id.namespace, id.saga, hash);
     const revision = known ?? this.#ports.currentRevision();
     await client.saveRevision(id.namespace, id.saga, revision);
-    // Whoever puts the finalizer on is the first to drive the run; for anybody else it may have been driven before.
-    const isFirst = !object.finalizer && !object.deleting;
-    const version = isFirst ? await this.#patch(object, { finalizer: true }) : object.version;
+    const isClaimed = object.finalizer || object.deleting;
+    const version = isClaimed ? object.version : await this.#patch(object, { finalizer: true });
     if (this.#stopped) return false;
     const context = { id, input: object.input };
     this.runner.adopt({
       context,
       revision,
       version: String(version),
-      from: this.#origin(object, found, isFirst),
+      from: this.#origin(object, found),
       paused: this.#ports.isPaused(),
     });
     return this.#steer(this.#cache.get(key) ?? object);
   }
 
-  #origin(object: RunObject, found: ReturnType<typeof decode>, isFirst: boolean): Adoption['from'] {
+  #origin(object: RunObject, found: ReturnType<typeof decode>): Adoption['from'] {
     if (found !== undefined && 'damaged' in found) return { type: 'Damaged', message: found.damaged };
-    const inherited = this.#inherited.has(runKey(object.id));
-    if (found === undefined && isFirst && !inherited) return { type: 'New' };
-    return { type: 'TakenOver', state: found?.state, died: inherited && found !== undefined ? this.#died : true };
+    if (found === undefined && !this.#inheritance.includes(asKube(object) as OrderSagaRun)) return { type: 'New' };
+    return { type: 'TakenOver', state: found?.state, died: this.#inheritance.died };
   }
 
   /** The run has ended before, and its object came back without its status: nothing is done a second time. */

@@ -233,6 +233,7 @@ export class World {
     if (worker === undefined || !worker.node.alive) return;
     this.#faults.record(`${worker.node.name} loses its lease and goes on`);
     this.#books.zombies = true;
+    worker.beginNothing();
     this.#elect(true);
     this.#scheduler.after(this.#random.int(100, 8_000), () => {
       this.#note(`${worker.node.name} stops`);
@@ -300,7 +301,7 @@ export class World {
       pause: () => this.#pause(random.int(1_000, 6_000)),
       'status-lost': () => {
         const found = orders();
-        if (found.length > 0) this.#loseStatus(runKey(random.pick(found).id), random.chance(0.3));
+        if (found.length > 0) this.#loseStatus(runKey(random.pick(found).id), random.chance(0.5));
       },
       'status-edited': () => {
         const found = orders().filter(({ status }) => status !== undefined);
@@ -344,7 +345,9 @@ export class World {
     const { input } = this.#api.get(key) as RunObject;
     const [first, ...rest] = input.lines;
     const isOther = changed && first !== undefined;
-    const applied = isOther ? { ...input, lines: [{ ...first, quantity: first.quantity + 1 }, ...rest] } : input;
+    const applied = isOther
+      ? { ...input, lines: [{ ...first, quantity: first.quantity > 1 ? first.quantity - 1 : 2 }, ...rest] }
+      : input;
     this.#books.disturb(key, isOther ? applied : undefined);
     this.#api.patch(key, () => ({ status: undefined as never, input: applied }));
   }
