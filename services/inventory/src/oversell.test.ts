@@ -216,7 +216,7 @@ describe('oversell', () => {
             if (step.do === 'wait') {
               bench.clock.advance(minutes(step.minutes));
               if (step.minutes % 2 === 0) await bench.service.expire();
-            } else if (step.do === 'counted' || step.do === 'lost' || step.do === 'received') {
+            } else if ('sku' in step) {
               counter += 1;
               const body = {
                 adjustmentId: `a-${counter}`,
