@@ -131,9 +131,24 @@ export class ApiServer {
   }
 }
 
+type Decoded = ReturnType<typeof decode>;
+
+/** Objects never change, so each is decoded once. */
+const decoded = new WeakMap<RunObject, { readonly found: Decoded }>();
+
+/** What the kubernetes journal makes of an object's status. */
+export function decodedOf(object: RunObject): Decoded {
+  let known = decoded.get(object);
+  if (known === undefined) {
+    known = { found: decode(object.id, object.status) };
+    decoded.set(object, known);
+  }
+  return known.found;
+}
+
 /** What the journal holds of an object. */
 export function stateOf(object: RunObject | undefined): RunState | undefined {
-  const found = object === undefined ? undefined : decode(object.id, object.status);
+  const found = object === undefined ? undefined : decodedOf(object);
   return found !== undefined && 'state' in found ? found.state : undefined;
 }
 
@@ -210,7 +225,7 @@ export class ApiClient implements Journal {
     const object = await this.call('read', () => this.#api.get(runKey(id)));
     if (object === undefined) return undefined;
     this.fence.wrote(asKube(object));
-    return { version: String(object.version), ...(decode(id, object.status) ?? { state: undefined }) };
+    return { version: String(object.version), ...(decodedOf(object) ?? { state: undefined }) };
   }
 
   async write(id: RunId, state: RunState, version: Version): Promise<Version> {

@@ -1,7 +1,7 @@
 import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
 import { Inheritance } from '@mercato/operator/controllers/ordersagarun/inheritance.ts';
 import { JournalUnavailable, VersionConflict } from '@mercato/operator/journals/journal.ts';
-import { decode, encode } from '@mercato/operator/journals/kubernetes/codec.ts';
+import { encode } from '@mercato/operator/journals/kubernetes/codec.ts';
 import type { Participants } from '@mercato/operator/participants/participants.ts';
 import { type Adoption, Runner } from '@mercato/operator/runner/runner.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
@@ -11,6 +11,7 @@ import {
   type ApiClient,
   type ApiServer,
   asKube,
+  decodedOf,
   type Outcome,
   type RunObject,
   stateOf,
@@ -166,7 +167,7 @@ export class Worker {
     if (object.version > Number(driven.version)) {
       if (object.status?.checksum === encode(id, driven.durable).checksum)
         this.runner.newVersion(id, String(object.version));
-      const found = decode(id, object.status);
+      const found = decodedOf(object);
       if (found === undefined) this.runner.rewrite(id);
       else if ('damaged' in found) this.runner.tell(id, { type: 'Damaged', message: found.damaged });
     }
@@ -188,7 +189,7 @@ export class Worker {
     const key = runKey(id);
     const before = api.finished.get(key);
     if (before !== undefined) return this.#recall(object, before);
-    const found = decode(id, object.status);
+    const found = decodedOf(object);
     if (found === undefined && this.#beginsNothing) return false;
     const hash = found === undefined ? undefined : object.status?.revision;
     const known = hash === undefined ? undefined : await client.loadRevision(id.namespace, id.saga, hash);
@@ -208,7 +209,7 @@ export class Worker {
     return this.#steer(this.#cache.get(key) ?? object);
   }
 
-  #origin(object: RunObject, found: ReturnType<typeof decode>): Adoption['from'] {
+  #origin(object: RunObject, found: ReturnType<typeof decodedOf>): Adoption['from'] {
     if (found !== undefined && 'damaged' in found) return { type: 'Damaged', message: found.damaged };
     if (found === undefined && !this.#inheritance.includes(asKube(object) as OrderSagaRun)) return { type: 'New' };
     return { type: 'TakenOver', state: found?.state, died: this.#inheritance.died };
