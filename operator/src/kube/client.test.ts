@@ -304,6 +304,18 @@ describe('Transport', () => {
     expect(seen).to.have.length(3);
   });
 
+  it('sends what is urgent while every connection waits for an answer', async () => {
+    const waiting: ServerResponse[] = [];
+    answer = (response) => (seen.at(-1)?.path === '/lease' ? reply(response, 200, '{}') : void waiting.push(response));
+    const others = Array.from({ length: 40 }, () => transport.request({ method: 'PATCH', path: '/run', body: {} }));
+    await eventually('all connections are in use', () => waiting.length === 32);
+    await transport.request({ method: 'PUT', path: '/lease', body: {}, urgent: true });
+    expect(waiting).to.have.length(32);
+    answer = (response) => reply(response, 200, '{}');
+    for (const response of waiting) reply(response, 200, '{}');
+    await Promise.all(others);
+  });
+
   it('repeats a read after 503, but not a write, whose outcome is unknown', async () => {
     answer = (response, attempt) =>
       attempt === 1 ? reply(response, 503, '{}', { 'retry-after': '0' }) : reply(response, 200, '{}');

@@ -8,6 +8,8 @@ export interface CallOptions {
   /** In milliseconds. @default the transport's */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** Must not wait behind other requests; see ApiRequest. @default false */
+  urgent?: boolean;
 }
 
 /** Options of a write. */
@@ -340,8 +342,8 @@ function placeOf(object: KubeObject): Place {
   return namespace === undefined ? { name } : { name, namespace };
 }
 
-function call(options: CallOptions): { timeoutMs?: number | undefined; signal?: AbortSignal | undefined } {
-  return { timeoutMs: options.timeoutMs, signal: options.signal };
+function call({ timeoutMs, signal, urgent }: CallOptions): Pick<ApiRequest, 'timeoutMs' | 'signal' | 'urgent'> {
+  return { timeoutMs, signal, urgent };
 }
 
 function withPrecondition(body: Record<string, unknown>, { resourceVersion }: Precondition): Record<string, unknown> {

@@ -73,6 +73,28 @@ describe('LeaderElector', function () {
     }
   };
 
+  it('renews while every connection of its client is in use', async () => {
+    const busy = await clientOf(plane, { connections: 1 });
+    const over = new AbortController();
+    try {
+      const { elector } = candidate('one', { ...short, client: busy });
+      await eventually('one leads', () => spells.length === 1);
+      const watch = { method: 'GET', path: '/api/v1/namespaces', query: { watch: true }, signal: over.signal } as const;
+      void busy.transport.request(watch).catch(() => {});
+      const renewed = async () => (await client.get(leases, { namespace, name: 'leader' })).spec?.renewTime;
+      for (const _ of [1, 2, 3]) {
+        const last = await renewed();
+        await eventually('the lease was renewed', async () => (await renewed()) !== last);
+      }
+      expect(elector.isLeading).to.equal(true);
+    } finally {
+      over.abort();
+      for (const stop of stops) stop.abort();
+      await Promise.allSettled(runs);
+      await busy.transport.close();
+    }
+  });
+
   it('lets one of two lead, and hands over at once when it stops in order', async () => {
     const one = candidate('one');
     await eventually('one leads', () => spells.length === 1);

@@ -41,6 +41,8 @@ export class LeaseLostError extends Error {
  * wall clock is compared. A leader counts from the *start* of the last renewal that succeeded, which is before anyone could have seen it, and
  * aborts its work after `renewDeadline`, which is shorter. The difference (5 s) is what work has to stop in. That holds while the process runs; one
  * that is frozen for longer finds `isLeading` false when it wakes up, but what it had begun to send may still arrive: hence conditional writes.
+ *
+ * Its requests are urgent: after a take-over hundreds of writes wait for a connection, and a renewal behind them would come too late.
  */
 export class LeaderElector {
   readonly #options: LeaderElectorOptions;
@@ -232,18 +234,16 @@ export class LeaderElector {
 
   async #attempt(signal: AbortSignal): Promise<boolean> {
     const { client, namespace, name, identity } = this.#options;
+    const call = { signal, timeoutMs: this.#renewDeadlineMs, urgent: true };
     // The leader writes against the version it wrote last and saves the read; a conflict makes it read again.
     if (this.#holding && this.#observed !== undefined) {
       try {
-        this.#see(
-          await client.update(leases, this.#claim(this.#observed), { signal, timeoutMs: this.#renewDeadlineMs }),
-        );
+        this.#see(await client.update(leases, this.#claim(this.#observed), call));
         return true;
       } catch (error) {
         if (!isConflict(error) && !isNotFound(error)) throw error;
       }
     }
-    const call = { signal, timeoutMs: this.#renewDeadlineMs };
     let current: Lease;
     try {
       current = await client.get(leases, { namespace, name }, call);
@@ -307,7 +307,7 @@ export class LeaderElector {
   /** Gives the lease up, so that the next leader need not wait. If that fails it expires. */
   async #release(): Promise<void> {
     const { client, namespace, name, identity } = this.#options;
-    const call = { timeoutMs: 2000 };
+    const call = { timeoutMs: 2000, urgent: true };
     try {
       // Read first: the last renewal may have been cut off by the stop after it reached the server.
       const current = await client.get(leases, { namespace, name }, call);

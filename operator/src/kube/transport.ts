@@ -26,6 +26,8 @@ export interface ApiRequest {
   /** For the whole request, retries included, in milliseconds. @default the transport's */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Goes over connections of its own, so that it never waits for one behind others. For what must be in time: leases. @default false */
+  readonly urgent?: boolean | undefined;
 }
 
 /** What is measured of each answer; `code` is the HTTP status or `<error>`, as in client-go. */
@@ -35,7 +37,7 @@ export interface RequestObserver {
 
 /** How a transport is made. */
 export interface TransportOptions {
-  /** Connections for requests; watches have their own. @default 32 */
+  /** Connections for requests; watches, and what is urgent, have their own. @default 32 */
   connections?: number;
   /** Default time limit of a request, in milliseconds. @default 30000 */
   timeoutMs?: number;
@@ -81,10 +83,18 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 /** Waited after a 429 or 503 that does not say how long. */
 const DEFAULT_RETRY_AFTER_MS = 1000;
+/** One, and one more for while that hangs. */
+const URGENT_CONNECTIONS = 2;
 
 /** Connects to a cluster. Nothing is sent until the first request. */
 export function createTransport(config: ClusterConfig, options: TransportOptions = {}): Transport {
   return new PooledTransport(config, options);
+}
+
+interface Pools {
+  readonly requests: Pool;
+  readonly urgent: Pool;
+  readonly streams: Pool;
 }
 
 class PooledTransport implements Transport {
@@ -98,7 +108,7 @@ class PooledTransport implements Transport {
   readonly #ttlMs: number;
   readonly #basePath: string;
 
-  #pools: { requests: Pool; streams: Pool } | undefined;
+  #pools: Pools | undefined;
   #tls: TlsMaterial = {};
   #tlsReadAt = Number.NEGATIVE_INFINITY;
   #authorization: string | undefined;
@@ -171,7 +181,7 @@ class PooledTransport implements Transport {
     this.#closed = true;
     const pools = this.#pools;
     this.#pools = undefined;
-    await Promise.all([pools?.requests.destroy(), pools?.streams.destroy()]);
+    await Promise.all([pools?.requests.destroy(), pools?.urgent.destroy(), pools?.streams.destroy()]);
   }
 
   /** One request with its retries. */
@@ -196,7 +206,8 @@ class PooledTransport implements Transport {
     try {
       const bounds = { timeoutMs: Math.max(1, timeoutMs), maxBytes: this.#maxBytes, signal: request.signal };
       const outgoing = await this.#outgoing(request);
-      const answer = await exchange(this.#connections().requests, outgoing, bounds);
+      const { urgent, requests } = this.#connections();
+      const answer = await exchange(request.urgent === true ? urgent : requests, outgoing, bounds);
       code = String(answer.code);
       if (answer.code < 200 || answer.code > 299) throw apiError(request, answer);
       return answer;
@@ -245,10 +256,14 @@ class PooledTransport implements Transport {
     return this.#authorizing;
   }
 
-  #connections(): { requests: Pool; streams: Pool } {
+  #connections(): Pools {
     if (this.#closed) throw new TransportError({ method: '', path: '' }, 'aborted', 'the transport is closed');
     if (this.#clock.monotonic() - this.#tlsReadAt > this.#ttlMs) this.#reloadTls();
-    this.#pools ??= { requests: this.#pool(this.#options.connections ?? 32), streams: this.#pool(null) };
+    this.#pools ??= {
+      requests: this.#pool(this.#options.connections ?? 32),
+      urgent: this.#pool(URGENT_CONNECTIONS),
+      streams: this.#pool(null),
+    };
     return this.#pools;
   }
 
@@ -270,7 +285,7 @@ class PooledTransport implements Transport {
     if (old === undefined) return;
     this.#logger.info('the certificates have changed: starting new connections');
     // Requests under way finish on the old connections; so do watches, which end by themselves within minutes.
-    void Promise.allSettled([old.requests.close(), old.streams.close()]);
+    void Promise.allSettled([old.requests.close(), old.urgent.close(), old.streams.close()]);
   }
 
   #pool(connections: number | null): Pool {
