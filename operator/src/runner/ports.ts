@@ -2,6 +2,8 @@ import type { Effect, RunEvent, RunId, RunState } from '../saga/types.ts';
 
 /** Hears what happens to runs: Events, metrics, the controller. Must not throw, and must not wait. */
 export interface RunnerObserver {
+  /** The runner drives the run from now on. */
+  adopted?(id: RunId, how: 'New' | 'TakenOver' | 'Damaged'): void;
   /** After a transition and, where it asked for that, after it was durable. */
   transitioned?(id: RunId, before: RunState, after: RunState, event: RunEvent, effects: readonly Effect[]): void;
   /** The end is durable, and so are the exception records. */

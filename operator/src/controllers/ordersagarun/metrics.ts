@@ -6,7 +6,7 @@ const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 /** What is measured of runs. Labels are bounded: no order and no run is in them. */
 export interface RunMetrics {
-  readonly started: Counter<'namespace' | 'saga'>;
+  readonly started: Counter<'namespace' | 'saga' | 'how'>;
   readonly finished: Counter<'namespace' | 'saga' | 'outcome'>;
   readonly duration: Histogram<'namespace' | 'saga' | 'outcome'>;
   readonly compensations: Counter<'namespace' | 'saga' | 'step' | 'reason'>;
@@ -28,7 +28,10 @@ export function runMetrics(registry: Registry, active: () => number, held: () =>
   const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> =>
     new Counter({ name, help, labelNames: [...labelNames], registers });
   return {
-    started: counter('mercato_saga_runs_started_total', 'Runs that began or were taken over.', saga),
+    started: counter('mercato_saga_runs_started_total', 'Runs taken up: new, taken over, or with a damaged journal.', [
+      ...saga,
+      'how',
+    ]),
     finished: counter('mercato_saga_runs_finished_total', 'Runs that ended, by outcome.', [...saga, 'outcome']),
     duration: new Histogram({
       name: 'mercato_saga_run_duration_seconds',

@@ -25,6 +25,9 @@ export interface RunObserverOptions {
 export function observeRuns({ runs, recorder, metrics, logger, clock, left }: RunObserverOptions): RunnerObserver {
   const budget = new Budget(NORMAL_PER_SECOND, clock);
   return {
+    adopted({ namespace, saga }, how) {
+      metrics.started.inc({ namespace, saga, how });
+    },
     transitioned(id, before, after, event, effects) {
       const labels = { namespace: id.namespace, saga: id.saga };
       for (const effect of effects) {

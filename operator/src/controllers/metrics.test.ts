@@ -1,0 +1,23 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { FrameworkMetrics } from '../runtime/metrics.ts';
+import { runMetrics } from './ordersagarun/metrics.ts';
+
+describe('metrics', () => {
+  it('are all in the reference, and the reference names no other of the operator', async () => {
+    const { registry } = new FrameworkMetrics();
+    runMetrics(
+      registry,
+      () => 0,
+      () => 0,
+    );
+    const registered = registry.getMetricsAsArray().map(({ name }) => name);
+    const page = await readFile(new URL('../../../docs/reference/metrics.md', import.meta.url), 'utf8');
+    const written = new Set([...page.matchAll(/`([a-z]+_[a-z_]+)`/g)].map((match) => match[1]));
+    expect(registered.filter((name) => !written.has(name))).to.deep.equal([]);
+    const ours = [...written].filter((name) =>
+      /^(mercato_saga|mercato_journal|mercato_participant|workqueue|controller_runtime|rest_client)/.test(name ?? ''),
+    );
+    expect(ours.filter((name) => !registered.includes(name ?? ''))).to.deep.equal([]);
+  });
+});
