@@ -27,6 +27,7 @@ import { watches } from './runtime/controller.ts';
 import { createLogger } from './runtime/logger.ts';
 import { Manager } from './runtime/manager.ts';
 import { FrameworkMetrics } from './runtime/metrics.ts';
+import { done } from './runtime/result.ts';
 
 /** Runs at a time that are looked at; no reconcile waits for a participant, so few are enough. */
 const RUN_WORKERS = 16;
@@ -164,6 +165,10 @@ export class Operator {
       for: runs,
       fence,
       reconcile: (run, context) => orderRuns.reconcile(run, context),
+      reconcileAbsent: async (place) => {
+        orderRuns.vanished(place);
+        return done();
+      },
       maxConcurrentReconciles: RUN_WORKERS,
       watches: [
         watches(sagas, ({ metadata }) =>

@@ -2,7 +2,7 @@ import type { Journal, Version } from '../journals/journal.ts';
 import type { Participants } from '../participants/participants.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { runKey } from '../saga/command.ts';
-import { begin, distrust } from '../saga/engine.ts';
+import { begin, beginAgain, distrust } from '../saga/engine.ts';
 import type { Revision, RunContext, RunEvent, RunId, RunState } from '../saga/types.ts';
 import type { RunnerObserver } from './ports.ts';
 import { Run } from './run.ts';
@@ -21,7 +21,10 @@ export interface Adoption {
   readonly version: Version;
   readonly from: /** Nobody has driven it: it was made while this worker, and no other, could have. */
     | { readonly type: 'New' }
-    /** The journal holds this state (or none yet), written by another worker, which `died` or handed it over. */
+    /**
+     * The journal holds this state, written by another worker, which `died` or handed it over. Without a state, nobody knows what was done for the
+     * run before.
+     */
     | { readonly type: 'TakenOver'; readonly state: RunState | undefined; readonly died: boolean }
     /** The journal's checksum does not fit. */
     | { readonly type: 'Damaged'; readonly message: string };
@@ -56,7 +59,8 @@ export class Runner {
     const wall = this.#ports.clock.wall();
     const held = from.type === 'TakenOver' ? from.state : undefined;
     const made = from.type === 'Damaged' ? distrust(revision, context, from.message, { wall, elapsed: 0 }) : undefined;
-    const state = { ...(made?.state ?? held ?? begin(revision, wall)), paused };
+    const fresh = from.type === 'TakenOver' ? beginAgain : begin;
+    const state = { ...(made?.state ?? held ?? fresh(revision, wall)), paused };
     const run = new Run(this.#ports, { context, revision, state, version }, (why) => {
       this.#runs.delete(key);
       this.#count(context.id, -1);
@@ -64,6 +68,7 @@ export class Runner {
     });
     this.#runs.set(key, run);
     this.#count(context.id, 1);
+    this.#ports.observer.adopted?.(context.id, from.type);
     // A run that does nothing because of a pause (or no longer pauses) is to say so.
     if (paused !== (held?.paused ?? false)) run.rewrite();
     if (made !== undefined && from.type === 'Damaged')

@@ -44,6 +44,18 @@ export function begin(revision: Revision, wall: WallMillis): RunState {
 }
 
 /**
+ * The state of a run of which nothing is written, although somebody may have driven it: a worker that died in its first second, or an earlier life
+ * whose status was lost (a restored backup). Every step before the pivot counts as unknown (design rules 1 and 3).
+ */
+export function beginAgain(revision: Revision, wall: WallMillis): RunState {
+  const blank = begin(revision, wall);
+  const steps = blank.steps.map((step, index) =>
+    index < pivotIndex(revision) ? { ...step, action: { ...step.action, state: 'Unknown' as const } } : step,
+  );
+  return { ...blank, steps };
+}
+
+/**
  * The state of a run whose journal cannot be believed: nothing of it is. Every step counts as unknown, and the pivot as intended, since the only
  * safe mistake is to compensate nothing by itself. It is held until a person decides.
  */

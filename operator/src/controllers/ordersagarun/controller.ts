@@ -78,9 +78,20 @@ export class OrderSagaRunController {
     const id = idOf(run);
     const driven = this.#o.runner.find(id);
     if (driven !== undefined) return this.#steer(run, id, driven.state, driven.durable);
+    // Before the memory of finished runs is read, none may be written either.
+    const inheritance = await this.#o.inheritance;
     const outcome = outcomeOf(run);
     if (outcome !== undefined) return this.#clearAway(run, id, outcome);
-    return this.#take(run, id, context);
+    return this.#take(run, id, inheritance, context);
+  }
+
+  /**
+   * An object that is gone. Where the runner still drives its run, someone took the finalizer away: the next write finds that out, and it comes
+   * within a second, also for a run that waits for a person.
+   */
+  vanished({ namespace, name }: NamespacedName): void {
+    for (let dash = name.indexOf('-'); dash > 0; dash = name.indexOf('-', dash + 1))
+      this.#o.runner.rewrite({ namespace, saga: name.slice(0, dash), orderId: name.slice(dash + 1) });
   }
 
   /** A run that the runner drives: what do people want of it? */
@@ -136,15 +147,13 @@ export class OrderSagaRunController {
   }
 
   /** A run that nobody here drives yet, and that has not ended. */
-  async #take(run: OrderSagaRun, id: RunId, context: ReconcileContext): Promise<Result> {
-    await this.#o.inheritance;
+  async #take(run: OrderSagaRun, id: RunId, inheritance: Inheritance, context: ReconcileContext): Promise<Result> {
     const ended = this.#o.finished.outcomeOf(id);
     if (ended !== undefined) return this.#recall(run, id, ended);
     const found = decode(id, run.status);
     const saga = this.#o.sagas.get(id.namespace, id.saga);
     const verdict = await this.#revisionFor(id, saga, found === undefined ? undefined : run.status?.revision);
     if ('reason' in verdict) return this.#refuse(run, id, verdict, found === undefined);
-    const inheritance = await this.#o.inheritance;
     // What another worker may have begun with has its place already.
     if (found === undefined && !inheritance.includes(run) && this.#isFull(id, saga)) return this.#wait(run, id, saga);
     const give = this.#takePlace(id);
@@ -178,8 +187,10 @@ export class OrderSagaRunController {
   #origin(run: OrderSagaRun, found: ReturnType<typeof decode>, inheritance: Inheritance): Adoption['from'] {
     if (found !== undefined && 'damaged' in found) return { type: 'Damaged', message: found.damaged };
     const state = found?.state;
-    if (state === undefined && !inheritance.includes(run)) return { type: 'New' };
-    return { type: 'TakenOver', state, died: inheritance.died };
+    // Whoever drives a run puts the finalizer on it first. A run that came with one has had another life, as far as anyone knows: a worker that
+    // died in its first second, or one that a backup has no status of.
+    if (state === undefined && !hasFinalizer(run)) return { type: 'New' };
+    return { type: 'TakenOver', state, died: inheritance.died && (state !== undefined || inheritance.includes(run)) };
   }
 
   /** The revision to follow: the one that the run began with, or the definition's current one. */

@@ -22,16 +22,15 @@ export interface LeadershipOptions {
  */
 export class Leadership implements Runnable {
   readonly name = 'order-runs';
-  /** What the controller waits for. Rejects with what `start` rejects with. */
+  /** What the controller waits for. Rejects when the leadership ends before it is known, so that nobody waits for ever. */
   readonly inheritance: Promise<Inheritance>;
   readonly #o: LeadershipOptions;
-  #known!: (inheritance: Inheritance) => void;
+  readonly #known = Promise.withResolvers<Inheritance>();
 
   constructor(options: LeadershipOptions) {
     this.#o = options;
-    this.inheritance = new Promise((resolve) => {
-      this.#known = resolve;
-    });
+    this.inheritance = this.#known.promise;
+    this.inheritance.catch(() => undefined);
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -41,14 +40,16 @@ export class Leadership implements Runnable {
     };
     if (signal.aborted) lost();
     signal.addEventListener('abort', lost, { once: true });
+    signal.addEventListener('abort', () => this.#known.reject(signal.reason), { once: true });
     try {
       await finished.load();
-      this.#known(new Inheritance(this.#o.elector?.acquiredVersion, this.#o.elector?.predecessorDied ?? true));
+      this.#known.resolve(new Inheritance(this.#o.elector?.acquiredVersion, this.#o.elector?.predecessorDied ?? true));
       while (!signal.aborted) {
         await finished.prune();
         await pause(clock, PRUNE_EVERY_MILLIS, signal);
       }
     } catch (error) {
+      this.#known.reject(error);
       if (!signal.aborted) throw error;
     }
     if (!(signal.reason instanceof LeaseLostError)) await runner.release();
