@@ -103,7 +103,7 @@ describe('the demo', function () {
       '900-p2',
     ]);
     expect(outcome.tally.settled, paper.text).to.equal(5);
-    expect(outcome.refused.map(({ line, reason }) => `${line} ${reason}`)).to.deep.equal([
+    expect((outcome.intake?.refused ?? []).map(({ line, reason }) => `${line} ${reason}`)).to.deep.equal([
       '3 Cancellation',
       '4 BrokenQuotes',
       '6 NothingToPay',

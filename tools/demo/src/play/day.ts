@@ -60,8 +60,7 @@ export async function playDay(options: DayOptions): Promise<Outcome> {
       tookMs,
       namespace,
       played: [...player.played.values()],
-      refused: options.intake?.refused ?? [],
-      ...(options.intake === undefined ? {} : { fileLines: linesOf(options.intake) }),
+      ...(options.intake === undefined ? {} : { intake: options.intake }),
       lowStock: await lowStock(admin),
       restocks: await restocks(shop.client, namespace),
       violations,
@@ -161,12 +160,4 @@ async function restocks(client: KubeClient, namespace: string): Promise<Map<stri
   const { items } = await client.list(resourceOf<RestockOrder>(API_VERSION, 'RestockOrder'), { namespace });
   const byPhase = Map.groupBy(items, ({ status }) => status?.phase ?? 'Proposed');
   return new Map([...byPhase].map(([phase, orders]) => [phase, orders.length]));
-}
-
-function linesOf({ orders, refused }: Intake): number {
-  const taken = orders.reduce(
-    (sum, order) => sum + order.lines.reduce((lines, line) => lines + line.refs.length, 0),
-    0,
-  );
-  return taken + refused.length;
 }

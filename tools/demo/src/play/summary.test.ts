@@ -1,6 +1,7 @@
 import type { OrderId } from '@mercato/operator/api/names.ts';
 import type { OrderSagaRun, RunPhase } from '@mercato/operator/api/ordersagarun.ts';
 import { expect } from 'chai';
+import type { SourcedOrder } from '../intake/collect.ts';
 import type { PlayedOrder } from './player.ts';
 import { type Outcome, summaryOf } from './summary.ts';
 import { tally } from './tally.ts';
@@ -28,12 +29,16 @@ function outcome(orders: readonly PlayedOrder[], changes: Partial<Outcome> = {})
     tookMs: 1_500,
     namespace: 'default',
     played: orders,
-    refused: [],
     lowStock: [],
     restocks: new Map(),
     violations: [],
     ...changes,
   };
+}
+
+function sourced(id: string, refs: number[]): SourcedOrder {
+  const lines = [{ sku: 'A', quantity: 1, unitPrice: 1, refs }];
+  return { orderId: id as OrderId, at: 0, customer: 'a', currency: 'GBP', country: 'GB', lines };
 }
 
 const text = (of: Outcome) => summaryOf(of).join('\n');
@@ -65,16 +70,17 @@ describe('the summary', () => {
       { line: 7, reason: 'Cancellation', detail: 'takes an earlier one back' },
       { line: 9, reason: 'Cancellation', detail: 'takes an earlier one back' },
     ] as const;
-    const told = text(outcome(orders, { refused, fileLines: 100 }));
-    expect(told).to.include('of 100 lines in the file 98 are in orders and 2 are not');
+    const told = text(outcome(orders, { intake: { refused, orders: [sourced('1', [2, 3, 4])] } }));
+    expect(told).to.include('of 5 lines in the file 3 are in orders and 2 are not');
     expect(told).to.include('2  Cancellation, as line 7: takes an earlier one back');
   });
 
-  it('says what the API server refused, in its words', () => {
+  it('says what the API server refused, in its words, and of which lines', () => {
     const { run: _r, phase: _p, acceptedMs: _a, settledMs: _s, ...sent } = played('6', 'Pending', '', '');
-    expect(text(outcome([{ ...sent, refusal: 'use a lower-case DNS label' }]))).to.include(
-      '6: use a lower-case DNS label',
-    );
+    const refused = [{ ...sent, refusal: 'use a lower-case DNS label' }];
+    expect(text(outcome(refused))).to.include('6: use a lower-case DNS label');
+    const intake = { refused: [], orders: [sourced('6', [2, 5])] };
+    expect(text(outcome(refused, { intake }))).to.include('6 (lines 2, 5): use a lower-case DNS label');
   });
 
   it('says that nothing was lost, or each loss in its sentence', () => {

@@ -1,6 +1,7 @@
+import type { OrderId } from '@mercato/operator/api/names.ts';
 import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
 import type { Violation } from '../conservation.ts';
-import type { Refused } from '../intake/collect.ts';
+import type { Intake, SourcedOrder } from '../intake/collect.ts';
 import type { PlayedOrder } from './player.ts';
 import { millis } from './table.ts';
 import type { Tally } from './tally.ts';
@@ -19,10 +20,8 @@ export interface Outcome {
   readonly tookMs: number;
   readonly namespace: string;
   readonly played: Iterable<PlayedOrder>;
-  /** Lines of the file that are in no order. */
-  readonly refused: readonly Refused[];
-  /** Data lines of the file; undefined without a file. */
-  readonly fileLines?: number;
+  /** What the file came to. @default no file was played */
+  readonly intake?: Intake;
   readonly lowStock: readonly LowStock[];
   /** How many RestockOrders are in each phase. */
   readonly restocks: ReadonlyMap<string, number>;
@@ -77,24 +76,34 @@ function heldLines({ played, namespace }: Outcome): string[] {
   ];
 }
 
-/** What the API server refused: it says itself what to do. */
-function rejectedLines({ played }: Outcome): string[] {
+/** What the API server refused: it says itself what to do. Of a file's orders their lines are named, as of every line without a run. */
+function rejectedLines({ played, intake }: Outcome): string[] {
   const rejected = [...played].filter(({ refusal }) => refusal !== undefined);
   if (rejected.length === 0) return [];
-  const shown = rejected.slice(0, SHOWN).map(({ orderId, refusal }) => `  ${orderId}: ${refusal}`);
-  return ['', `refused by the API server: ${rejected.length} orders`, ...shown, ...more(rejected.length)];
+  const sources = new Map(intake?.orders.map((order) => [order.orderId, linesOf(order)]));
+  const shown = rejected.map(({ orderId, refusal }) => {
+    const lines = sources.get(orderId as OrderId);
+    return `  ${orderId}${lines === undefined ? '' : ` (lines ${lines.join(', ')})`}: ${refusal}`;
+  });
+  return ['', `refused by the API server: ${rejected.length} orders`, ...shown];
 }
 
-function refusedLines({ refused, fileLines }: Outcome): string[] {
-  if (fileLines === undefined) return [];
+function refusedLines({ intake }: Outcome): string[] {
+  if (intake === undefined) return [];
+  const { refused } = intake;
+  const taken = intake.orders.flatMap(linesOf).length;
   const byReason = Map.groupBy(refused, ({ reason }) => reason);
   return [
     '',
-    `of ${fileLines} lines in the file ${fileLines - refused.length} are in orders and ${refused.length} are not`,
+    `of ${taken + refused.length} lines in the file ${taken} are in orders and ${refused.length} are not`,
     ...ranked(byReason).map(([reason, lines]) =>
       count(lines.length, `${reason}, as line ${lines[0]?.line}: ${lines[0]?.detail}`),
     ),
   ];
+}
+
+function linesOf({ lines }: SourcedOrder): number[] {
+  return lines.flatMap(({ refs }) => refs);
 }
 
 function stockLines({ lowStock, restocks }: Outcome): string[] {
