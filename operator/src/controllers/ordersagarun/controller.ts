@@ -152,7 +152,9 @@ export class OrderSagaRunController {
     if (ended !== undefined) return this.#recall(run, id, ended);
     const found = decode(id, run.status);
     const saga = this.#o.sagas.get(id.namespace, id.saga);
-    const verdict = await this.#revisionFor(id, saga, found === undefined ? undefined : run.status?.revision);
+    const hash = found === undefined ? undefined : run.status?.revision;
+    const isBelieved = found !== undefined && 'state' in found;
+    const verdict = await this.#revisionFor(id, saga, hash, isBelieved);
     if ('reason' in verdict) return this.#refuse(run, id, verdict, found === undefined);
     // What another worker may have begun with has its place already.
     if (found === undefined && !inheritance.includes(run) && this.#isFull(id, saga)) return this.#wait(run, id, saga);
@@ -193,11 +195,12 @@ export class OrderSagaRunController {
     return { type: 'TakenOver', state, died: inheritance.died && (state !== undefined || inheritance.includes(run)) };
   }
 
-  /** The revision to follow: the one that the run began with, or the definition's current one. */
+  /** The revision to follow: the one that the run began with, or the definition's current one; also where an edited status names none that there is. */
   async #revisionFor(
     id: RunId,
     saga: OrderSaga | undefined,
     hash: string | undefined,
+    isBelieved: boolean,
   ): Promise<{ revision: Revision } | Refusal> {
     if (hash !== undefined && hash !== '') {
       const revision = await this.#o.journal.loadRevision(id.namespace, id.saga, hash);
@@ -212,7 +215,7 @@ export class OrderSagaRunController {
     const acceptance = accept(saga, (name) => this.#o.participants.get(id.namespace, name));
     if (!acceptance.accepted)
       return { reason: 'SagaNotAccepted', message: `OrderSaga ${id.saga}: ${acceptance.message}` };
-    if (hash === undefined || hash === '' || hash === acceptance.revision.hash) return acceptance;
+    if (!isBelieved || hash === undefined || hash === '' || hash === acceptance.revision.hash) return acceptance;
     return {
       reason: 'RevisionNotFound',
       message: `the run began with revision ${hash}, whose ControllerRevision ${id.saga}-${hash} is gone: restore it from a backup, and the run goes on`,
