@@ -97,6 +97,14 @@ export class ApiServer {
     return this.#objects.get(key) ?? next;
   }
 
+  /** The object comes back as a backup or its author has it: without its status. */
+  restore(key: string, input: RunInput): void {
+    const object = this.#objects.get(key);
+    if (object === undefined) return;
+    const { status: _lost, ...rest } = object;
+    this.#put({ ...rest, input, generation: object.generation + (input === object.input ? 0 : 1) });
+  }
+
   /** Marks it as being deleted; it goes when no finalizer holds it. */
   delete(key: string): void {
     if (this.#objects.get(key)?.deleting === false) this.patch(key, () => ({ deleting: true }));

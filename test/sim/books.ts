@@ -86,7 +86,7 @@ export class Books {
   }
 
   /** A command leaves a worker. Whatever allows it must be in etcd by now (design rule 2). */
-  sent(key: string, effect: SendEffect, revision: Revision, isAlone: boolean): void {
+  sent(key: string, effect: SendEffect, revision: Revision): void {
     const order = this.#order(key);
     const body = JSON.stringify(effect.body);
     const known = order.bodies.get(effect.key);
@@ -108,9 +108,9 @@ export class Books {
     const delivery = effect.kind === 'action' ? step?.action : step?.compensation;
     if (effect.epoch > Math.max(1, delivery?.epoch ?? 1))
       this.#fail(`${effect.key} is sent with epoch ${effect.epoch} before a decision for it is durable`);
-    if (isAlone && state?.hold !== undefined)
+    if (!this.zombies && state?.hold !== undefined)
       this.#fail(`${effect.key} is sent although the run is held (${state.hold.reason})`);
-    if (isAlone && state?.ended !== undefined) this.#fail(`${effect.key} is sent although the run has ended`);
+    if (!this.zombies && state?.ended !== undefined) this.#fail(`${effect.key} is sent although the run has ended`);
   }
 
   /** Somebody was told that the run has ended. */

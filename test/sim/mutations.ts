@@ -23,7 +23,7 @@ export const MUTATIONS: readonly Mutation[] = [
     rule: '1 identity',
     file: `${ENGINE}/course.ts`,
     find: 'key: commandKey(draft.context.id, definition.name, kind),',
-    replace: 'key: commandKey(draft.context.id, `${definition.name}-${sends}`, kind),',
+    replace: 'key: commandKey(draft.context.id, definition.name + sends, kind),',
   },
   {
     name: 'a run that has ended before is carried out again',
@@ -183,13 +183,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (decision.holdId === undefined)',
   },
   {
-    name: 'all holds have the same id',
-    rule: '7 stale decisions: each hold has its own id',
-    file: `${ENGINE}/draft.ts`,
-    find: 'const id = `${holds}-',
-    replace: 'const id = `0-0`; void `${holds}-',
-  },
-  {
     name: 'Skip takes the step from what is compensated',
     rule: '7 a skipped action stays registered',
     file: `${ENGINE}/draft.ts`,
@@ -228,10 +221,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the deadline heeds the wall clock',
     rule: '9 monotonic time',
-    file: 'operator/src/runner/run.ts',
-    find: 'const elapsed = Math.max(0, Math.floor(this.#ports.clock.monotonic() - this.#lastEvent));',
-    replace:
-      'const elapsed = Math.max(0, Math.floor(this.#ports.clock.wall() - (this.#lastEvent === this.#lastEvent ? this.#lastEvent : 0)));',
+    file: `${ENGINE}/engine.ts`,
+    find: 'const elapsed = Math.max(0, draft.now.elapsed);',
+    replace: 'const elapsed = Math.max(0, draft.now.wall - state.begunAt - state.clock);',
   },
   {
     name: 'past the pivot the deadline compensates',

@@ -125,6 +125,12 @@ export class ServiceHost {
     this.#node.jump(millis);
   }
 
+  /** The simulation is over. */
+  end(): void {
+    this.#node.die();
+    this.database.close();
+  }
+
   #open(node: Node): SqliteStore {
     return new SqliteStore(this.database, {
       migrations: this.#source.migrations,

@@ -93,6 +93,7 @@ export class Worker {
   /** The end of the process, or of its right to work: nothing more is sent or written. */
   stop(): void {
     this.#stopped = true;
+    this.node.die();
     this.#stopWatch();
     this.runner.abandon();
   }
