@@ -95,7 +95,10 @@ export class Books {
     order.bodies.set(effect.key, body);
     const object = this.#api().get(key);
     const state = stateOf(object);
-    if (order.disturbed || object === undefined || (object.status !== undefined && state === undefined)) return;
+    // Its order may have ended and been applied again since: what a zombie knows of is another object.
+    const isReborn = this.zombies && order.last?.ended !== undefined;
+    const isEdited = object?.status !== undefined && state === undefined;
+    if (order.disturbed || object === undefined || isEdited || isReborn) return;
     if (effect.kind === 'compensation' && state?.direction !== 'Backward')
       this.#fail(`${effect.key} is sent before the decision to compensate is durable`);
     const index = revision.steps.findIndex(({ name }) => name === effect.step);

@@ -200,7 +200,7 @@ export class Worker {
     const version = isClaimed ? object.version : await this.#patch(object, { finalizer: true });
     if (this.#stopped) return false;
     const context = { id, input: object.input };
-    this.runner.adopt({
+    void this.runner.adopt({
       context,
       revision,
       version: String(version),
