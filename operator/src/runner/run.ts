@@ -107,10 +107,15 @@ export class Run {
     this.#becomeIdle();
   }
 
+  /** Resolves when no event is left to carry out, or when the run was given up. */
+  get idle(): Promise<void> {
+    return this.#busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+  }
+
   /** Waits for the event at hand, makes the state durable, then stops. For handing over in good order. */
   async release(): Promise<void> {
     this.#cancelWake?.();
-    if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.idle;
     if (!this.#stopped && this.#dirty) {
       this.#busy = true;
       await this.#persist();

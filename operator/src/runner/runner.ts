@@ -52,10 +52,17 @@ export class Runner {
     return this.#runs.size;
   }
 
-  /** Begins to drive a run. Adopting one that it already drives changes nothing. */
-  adopt({ context, revision, version, from, paused = false }: Adoption): void {
+  /**
+   * Begins to drive a run; {@link Runner.find} knows it at once. Adopting one that it already drives changes nothing.
+   *
+   * Resolves when what the run begins with is durable and sent, or the run was given up; that takes as long as its journal is away. Never rejects. Who
+   * has many runs to adopt waits for each: claims that were all written at once would come before every other write, so that a worker that lives
+   * for a few seconds only would bring none of its runs to an end.
+   */
+  adopt({ context, revision, version, from, paused = false }: Adoption): Promise<void> {
     const key = runKey(context.id);
-    if (this.#runs.has(key)) return;
+    const driven = this.#runs.get(key);
+    if (driven !== undefined) return driven.idle;
     const wall = this.#ports.clock.wall();
     const held = from.type === 'TakenOver' ? from.state : undefined;
     const made = from.type === 'Damaged' ? distrust(revision, context, from.message, { wall, elapsed: 0 }) : undefined;
@@ -71,9 +78,9 @@ export class Runner {
     this.#ports.observer.adopted?.(context.id, from.type);
     // A run that does nothing because of a pause (or no longer pauses) is to say so.
     if (paused !== (held?.paused ?? false)) run.rewrite();
-    if (made !== undefined && from.type === 'Damaged')
-      return run.start(made, { type: 'Damaged', message: from.message });
-    run.tell(from.type === 'TakenOver' ? { type: 'TakenOver', died: from.died } : { type: 'Tick' });
+    if (made !== undefined && from.type === 'Damaged') run.start(made, { type: 'Damaged', message: from.message });
+    else run.tell(from.type === 'TakenOver' ? { type: 'TakenOver', died: from.died } : { type: 'Tick' });
+    return run.idle;
   }
 
   /** How many runs of a saga it drives. */

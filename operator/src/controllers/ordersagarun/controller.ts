@@ -27,6 +27,8 @@ import type { Undertow } from './undertow.ts';
 
 /** A run that is being deleted, or waits for a place, is looked at again after this long. */
 const LOOK_AGAIN_MILLIS = 2_000;
+/** A write takes as long on an API server that is very busy. */
+const CLAIM_PATIENCE_MILLIS = 1_000;
 const DEFAULT_TTL = { succeeded: '1h', compensated: '1d', aborted: '7d' } as const;
 
 export interface OrderSagaRunControllerOptions {
@@ -181,9 +183,18 @@ export class OrderSagaRunController {
     context.logger.debug('taken', { revision: revision.hash });
     const from = this.#origin(run, found, inheritance);
     const paused = this.#pausedUntil(run) !== undefined;
-    this.#o.runner.adopt({ context: contextOf(run), revision, version, from, paused });
+    const adopted = this.#o.runner.adopt({ context: contextOf(run), revision, version, from, paused });
+    await this.#atMost(CLAIM_PATIENCE_MILLIS, adopted);
     const driven = this.#o.runner.find(id);
     return driven === undefined ? done() : this.#steer(run, id, driven.state, driven.durable);
+  }
+
+  /** Waits for something, but not for ever: a run whose journal cannot be written must not keep a worker. */
+  #atMost(millis: number, something: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#o.clock.after(millis, resolve);
+      void something.then(() => [cancel(), resolve()]);
+    });
   }
 
   #origin(run: OrderSagaRun, found: ReturnType<typeof decode>, inheritance: Inheritance): Adoption['from'] {
