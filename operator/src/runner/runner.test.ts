@@ -4,7 +4,7 @@ import { VirtualClock } from '../runtime/clock.ts';
 import { businessFailure, CONTEXT, revision, success, unknown } from '../saga/rehearsal.ts';
 import type { Answer, RunState } from '../saga/types.ts';
 import { MemoryJournal } from '../testing/memory-journal.ts';
-import { Runner } from './runner.ts';
+import { type Adoption, Runner } from './runner.ts';
 
 const { id } = CONTEXT;
 const REVISION = revision();
@@ -61,8 +61,11 @@ describe('Runner', () => {
     clock.advance(millis);
     await settle();
   };
+  const take = (adoption: Adoption): void => {
+    runner.adopt(adoption);
+  };
   const adopt = async (): Promise<void> => {
-    runner.adopt({ context: CONTEXT, revision: REVISION, version: journal.create(id), from: { type: 'New' } });
+    take({ context: CONTEXT, revision: REVISION, version: journal.create(id), from: { type: 'New' } });
     await settle();
   };
   /** Adopts a run and lets it come to this step. */
@@ -255,7 +258,7 @@ describe('Runner', () => {
   it('takes a run of which nothing is known for one that may have been driven', async () => {
     const version = journal.create(id);
     const from = { type: 'TakenOver', state: undefined, died: false } as const;
-    runner.adopt({ context: CONTEXT, revision: REVISION, version, from });
+    take({ context: CONTEXT, revision: REVISION, version, from });
     await settle();
     outside.answer(businessFailure());
     await settle();
@@ -269,7 +272,7 @@ describe('Runner', () => {
 
   it('drives a run once, whoever adopts it again', async () => {
     await adopt();
-    runner.adopt({ context: CONTEXT, revision: REVISION, version: '1', from: { type: 'New' } });
+    take({ context: CONTEXT, revision: REVISION, version: '1', from: { type: 'New' } });
     await settle();
     expect(outside.steps).to.deep.equal(['reserve']);
     expect(runner.size).to.equal(1);

@@ -124,7 +124,7 @@ function apply(draft: Draft, event: RunEvent): void {
     case 'LetGo':
       return letGo(draft, event.reason);
     case 'Damaged':
-      return hold(draft, { reason: 'JournalDamaged', message: event.message });
+      return damaged(draft, event.message);
   }
 }
 
@@ -205,6 +205,12 @@ function takenOver(draft: Draft, died: boolean): void {
     reason: 'WorkersDied',
     message: `${draft.state.claims} workers died with this run and none got further: look at their logs before you let another try`,
   });
+}
+
+/** One hold, however often it is told: what a person is about to decide stays valid. The state is written over whatever stands there. */
+function damaged(draft: Draft, message: string): void {
+  if (draft.state.hold?.reason === 'JournalDamaged') return change(draft, {}, 'before');
+  hold(draft, { reason: 'JournalDamaged', message });
 }
 
 /** Design rule 8: an object that cannot be kept is let go, with a record of what may be in place. */
