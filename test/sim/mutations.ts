@@ -24,6 +24,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: 'key: commandKey(draft.context.id, definition.name, kind),',
     replace: 'key: commandKey(draft.context.id, definition.name + sends, kind),',
+    seed: 1,
   },
   {
     name: 'a run that has ended before is carried out again',
@@ -31,6 +32,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'test/sim/worker.ts',
     find: 'if (before !== undefined) return this.#recall(object, before);',
     replace: '',
+    seed: 303,
   },
   {
     name: 'the pivot is sent before its intent is durable',
@@ -38,6 +40,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: "if (intends) change(draft, { pivotIntent: true }, 'before');",
     replace: 'if (intends) change(draft, { pivotIntent: true });',
+    seed: 1,
   },
   {
     name: 'compensations are sent before the decision is durable',
@@ -45,6 +48,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: "cause: { ...cause, message: clip(cause.message) } }, 'before');",
     replace: 'cause: { ...cause, message: clip(cause.message) } });',
+    seed: 1,
   },
   {
     name: 'a decision is carried out before it is durable',
@@ -52,6 +56,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/decisions.ts`,
     find: "outcome === 'Accepted' ? 'before' : 'soon',",
     replace: "'soon',",
+    seed: 3,
   },
   {
     name: 'the end is told before it is durable',
@@ -60,6 +65,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: '      await this.#persist();\n      if (this.#stopped) return;\n    } else',
     replace:
       '      if (made.state.ended !== undefined) this.#dirty = false;\n      else await this.#persist();\n      if (this.#stopped) return;\n    } else',
+    seed: 1,
   },
   {
     name: 'the runner acts first and writes then',
@@ -67,6 +73,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'operator/src/runner/run.ts',
     find: "if (made.durability === 'before') {",
     replace: "if (made.durability === 'never' as string) {",
+    seed: 1,
   },
   {
     name: 'after a take-over a step that was not seen sent counts as not sent',
@@ -74,6 +81,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: "(died && action.state === 'Pending' && draft.state.direction === 'Forward' && index < reach)",
     replace: 'false',
+    seed: 30,
   },
   {
     name: 'after a take-over what was in flight counts as not sent',
@@ -81,6 +89,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: "changeDelivery(draft, index, 'action', { state: 'Unknown', due: draft.state.clock });",
     replace: "changeDelivery(draft, index, 'action', { state: 'Pending', due: draft.state.clock });",
+    seed: 30,
   },
   {
     name: 'compensation goes from first to last',
@@ -88,6 +97,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/draft.ts`,
     find: 'const index = state.steps.findLastIndex(',
     replace: 'const index = state.steps.findIndex(',
+    seed: 24,
   },
   {
     name: 'only what succeeded is compensated',
@@ -95,6 +105,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/draft.ts`,
     find: "return step.action.state !== 'Pending' && step.action.state !== 'Failed';",
     replace: "return step.action.state === 'Succeeded' || step.action.state === 'Skipped';",
+    seed: 8,
   },
   {
     name: 'a run turns back after the pivot was sent',
@@ -102,6 +113,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/draft.ts`,
     find: "return !state.pivotIntent || state.steps[pivotIndex(revision)]?.action.state === 'Failed';",
     replace: 'return true;',
+    seed: 1,
   },
   {
     name: 'the intent of the pivot is forgotten',
@@ -109,6 +121,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: "if (intends) change(draft, { pivotIntent: true }, 'before');",
     replace: "if (intends) change(draft, {}, 'before');",
+    seed: 1,
   },
   {
     name: 'a business failure is tried again',
@@ -117,6 +130,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'return failed(draft, index, answer.reason, answer.message);',
     replace:
       "return retry(draft, index, 'action', { type: 'Unknown', reason: answer.reason, message: answer.message });",
+    seed: 2,
   },
   {
     name: 'what is unknown counts as failed',
@@ -124,6 +138,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/answers.ts`,
     find: "return retry(draft, index, 'action', answer);",
     replace: 'return failed(draft, index, answer.reason, answer.message);',
+    seed: 1,
   },
   {
     name: 'an undeclared reason counts as a business failure',
@@ -131,6 +146,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'operator/src/participants/answer.ts',
     find: 'if (reason !== undefined && reasons.includes(reason)) {',
     replace: 'if (reason !== undefined) {',
+    seed: 16,
   },
   {
     name: 'a 404 counts as a business failure',
@@ -139,6 +155,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: '  const media = mediaType(raw.contentType);\n  const text = excerptOf(raw.body);',
     replace:
       "  if (raw.status === 404 || raw.status === 500) return { type: 'BusinessFailure', reason: 'NotFound', message: '' };\n  const media = mediaType(raw.contentType);\n  const text = excerptOf(raw.body);",
+    seed: 2,
   },
   {
     name: 'any 200 counts as a success',
@@ -146,6 +163,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'operator/src/participants/answer.ts',
     find: "return 'type' in parsed ? parsed : readOutput(parsed.value, expected);",
     replace: "return 'type' in parsed ? { type: 'Success', output: {} } : readOutput(parsed.value, expected);",
+    seed: 51,
   },
   {
     name: 'a Retry sends the same epoch',
@@ -153,6 +171,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/decisions.ts`,
     find: 'epoch: Math.max(action.epoch, hold.knownEpoch ?? 0) + 1 });',
     replace: 'epoch: action.epoch });',
+    seed: 65,
   },
   {
     name: 'a compensation keeps epoch 1',
@@ -160,6 +179,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: 'const epoch = Math.max(step.compensation.epoch, step.action.epoch);',
     replace: 'const epoch = step.compensation.epoch;',
+    seed: 16,
   },
   {
     name: 'a hold does not stop the run',
@@ -167,6 +187,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: 'return state.ended !== undefined || state.hold !== undefined || state.paused;',
     replace: 'return state.ended !== undefined || state.paused;',
+    seed: 1,
   },
   {
     name: 'a hold does not stop the deadline',
@@ -174,6 +195,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: 'const counts = state.hold === undefined && !state.paused;',
     replace: 'const counts = !state.paused;',
+    seed: 24,
   },
   {
     name: 'a decision for another hold is taken',
@@ -181,6 +203,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/decisions.ts`,
     find: 'if (decision.holdId !== hold.id)',
     replace: 'if (decision.holdId === undefined)',
+    seed: 12,
   },
   {
     name: 'Skip takes the step from what is compensated',
@@ -189,6 +212,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "return step.action.state !== 'Pending' && step.action.state !== 'Failed';",
     replace:
       "return step.action.state !== 'Pending' && step.action.state !== 'Failed' && step.action.state !== 'Skipped';",
+    seed: 1,
   },
   {
     name: 'Skip asks for no outputs',
@@ -196,6 +220,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/decisions.ts`,
     find: "if (hold.kind === 'compensation') return undefined;",
     replace: 'return undefined;',
+    seed: 11,
   },
   {
     name: 'Abort leaves no record',
@@ -203,6 +228,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/decisions.ts`,
     find: "  giveUp(draft, entries);\n  end(draft, 'Aborted'",
     replace: "  end(draft, 'Aborted'",
+    seed: 1,
   },
   {
     name: 'a run that is let go leaves no record',
@@ -210,6 +236,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: "giveUp(draft, leftInPlace(draft.state, 'LetGo', 'mercato-operator', reason));",
     replace: '',
+    seed: 150,
   },
   {
     name: 'a cancel is granted at any time',
@@ -217,6 +244,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: '  if (canTurnBack(draft.revision, draft.state)) {\n    change(draft, { cancel: { ...cancel, outcome',
     replace: "  if (direction === 'Forward') {\n    change(draft, { cancel: { ...cancel, outcome",
+    seed: 12,
   },
   {
     name: 'the deadline heeds the wall clock',
@@ -224,6 +252,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: 'const elapsed = Math.max(0, draft.now.elapsed);',
     replace: 'const elapsed = Math.max(0, draft.now.wall - state.begunAt - state.clock);',
+    seed: 3,
   },
   {
     name: 'past the pivot the deadline compensates',
@@ -231,6 +260,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: '  if (!canTurnBack(draft.revision, draft.state)) {\n    if (!draft.state.overdue) {',
     replace: '  if (false as boolean) {\n    if (!draft.state.overdue) {',
+    seed: 3,
   },
   {
     name: 'a write overwrites what somebody else wrote',
@@ -238,6 +268,31 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'operator/src/runner/run.ts',
     find: "    this.abandon();\n    this.#finished('Taken');\n    return false;",
     replace: '    return false;',
+    seed: 36,
+  },
+  {
+    name: 'what is in the cache is acted on, however old',
+    rule: '10 never act on a cache older than the last write',
+    file: 'operator/src/kube/fence.ts',
+    find: '    if (!this.#isSettled(entry, place.namespace, object)) return false;\n',
+    replace: '',
+    seed: 1,
+  },
+  {
+    name: 'a run that another worker may have begun counts as new',
+    rule: '3 take-over',
+    file: 'operator/src/controllers/ordersagarun/inheritance.ts',
+    find: '    if (!hasFinalizer(run)) return false;\n',
+    replace: '    return false;\n',
+    seed: 15,
+  },
+  {
+    name: 'a worker hands over without writing what it knows',
+    rule: '3 take-over',
+    file: 'operator/src/runner/run.ts',
+    find: '    if (!this.#stopped && this.#dirty) {',
+    replace: '    if (false as boolean) {',
+    seed: 788,
   },
   {
     name: 'a journal whose checksum does not fit is believed',
@@ -245,6 +300,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'operator/src/journals/kubernetes/codec.ts',
     find: 'status.checksum !== checksum(id, status)',
     replace: 'false',
+    seed: 41,
   },
   {
     name: 'a key is carried out again',
@@ -252,6 +308,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: "if (attempt.state === 'success' || asked.epoch === attempt.epoch) return stored(attempt);",
     replace: "if (asked.epoch === attempt.epoch && attempt.state === 'success') return { do: 'begin' };",
+    seed: 5,
   },
   {
     name: 'a higher epoch replaces a success',
@@ -259,6 +316,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: "if (attempt.state === 'success' || asked.epoch === attempt.epoch) return stored(attempt);",
     replace: 'if (asked.epoch === attempt.epoch) return stored(attempt);',
+    seed: 12,
   },
   {
     name: 'the effect is committed before its record',
@@ -267,6 +325,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "      this.#crashPoint?.('effect');\n      this.#save(tx, parsed, { ...attempt, state: 'success', answer: output });",
     replace:
       "      tx.run('COMMIT');\n      tx.run('BEGIN IMMEDIATE');\n      tx.run('SAVEPOINT operation');\n      this.#crashPoint?.('effect');\n      this.#save(tx, parsed, { ...attempt, state: 'success', answer: output });",
+    seed: 51,
   },
   {
     name: 'another body under the same key is answered',
@@ -274,6 +333,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: '  if (attempt !== undefined && attempt.fingerprint !== asked.fingerprint) return mismatch(attempt);\n  if (asked.epoch <= record.fence) {',
     replace: '  if (asked.epoch <= record.fence) {',
+    seed: 499,
   },
   {
     name: 'a compensation without its action is refused',
@@ -281,6 +341,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: "if (record === undefined) return asked.begun < asked.horizon ? expired() : { do: 'fence', output: {} };",
     replace: 'if (record === undefined) return expired();',
+    seed: 1,
   },
   {
     name: 'an action after its compensation is carried out',
@@ -288,6 +349,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: '  if (asked.epoch <= record.fence) {\n    return answer(',
     replace: '  if (asked.epoch <= record.fence && (false as boolean)) {\n    return answer(',
+    seed: 142,
   },
   {
     name: 'an empty compensation leaves no tombstone',
@@ -295,6 +357,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/participant.ts',
     find: 'saveCompensation(tx, stepKey, parsed.begun, attempt, parsed.epoch);',
     replace: 'void saveCompensation; void attempt;',
+    seed: 212,
   },
   {
     name: 'an expired hold is committed',
@@ -302,6 +365,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/inventory/src/commands/commit.ts',
     find: "state === 'expired' || (state === 'reserved' && expiresAt <= context.now)",
     replace: 'false as boolean',
+    seed: 3,
   },
   {
     name: 'a committed hold expires all the same',
@@ -309,6 +373,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/inventory/src/rows/reservations.ts',
     find: "WHERE state = 'reserved' AND expires_at <= ?",
     replace: "WHERE state IN ('reserved', 'committed') AND expires_at <= ?",
+    seed: 6,
   },
   {
     name: 'a void that comes first is forgotten by payment',
@@ -316,5 +381,6 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/payment/src/commands/void.ts',
     find: 'return { row: { ...rest, checkAt: nowMs + FIRST_CHECK_MS } };',
     replace: 'return { row: rest };',
+    seed: 34,
   },
 ];
