@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ControlPlane, startControlPlane } from '@mercato/controlplane';
+import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
 import { Pool } from 'undici';
 import { parse, stringify } from 'yaml';
 
@@ -94,7 +95,10 @@ export class BenchCluster {
       ...flags,
     ];
     const log = createWriteStream(join(this.#directory, 'operator.log'), { flags: 'a' });
-    this.#operator = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#operator = spawn(process.execPath, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, NODE_OPTIONS },
+    });
     this.#operator.stderr?.pipe(log);
     await until(async () => (await this.metric('leader_election_master_status')) === 1, 'the operator leads', 30_000);
   }

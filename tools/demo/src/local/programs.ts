@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ControlPlane } from '@mercato/controlplane';
+import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
 import { OBSERVER_ACCOUNT, ROOT, SYSTEM_NAMESPACE } from './install.ts';
 import type { ProgramSpec } from './process.ts';
 
@@ -116,7 +117,7 @@ export function operatorSpec(site: Site, more: Readonly<Record<string, string>> 
   return {
     ...spec,
     args: Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]),
-    env: {},
+    env: { NODE_OPTIONS },
     readyUrl: `${urlOf(site, 'operator')}/readyz`,
   };
 }
