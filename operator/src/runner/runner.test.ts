@@ -61,16 +61,14 @@ describe('Runner', () => {
     clock.advance(millis);
     await settle();
   };
-  const take = (adoption: Adoption): void => {
-    runner.adopt(adoption);
-  };
-  const adopt = async (): Promise<void> => {
+  const take = (adoption: Adoption): void => runner.adopt(adoption);
+  const begin = async (): Promise<void> => {
     take({ context: CONTEXT, revision: REVISION, version: journal.create(id), from: { type: 'New' } });
     await settle();
   };
   /** Adopts a run and lets it come to this step. */
   const adoptAt = async (step: string): Promise<void> => {
-    await adopt();
+    await begin();
     while (outside.steps.at(-1) !== step) {
       outside.answer(success(outside.steps.at(-1) as string));
       await settle();
@@ -271,7 +269,7 @@ describe('Runner', () => {
   });
 
   it('drives a run once, whoever adopts it again', async () => {
-    await adopt();
+    await begin();
     take({ context: CONTEXT, revision: REVISION, version: '1', from: { type: 'New' } });
     await settle();
     expect(outside.steps).to.deep.equal(['reserve']);

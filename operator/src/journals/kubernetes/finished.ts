@@ -73,7 +73,8 @@ export class FinishedRuns {
 
   /** Deletes the pages that are older than anyone could still need. Rejects with the client's errors. */
   async prune(): Promise<void> {
-    const oldest = this.#wall() - REMEMBER_DAYS * DAY_MILLIS;
+    // A page is written to for a day.
+    const oldest = this.#wall() - (REMEMBER_DAYS + 1) * DAY_MILLIS;
     for (const page of this.#pages.filter(({ at }) => at < oldest)) {
       await this.#client.delete(configMaps, { namespace: this.#namespace, name: page.name }).catch((error) => {
         if (!isNotFound(error)) throw error;
@@ -96,7 +97,7 @@ export class FinishedRuns {
         // Whoever asked tries again; what is in the page then is found by load().
         this.#waiting.splice(0, batch.length);
         for (const entry of batch) entry.failed(error);
-        if (isConflict(error) || isAlreadyExists(error)) await this.load().catch(() => undefined);
+        if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) await this.load().catch(() => undefined);
       }
     }
     this.#writing = false;
@@ -107,7 +108,9 @@ export class FinishedRuns {
     const last = this.#pages.at(-1);
     const now = this.#wall();
     if (last !== undefined && last.runs.size < PER_PAGE && now - last.at < DAY_MILLIS) return last;
-    const page: Page = { name: `finished-${now}`, at: now, runs: new Map(), version: undefined };
+    // Two pages of one millisecond, or after a clock went back, are two.
+    const at = Math.max(now, (last?.at ?? 0) + 1);
+    const page: Page = { name: `finished-${at}`, at, runs: new Map(), version: undefined };
     this.#pages.push(page);
     return page;
   }
