@@ -42,8 +42,8 @@ bench: controlplane ## Measure the operator beside a raw client
 
 SEEDS ?= 2000
 
-sim: install ## Simulate faults; SEEDS=n sets how many runs (default 2000)
-	@$(NODE) test/sim/run.ts --seeds $(SEEDS)
+sim: install ## Simulate faults; SEEDS=n sets how many seeds (default 2000); SEED=s plays one, and shows all of it
+	@$(NODE) test/sim/run.ts $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS))
 
 format: install ## Put all files into the project's style
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --write .
