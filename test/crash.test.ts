@@ -12,6 +12,7 @@ import { openShop, readExamples } from '@mercato/demo/play/examples.ts';
 import { Administration, observe } from '@mercato/demo/play/observe.ts';
 import { orderBook } from '@mercato/demo/play/orderbook.ts';
 import { Player } from '@mercato/demo/play/player.ts';
+import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
 import { expect } from 'chai';
 import { Killer } from './crash/killer.ts';
 import { mustBeHeld } from './crash/oracle.ts';
@@ -98,13 +99,15 @@ async function play(shop: TemporaryShop, seed: string, began: number): Promise<v
     }, SETTLE_MS);
     const { accepted, refused, phases } = player.tally();
     const seconds = (ms: number) => (ms / 1000).toFixed(0);
+    const ranOut = [...player.played.values()].filter(({ run }) => reasonOf(run) === 'StepFailed').length;
     const hits = killer.killed.map((each) => each.inFlight).sort((a, b) => a - b);
     process.stdout.write(
       `      seed ${seed}: ${killer.killed.length} kills in ${seconds(killedMs - startedMs)} s, at each ${hits[0]} to ${hits.at(-1)} runs in flight; ` +
-        `${accepted} orders: ${phases.Succeeded} completed, ${phases.Compensated} compensated, ${phases.Held} held; ` +
+        `${accepted} orders: ${phases.Succeeded} completed, ${phases.Compensated} compensated (${ranOut} of them as a service was away for too long), ${phases.Held} held; ` +
         `quiet ${seconds(quietMs - killedMs)} s later; the operator gave up its lease ${killer.exits} times; ${seconds(performance.now() - began)} s in all\n`,
     );
-    expect(violations.map(sentenceOf)).to.deep.equal([]);
+    if (violations.length > 0)
+      expect.fail(`${violations.length} violations, as ${violations.slice(0, 20).map(sentenceOf).join('; ')}`);
     expect({ accepted, refused }).to.deep.equal({ accepted: ORDERS, refused: 0 });
     for (const target of TARGETS)
       expect(
@@ -143,6 +146,11 @@ class Gate {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
+}
+
+/** Why a run ended as it did. */
+function reasonOf(run: OrderSagaRun | undefined): string | undefined {
+  return run?.status?.conditions?.find(({ type }) => type === 'Succeeded')?.reason;
 }
 
 function sentenceOf({ rule, observer, sentence }: Violation): string {

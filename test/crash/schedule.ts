@@ -35,7 +35,7 @@ const OUTAGES: Readonly<Record<Target, readonly [least: number, most: number]>> 
 const MOMENTS = [
   { weight: 4, when: 'at-work', mostMs: 80 },
   { weight: 8, when: 'at-work', mostMs: 600 },
-  { weight: 5, when: 'at-once', mostMs: 2_500 },
+  { weight: 6, when: 'at-once', mostMs: 2_000 },
 ] as const;
 
 /** So many kills of each target in a random order, at random moments: all that follows from the seed. */
