@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import type { ControlPlane } from '@mercato/controlplane';
 import { uniqueNamespace } from '@mercato/controlplane/testing.ts';
 import { expect } from 'chai';
+import { VirtualClock } from '../runtime/clock.ts';
 import type { KubeClient } from './client.ts';
 import { LeaderElector, type LeaderElectorOptions, LeaseLostError } from './leases.ts';
 import { leases } from './resource.ts';
@@ -123,6 +124,18 @@ describe('LeaderElector', function () {
     expectNoOverlap();
     expect(await one.outcome).to.be.instanceOf(LeaseLostError);
     await through.transport.close();
+  });
+
+  it('takes over as soon as the lease is over, not at the next retry', async () => {
+    const spec = { holderIdentity: 'dead', leaseDurationSeconds: 60, leaseTransitions: 0 };
+    await client.create(leases, { metadata: { namespace, name: 'leader' }, spec });
+    const clock = new VirtualClock();
+    const { elector } = candidate('one', { clock, retryPeriodMs: 30_000, random: () => 1 });
+    await eventually('one has seen who leads, and waits', () => elector.holder === 'dead' && clock.pending === 1);
+    clock.advance(59_999);
+    expect(clock.pending, 'it has not tried again').to.equal(1);
+    clock.advance(3_001);
+    await eventually('one leads', () => spells.length === 1);
   });
 
   it('aborts work when the API server is away for longer than the renew deadline, before another could take over', async () => {

@@ -171,8 +171,15 @@ export class LeaderElector {
     while (!stop.aborted) {
       if (await this.#tryAcquireOrRenew(stop)) return;
       // Jitter (client-go: factor 1.2) keeps candidates from trying in step.
-      await pause(this.#clock, this.#retryPeriodMs * (1 + 1.2 * random()), stop);
+      const period = this.#retryPeriodMs * (1 + 1.2 * random());
+      await pause(this.#clock, Math.min(period, this.#expiresInMs() + 0.1 * this.#retryPeriodMs * random()), stop);
     }
+  }
+
+  /** Milliseconds until the lease may be taken, if nobody renews it: whoever waited a period longer would leave runs alone for that long. */
+  #expiresInMs(): number {
+    const left = this.#observedAt + leaseMillis(this.#observed) - this.#clock.monotonic();
+    return left > 0 ? left : Number.POSITIVE_INFINITY;
   }
 
   /** Renews until `stop` aborts (then `undefined`) or the lease is lost (then why). */
@@ -272,8 +279,7 @@ export class LeaderElector {
 
   /** Whether the holder of a lease may still be at work: we saw it change less than its duration ago. */
   #isValid(lease: Lease): boolean {
-    const durationMs = Math.max((lease.spec?.leaseDurationSeconds ?? 0) * 1000, 0);
-    return this.#clock.monotonic() - this.#observedAt < durationMs;
+    return this.#clock.monotonic() - this.#observedAt < leaseMillis(lease);
   }
 
   /** Takes note of the lease as it is; `#observedAt` moves only when it changed. */
@@ -321,4 +327,8 @@ export class LeaderElector {
       this.#logger.warn('cannot release the lease; it expires by itself', { error });
     }
   }
+}
+
+function leaseMillis(lease: Lease | undefined): number {
+  return Math.max((lease?.spec?.leaseDurationSeconds ?? 0) * 1000, 0);
 }
