@@ -61,7 +61,7 @@ describe('Runner', () => {
     clock.advance(millis);
     await settle();
   };
-  const take = (adoption: Adoption): void => runner.adopt(adoption);
+  const take = (adoption: Adoption): void => void runner.adopt(adoption);
   const begin = async (): Promise<void> => {
     take({ context: CONTEXT, revision: REVISION, version: journal.create(id), from: { type: 'New' } });
     await settle();

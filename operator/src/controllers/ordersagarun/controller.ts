@@ -160,12 +160,7 @@ export class OrderSagaRunController {
     if ('reason' in verdict) return this.#refuse(run, id, verdict, found === undefined);
     // What another worker may have begun with has its place already.
     if (found === undefined && !inheritance.includes(run) && this.#isFull(id, saga)) return this.#wait(run, id, saga);
-    const give = this.#takePlace(id);
-    try {
-      return await this.#begin(run, id, verdict.revision, found, inheritance, context);
-    } finally {
-      give();
-    }
+    return this.#begin(run, id, verdict.revision, found, inheritance, context);
   }
 
   async #begin(
@@ -176,14 +171,21 @@ export class OrderSagaRunController {
     inheritance: Inheritance,
     context: ReconcileContext,
   ): Promise<Result> {
-    await this.#o.journal.saveRevision(id.namespace, id.saga, revision);
-    const version = hasFinalizer(run) ? run.metadata.resourceVersion : await this.#addFinalizer(run);
-    if (version === undefined) return done();
-    this.#o.journal.observe(id, run);
-    context.logger.debug('taken', { revision: revision.hash });
-    const from = this.#origin(run, found, inheritance);
-    const paused = this.#pausedUntil(run) !== undefined;
-    const adopted = this.#o.runner.adopt({ context: contextOf(run), revision, version, from, paused });
+    const give = this.#takePlace(id);
+    let adopted: Promise<void>;
+    try {
+      await this.#o.journal.saveRevision(id.namespace, id.saga, revision);
+      const version = hasFinalizer(run) ? run.metadata.resourceVersion : await this.#addFinalizer(run);
+      if (version === undefined) return done();
+      this.#o.journal.observe(id, run);
+      context.logger.debug('taken', { revision: revision.hash });
+      const from = this.#origin(run, found, inheritance);
+      const paused = this.#pausedUntil(run) !== undefined;
+      adopted = this.#o.runner.adopt({ context: contextOf(run), revision, version, from, paused });
+    } finally {
+      // From here on the runner counts it.
+      give();
+    }
     await this.#atMost(CLAIM_PATIENCE_MILLIS, adopted);
     const driven = this.#o.runner.find(id);
     return driven === undefined ? done() : this.#steer(run, id, driven.state, driven.durable);
