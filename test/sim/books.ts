@@ -88,32 +88,42 @@ export class Books {
   /** A command leaves a worker. Whatever allows it must be in etcd by now (design rule 2). */
   sent(key: string, effect: SendEffect, revision: Revision): void {
     const order = this.#order(key);
-    const body = JSON.stringify(effect.body);
-    const known = order.bodies.get(effect.key);
-    if (known !== undefined && known !== body && !order.disturbed && !body.includes(BY_HAND))
-      this.#fail(`${effect.key} is sent with another body: ${body}, before ${known}`);
-    order.bodies.set(effect.key, body);
+    this.#checkBody(order, effect);
     const object = this.#api().get(key);
     const state = stateOf(object);
     // Its order may have ended and been applied again since: what a zombie knows of is another object.
     const isReborn = this.zombies && order.last?.ended !== undefined;
     const isEdited = object?.status !== undefined && state === undefined;
     if (order.disturbed || object === undefined || isEdited || isReborn) return;
-    if (effect.kind === 'compensation' && state?.direction !== 'Backward')
-      this.#fail(`${effect.key} is sent before the decision to compensate is durable`);
     const index = revision.steps.findIndex(({ name }) => name === effect.step);
-    if (effect.kind === 'action' && index >= pivotIndex(revision)) {
-      if (state?.pivotIntent !== true) this.#fail(`${effect.key} is sent before the pivot's intent is durable`);
-      const missing = state?.steps.slice(0, pivotIndex(revision)).find((step) => step.output === undefined);
-      if (missing !== undefined) this.#fail(`${effect.key} is sent before the output of ${missing.name} is durable`);
-    }
-    const step = state?.steps[index];
-    const delivery = effect.kind === 'action' ? step?.action : step?.compensation;
-    if (effect.epoch > Math.max(1, delivery?.epoch ?? 1))
+    if (effect.kind === 'compensation') this.#checkCompensation(effect, state);
+    else if (index >= pivotIndex(revision)) this.#checkPivot(effect, state, revision);
+    const known = state?.steps[index]?.[effect.kind].epoch ?? 1;
+    if (effect.epoch > known)
       this.#fail(`${effect.key} is sent with epoch ${effect.epoch} before a decision for it is durable`);
-    if (!this.zombies && state?.hold !== undefined)
-      this.#fail(`${effect.key} is sent although the run is held (${state.hold.reason})`);
-    if (!this.zombies && state?.ended !== undefined) this.#fail(`${effect.key} is sent although the run has ended`);
+    if (this.zombies) return;
+    if (state?.hold !== undefined) this.#fail(`${effect.key} is sent although the run is held (${state.hold.reason})`);
+    if (state?.ended !== undefined) this.#fail(`${effect.key} is sent although the run has ended`);
+  }
+
+  /** Identity: a key always carries the same body, but for what a person supplied by hand. */
+  #checkBody(order: Order, effect: SendEffect): void {
+    const body = JSON.stringify(effect.body);
+    const known = order.bodies.get(effect.key);
+    order.bodies.set(effect.key, body);
+    if (known === undefined || known === body || order.disturbed || body.includes(BY_HAND)) return;
+    this.#fail(`${effect.key} is sent with another body: ${body}, before ${known}`);
+  }
+
+  #checkCompensation(effect: SendEffect, state: RunState | undefined): void {
+    if (state?.direction !== 'Backward')
+      this.#fail(`${effect.key} is sent before the decision to compensate is durable`);
+  }
+
+  #checkPivot(effect: SendEffect, state: RunState | undefined, revision: Revision): void {
+    if (state?.pivotIntent !== true) this.#fail(`${effect.key} is sent before the pivot's intent is durable`);
+    const missing = state?.steps.slice(0, pivotIndex(revision)).find((step) => step.output === undefined);
+    if (missing !== undefined) this.#fail(`${effect.key} is sent before the output of ${missing.name} is durable`);
   }
 
   /** Somebody was told that the run has ended. */
