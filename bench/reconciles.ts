@@ -56,7 +56,7 @@ export async function reconciles(): Promise<Figure[]> {
     while (ended < until) {
       while (begun < count && runner.size < IN_FLIGHT) {
         const id = { namespace: 'default', saga: 'checkout', orderId: `o-${from + begun++}` };
-        runner.adopt({ context: { id, input }, revision, version: '1', from: { type: 'New' } });
+        void runner.adopt({ context: { id, input }, revision, version: '1', from: { type: 'New' } });
       }
       await new Promise<void>((resolve) => {
         wake = resolve;
