@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { findCondition } from '../../api/conditions.ts';
 import type { Participant } from '../../api/participant.ts';
 import type { WarehouseInventory } from '../../api/warehouseinventory.ts';
+import { InventoryUnavailable } from '../../inventory/errors.ts';
+import type { Inventory, Stock } from '../../inventory/port.ts';
 import { Cache } from '../../kube/cache.ts';
 import { Fence } from '../../kube/fence.ts';
 import { keyOfObject } from '../../kube/key.ts';
@@ -31,12 +33,10 @@ describe('WarehouseInventory controller', function () {
   const read = (): Promise<WarehouseInventory> =>
     cluster.client.get(warehouseInventories, { namespace: cluster.namespace, name: 'leeds' });
 
-  it('looks at a warehouse every 10 s and not sooner, but at once when its spec changed', async () => {
+  const bench = (inventories: Pick<InventoryDirectory, 'find'>) => {
     const { client } = cluster;
     const clock = new VirtualClock();
-    const participants = new Store<Participant>();
     const told: string[] = [];
-    const inventories = new InventoryDirectory(participants, { tokens: () => Promise.reject(new Error('not asked')) });
     const controller = new WarehouseInventoryController({
       client,
       fence: new Fence(),
@@ -53,13 +53,50 @@ describe('WarehouseInventory controller', function () {
       const context = { key: keyOfObject(warehouse), namespace, name, signal, retries: 0, logger: silentLogger };
       return controller.reconcile(warehouse, context);
     };
+    const ready = async () => {
+      const { status } = await read();
+      return findCondition(status?.conditions, 'Ready')?.reason;
+    };
+    return { clock, told, reconcile, ready };
+  };
 
+  it('looks at a warehouse every 10 s and not sooner, but at once when its spec changed', async () => {
+    const shelf = new Shelf();
+    const { clock, reconcile, ready } = bench({
+      find: () => ({ found: true, inventory: shelf, address: 'http://inventory' }),
+    });
     await apply('Leeds');
     expect(await reconcile()).to.deep.equal({ kind: 'requeueAfter', ms: LOOK_EVERY_MILLIS });
-    const first = await read();
-    expect(findCondition(first.status?.conditions, 'Ready')?.reason).to.equal('ParticipantNotFound');
+    expect([shelf.looks, await ready()]).to.deep.equal([1, 'InventoryAnswers']);
 
-    // What it would see has changed, but it is not due.
+    clock.advance(3000);
+    expect(await reconcile()).to.deep.equal({ kind: 'requeueAfter', ms: 7000 });
+    expect(shelf.looks, 'it is not due').to.equal(1);
+
+    await apply('Leeds, the old one');
+    expect(await reconcile()).to.deep.equal({ kind: 'requeueAfter', ms: LOOK_EVERY_MILLIS });
+    expect(shelf.looks).to.equal(2);
+    expect((await read()).status?.observedGeneration).to.equal((await read()).metadata.generation);
+
+    clock.advance(LOOK_EVERY_MILLIS);
+    shelf.isDown = true;
+    expect(await reconcile()).to.deep.equal({ kind: 'requeueAfter', ms: LOOK_EVERY_MILLIS });
+    expect(await ready()).to.equal('Unreachable');
+    shelf.isDown = false;
+    clock.advance(1000);
+    await reconcile();
+    expect([shelf.looks, await ready()], 'a look that failed puts none off').to.deep.equal([4, 'InventoryAnswers']);
+  });
+
+  it('looks at once when the Participant that was missing comes', async () => {
+    const participants = new Store<Participant>();
+    const directory = new InventoryDirectory(participants, { tokens: () => Promise.reject(new Error('not asked')) });
+    const { told, reconcile, ready } = bench(directory);
+    await cluster.client.delete(warehouseInventories, { namespace: cluster.namespace, name: 'leeds' });
+    await apply('Leeds');
+    expect(await reconcile()).to.deep.equal({ kind: 'requeueAfter', ms: LOOK_EVERY_MILLIS });
+    expect(await ready()).to.equal('ParticipantNotFound');
+
     participants.upsert({
       apiVersion: 'mercato.dev/v1alpha1',
       kind: 'Participant',
@@ -71,16 +108,31 @@ describe('WarehouseInventory controller', function () {
         limits: { maxInFlight: 1, maxAnswerBytes: 1024 },
       },
     });
-    clock.advance(3000);
-    expect(await reconcile()).to.deep.equal({ kind: 'requeueAfter', ms: 7000 });
-    expect((await read()).metadata.resourceVersion).to.equal(first.metadata.resourceVersion);
-
-    await apply('Leeds, the old one');
     expect(await reconcile()).to.deep.equal({ kind: 'requeueAfter', ms: LOOK_EVERY_MILLIS });
-    const second = await read();
-    expect(findCondition(second.status?.conditions, 'Ready')?.reason).to.equal('QueueNotSupported');
-    expect(second.status?.observedGeneration).to.equal(2);
+    expect(await ready()).to.equal('QueueNotSupported');
     expect(told).to.deep.equal(['ParticipantNotFound', 'QueueNotSupported']);
-    await inventories.close();
+    await directory.close();
   });
 });
+
+/** An inventory with nothing in it that counts how often it is looked at. */
+class Shelf implements Inventory {
+  looks = 0;
+  isDown = false;
+
+  async register(): Promise<void> {}
+
+  async stock(): Promise<Stock> {
+    this.looks += 1;
+    if (this.isDown) throw new InventoryUnavailable('Unreachable', 'cannot be reached');
+    return { lines: [], totals: { skus: 0, onHand: 0, reserved: 0, committed: 0, available: 0 } };
+  }
+
+  adjust(): Promise<never> {
+    return Promise.reject(new Error('nothing is adjusted here'));
+  }
+
+  receive(): Promise<never> {
+    return Promise.reject(new Error('nothing comes in here'));
+  }
+}

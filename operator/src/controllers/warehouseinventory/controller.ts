@@ -20,11 +20,11 @@ import { type Proposal, proposalsFor } from './reorder.ts';
 import { warehouseInventories } from './resource.ts';
 import { type Look, type Seen, statusOf } from './status.ts';
 
-/** A warehouse is looked at, and its status written, at most this often, in milliseconds. */
+/** A warehouse that could be looked at is looked at again, and its status written, after this time and not sooner, in milliseconds. */
 export const LOOK_EVERY_MILLIS = 10_000;
 
 export interface WarehouseInventoryOptions extends StatusPorts {
-  readonly inventories: InventoryDirectory;
+  readonly inventories: Pick<InventoryDirectory, 'find'>;
   readonly orders: Cache<RestockOrder>;
   readonly ordersFence: Fence;
   readonly recorder: Recorder;
@@ -35,7 +35,7 @@ export interface WarehouseInventoryOptions extends StatusPorts {
 
 /** What this process did for a warehouse; to forget it costs one more request. */
 interface Memory {
-  /** When it was looked at, on the monotonic clock. */
+  /** When it was last seen, on the monotonic clock, and the generation that was. */
   lookedAt: number;
   generation: number;
   /** The address and generation that were registered. */
@@ -63,8 +63,12 @@ export class WarehouseInventoryController {
     if (memory.generation === generation && rest > 0) return requeueAfter(rest);
 
     const look = await this.#look(warehouse, memory, signal);
-    memory.lookedAt = this.#o.clock.monotonic();
-    memory.generation = generation;
+    // Only a look that saw something counts: whatever ends the trouble (its Participant is applied, a spec is put right) wakes this up,
+    // and must not be told to come back later.
+    if (look.seen) {
+      memory.lookedAt = this.#o.clock.monotonic();
+      memory.generation = generation;
+    }
     const status = statusOf(warehouse, look, new Date(this.#o.clock.wall()).toISOString());
     this.#tell(warehouse, status);
     await writeStatus(this.#o, warehouseInventories, warehouse, status);
