@@ -25,6 +25,9 @@ import {
  */
 export const RUN_BYTES = 16 * 1024;
 
+/** More fields than 1 KiB of JSON can have: the contract limits an output's bytes alone, and a status that is refused stops its run. */
+const OUTPUT_FIELDS = 256;
+
 /** What the SKUs of an order may take together: half of what 100 of the longest would. */
 const SKU_CHARACTERS = 1600;
 
@@ -138,7 +141,7 @@ const decision = object(
     outputs: optional(
       freeForm({
         description: 'With Skip: the outputs of the skipped step that later steps use. At most 1 KiB.',
-        maxProperties: 16,
+        maxProperties: OUTPUT_FIELDS,
       }),
     ),
     reason: text({
@@ -217,7 +220,7 @@ const stepStatus = object(
     startedAt: optional(moment({ description: 'When it was first sent.' })),
     finishedAt: optional(moment({ description: 'When it had a final answer.' })),
     lastError: optional(problem('What the last attempt ended with.')),
-    output: optional(freeForm({ description: 'What it gave. At most 1 KiB.', maxProperties: 16 })),
+    output: optional(freeForm({ description: 'What it gave. At most 1 KiB.', maxProperties: OUTPUT_FIELDS })),
     compensation: optional(
       object(
         {
@@ -277,7 +280,7 @@ const status = object(
           },
           { description: 'One command that was given up.' },
         ),
-        { description: 'What the run gave up on; each has an exception record too.', maxItems: 40 },
+        { description: 'What the run gave up on; each has an exception record too.', maxItems: 60 },
       ),
     ),
     nextAction: optional(text({ description: 'What comes next, when and why, in words.', maxLength: MESSAGE_LENGTH })),

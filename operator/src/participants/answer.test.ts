@@ -1,15 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { MAX_OUTPUT_BYTES } from '../saga/output.ts';
 import type { Answer } from '../saga/types.ts';
-import {
-  type Expected,
-  MAX_OUTPUT_BYTES,
-  parseRetryAfter,
-  type RawAnswer,
-  readAnswer,
-  readBatch,
-  readItem,
-} from './answer.ts';
+import { type Expected, parseRetryAfter, type RawAnswer, readAnswer, readBatch, readItem } from './answer.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12);
 const where = 'POST http://inventory:8080/saga/reserve-stock';
@@ -162,7 +155,7 @@ describe('readAnswer', () => {
       expect(answer).to.deep.equal({ type: 'Refused', reason: 'StaleEpoch', message: 'why', epoch: 4 });
     });
 
-    for (const epoch of [0, -1, 1.5, '4', null, 2 ** 60]) {
+    for (const epoch of [0, -1, 1.5, '4', null, 1_000_000, 2 ** 60]) {
       it(`does not take ${JSON.stringify(epoch)} for an epoch`, () => {
         expect(read(problem(409, { reason: 'StaleEpoch', epoch }))).to.deep.equal({
           type: 'Refused',

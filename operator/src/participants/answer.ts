@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { canonicalJson } from '../saga/canonical.ts';
+import { MAX_OUTPUT_BYTES } from '../saga/output.ts';
 import type { Answer, Json, Output, RunMillis, WallMillis } from '../saga/types.ts';
 import { excerpt } from './excerpt.ts';
 
@@ -26,11 +27,11 @@ export interface Expected {
   readonly reasons: readonly string[];
 }
 
-/** An output must fit into a run's status (contract: 1 KiB of canonical JSON). */
-export const MAX_OUTPUT_BYTES = 1024;
-
 /** Each level of nesting takes two bytes of canonical JSON, so that nothing deeper can fit. */
 const MAX_OUTPUT_DEPTH = MAX_OUTPUT_BYTES / 2;
+
+/** A run's status holds no higher epoch. A participant that names one would have the next Retry end in a journal that cannot be written. */
+const MAX_EPOCH = 1_000_000;
 
 /** A longer wait is not believed; the engine's own limit is far below. */
 const MAX_RETRY_AFTER: RunMillis = 86_400_000;
@@ -177,7 +178,8 @@ function readProblem(status: number, value: unknown, expected: Expected): Answer
   }
   if (status === 409 && reason === 'StaleEpoch') {
     const epoch = isObject(value) ? value['epoch'] : undefined;
-    const known = Number.isSafeInteger(epoch) && (epoch as number) >= 1 ? { epoch: epoch as number } : {};
+    const believable = Number.isSafeInteger(epoch) && (epoch as number) >= 1 && (epoch as number) < MAX_EPOCH;
+    const known = believable ? { epoch: epoch as number } : {};
     return { type: 'Refused', reason, message: message ?? reason, ...known };
   }
   if (status === 410 && reason === 'KeyExpired') return { type: 'Refused', reason, message: message ?? reason };

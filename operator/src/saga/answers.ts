@@ -2,6 +2,7 @@ import { backoff } from './backoff.ts';
 import { runKey } from './command.ts';
 import { afterFailure, giveUpOnStep } from './course.ts';
 import { change, changeDelivery, changeStep, clip, type Draft, definitionAt, hold, notice, stepAt } from './draft.ts';
+import { storable } from './output.ts';
 import { pivotIndex } from './revision.ts';
 import type { Answer, CommandKind, HoldReason, RunEvent, StepError } from './types.ts';
 
@@ -25,7 +26,7 @@ function answeredAction(draft: Draft, index: number, { epoch, send, answer }: An
   switch (answer.type) {
     case 'Success':
       changeDelivery(draft, index, 'action', { state: 'Succeeded', error: undefined });
-      changeStep(draft, index, { output: answer.output, finishedAt: draft.now.wall });
+      changeStep(draft, index, { output: storable(answer.output), finishedAt: draft.now.wall });
       change(draft, { claims: 0 });
       return notice(draft, 'Normal', 'StepSucceeded', `${name} succeeded`, name);
     case 'BusinessFailure':

@@ -1,3 +1,4 @@
+import { canonicalJson } from './canonical.ts';
 import { turnBack } from './course.ts';
 import {
   canTurnBack,
@@ -13,6 +14,7 @@ import {
   release,
   stepAt,
 } from './draft.ts';
+import { MAX_OUTPUT_BYTES, storable } from './output.ts';
 import { outputsUsedAfter, pivotIndex } from './revision.ts';
 import type { Decision, GivenUp, Hold, Revision, RunState } from './types.ts';
 
@@ -77,9 +79,11 @@ function problemOf(draft: Draft, hold: Hold, decision: Decision): string | undef
 function problemOfSkip(draft: Draft, hold: Hold, decision: Decision): string | undefined {
   if (hold.step === undefined) return 'the whole run is in doubt, not one step: decide Retry, Compensate or Abort';
   if (hold.kind === 'compensation') return undefined;
-  const missing = outputsUsedAfter(draft.revision, hold.step).filter(
-    (field) => decision.outputs?.[field] === undefined,
-  );
+  const outputs = storable(decision.outputs ?? {});
+  const bytes = Buffer.byteLength(canonicalJson(outputs));
+  if (bytes > MAX_OUTPUT_BYTES)
+    return `decision.outputs has ${bytes} bytes, and a run keeps ${MAX_OUTPUT_BYTES} of a step: supply only what later steps use`;
+  const missing = outputsUsedAfter(draft.revision, hold.step).filter((field) => outputs[field] === undefined);
   return missing.length === 0
     ? undefined
     : `later steps use outputs of ${hold.step}: supply ${missing.join(', ')} in decision.outputs`;
@@ -131,7 +135,7 @@ function skip(draft: Draft, hold: Hold, index: number, decision: Decision): void
   // Whoever skips the pivot says that it is done: from here on only forward, also where it was never sent (held by the deadline).
   if (index >= pivotIndex(draft.revision)) change(draft, { pivotIntent: true }, 'before');
   changeDelivery(draft, index, 'action', { state: 'Skipped' });
-  changeStep(draft, index, { output: decision.outputs ?? {}, finishedAt: draft.now.wall });
+  changeStep(draft, index, { output: storable(decision.outputs ?? {}), finishedAt: draft.now.wall });
 }
 
 /** The run ends where it is. */
