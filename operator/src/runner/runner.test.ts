@@ -9,6 +9,15 @@ import { type Adoption, Runner } from './runner.ts';
 const { id } = CONTEXT;
 const REVISION = revision();
 
+/** A clock whose wall can jump, as after a wrong NTP answer. */
+class JumpingClock extends VirtualClock {
+  offset = 0;
+
+  override wall(): number {
+    return super.wall() + this.offset;
+  }
+}
+
 /** Sendings that wait for a test to answer them. */
 class Outside implements Participants {
   readonly sent: { effect: SendEffect; answer: (answer: Answer) => void; signal: AbortSignal }[] = [];
@@ -30,14 +39,14 @@ class Outside implements Participants {
 }
 
 describe('Runner', () => {
-  let clock: VirtualClock;
+  let clock: JumpingClock;
   let journal: MemoryJournal;
   let outside: Outside;
   let runner: Runner;
   let told: string[];
 
   beforeEach(() => {
-    clock = new VirtualClock();
+    clock = new JumpingClock();
     journal = new MemoryJournal();
     outside = new Outside();
     told = [];
@@ -275,4 +284,32 @@ describe('Runner', () => {
     expect(outside.steps).to.deep.equal(['reserve']);
     expect(runner.size).to.equal(1);
   });
+
+  for (const [where, offset] of [
+    ['forward', 10 * 365 * 86_400_000],
+    ['back', -10 * 365 * 86_400_000],
+  ] as const) {
+    it(`goes on as before when the wall clock jumps ${where}: nothing is undone, nothing comes sooner or later`, async () => {
+      await adoptAt('authorise');
+      outside.answer(unknown());
+      await settle();
+      const sent = outside.sent.length;
+      clock.offset = offset;
+      await pass(1);
+      expect(outside.sent, 'the backoff is not over').to.have.length(sent);
+      await pass(1000);
+      expect(outside.sent).to.have.length(sent + 1);
+      await finish();
+      expect(told).to.deep.equal(['ended Succeeded']);
+      expect(outside.sent.every(({ effect }) => effect.kind === 'action')).to.equal(true);
+    });
+  }
+
+  /** Lets each sending succeed until the run has ended. */
+  async function finish(): Promise<void> {
+    while (runner.size > 0) {
+      outside.answer(success(outside.steps.at(-1) as string));
+      await settle();
+    }
+  }
 });

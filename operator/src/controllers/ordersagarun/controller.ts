@@ -18,7 +18,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { ReconcileContext } from '../../runtime/controller.ts';
 import { done, type Result, requeueAfter } from '../../runtime/result.ts';
 import { begin, transition } from '../../saga/engine.ts';
-import type { Revision, RunId, RunState } from '../../saga/types.ts';
+import type { ActionState, Revision, RunId, RunState } from '../../saga/types.ts';
 import { accept, pausedUntil } from '../ordersaga/accept.ts';
 import { BY_SAGA, sagaKey } from '../ordersaga/controller.ts';
 import type { Inheritance } from './inheritance.ts';
@@ -237,32 +237,32 @@ export class OrderSagaRunController {
 
   /** Says why a run cannot be driven. One that never began and is being deleted needs no more. */
   async #refuse(run: OrderSagaRun, id: RunId, refusal: Refusal, neverBegan: boolean): Promise<Result> {
-    if (run.metadata.deletionTimestamp !== undefined && neverBegan) {
+    if (run.metadata.deletionTimestamp === undefined) {
+      await this.#setAccepted(run, refusal);
+      return requeueAfter(LOOK_AGAIN_MILLIS * 5);
+    }
+    if (neverBegan) {
+      // With our finalizer somebody may have driven it; what that did, nobody can tell any more.
+      if (hasFinalizer(run)) await this.#recordLetGo(id, '-', 'Unknown', `${refusal.message}; its status is lost`);
       await this.#removeFinalizer(run);
       return done();
     }
-    if (
-      run.metadata.deletionTimestamp !== undefined &&
-      (await this.#o.undertow.reasonToLetGo(id.namespace)) !== undefined
-    ) {
+    if ((await this.#o.undertow.reasonToLetGo(id.namespace)) !== undefined) {
       const found = decode(id, run.status);
       const steps = found !== undefined && 'state' in found ? found.state.steps : [];
-      for (const step of steps.filter(({ action }) => action.state !== 'Pending' && action.state !== 'Failed')) {
-        const entry = {
-          decision: 'LetGo',
-          kind: 'action',
-          step: step.name,
-          state: step.action.state,
-          by: 'mercato-operator',
-          reason: refusal.message,
-        } as const;
-        await this.#o.journal.recordException(id, entry, this.#o.clock.wall());
-      }
+      for (const { name, action } of steps)
+        if (action.state !== 'Pending' && action.state !== 'Failed')
+          await this.#recordLetGo(id, name, action.state, refusal.message);
       await this.#removeFinalizer(run);
       return done();
     }
     await this.#setAccepted(run, refusal);
     return requeueAfter(LOOK_AGAIN_MILLIS * 5);
+  }
+
+  async #recordLetGo(id: RunId, step: string, state: ActionState, reason: string): Promise<void> {
+    const entry = { decision: 'LetGo', kind: 'action', step, state, by: 'mercato-operator', reason } as const;
+    await this.#o.journal.recordException(id, entry, this.#o.clock.wall());
   }
 
   async #setAccepted(run: OrderSagaRun, { reason, message }: Refusal): Promise<void> {

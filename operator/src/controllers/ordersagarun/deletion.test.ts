@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { orderSagaRuns } from '../../journals/kubernetes/journal.ts';
 import { BROKEN, conditionOf, eventually, OK, TestCluster } from '../../testing/cluster.ts';
+import { FINALIZER } from './run.ts';
 
 describe('Deleting a run', function () {
   this.timeout(60_000);
@@ -114,6 +115,16 @@ describe('Deleting a run', function () {
     });
     expect(run.status?.phase).to.equal('Pending');
     await cluster.kubectl('delete', 'osr', 'missing-orphan', '--timeout=10s');
+  });
+
+  it('that may have begun, but has neither status nor saga any more, lets it go with a record', async () => {
+    const { kind, spec } = cluster.runOf('lost');
+    const metadata = { name: 'missing-lost', finalizers: [FINALIZER] };
+    await cluster.apply({ kind, metadata, spec: { ...spec, sagaRef: { name: 'missing' } } });
+    await cluster.kubectl('delete', 'osr', 'missing-lost', '--timeout=10s');
+    const [record] = await cluster.untilExceptions('lost', 1);
+    expect(record?.data).to.include({ decision: 'LetGo', state: 'Unknown', step: '-' });
+    expect(record?.data?.['reason']).to.match(/^there is no OrderSaga missing .*; its status is lost$/);
   });
 
   it('while it waits for its saga does not keep it from beginning once the saga is there', async () => {

@@ -1,0 +1,67 @@
+import { expect } from 'chai';
+import { parseOptions, USAGE, UsageError } from './options.ts';
+
+describe('parseOptions', () => {
+  const failure = (args: string[], env: Record<string, string> = {}): string => {
+    try {
+      parseOptions(args, env);
+    } catch (error) {
+      expect(error).to.be.instanceOf(UsageError);
+      return (error as Error).message;
+    }
+    throw new Error('it was accepted');
+  };
+
+  it('needs nothing said', () => {
+    expect(parseOptions([], {})).to.deep.equal({
+      namespace: 'mercato-system',
+      watchNamespaces: [],
+      serviceAccount: 'mercato-operator',
+      healthHost: '127.0.0.1',
+      healthPort: 8081,
+      leaseDurationMs: 15_000,
+      connections: 32,
+      logLevel: 'info',
+    });
+  });
+
+  it('takes flags before the environment, and the environment before what is assumed', () => {
+    const env = { MERCATO_LEASE_DURATION: '20s', MERCATO_LOG_LEVEL: 'debug', POD_NAMESPACE: 'pods' };
+    expect(parseOptions(['--log-level', 'warn', '--watch-namespaces', 'a,b,'], env)).to.include({
+      leaseDurationMs: 20_000,
+      logLevel: 'warn',
+      namespace: 'pods',
+    });
+    expect(parseOptions(['--watch-namespaces', 'a,b,'], {})).to.deep.include({ watchNamespaces: ['a', 'b'] });
+    expect(parseOptions([], { ...env, MERCATO_NAMESPACE: 'said' })).to.include({ namespace: 'said' });
+  });
+
+  it('reads the health address', () => {
+    expect(parseOptions(['--health-address', ':9'], {})).to.include({ healthHost: '0.0.0.0', healthPort: 9 });
+    expect(parseOptions(['--health-address', '[::1]:0'], {})).to.include({ healthHost: '[::1]', healthPort: 0 });
+  });
+
+  it('names the flag that cannot be used, and what can', () => {
+    expect(failure(['--health-address', 'localhost'])).to.match(/^--health-address localhost: give host:port/);
+    expect(failure(['--health-address', 'localhost:70000'])).to.match(
+      /^--health-address 70000: an integer from 0 to 65535/,
+    );
+    expect(failure(['--lease-duration', 'soon'])).to.match(/^--lease-duration soon: /);
+    expect(failure(['--lease-duration', '1s'])).to.equal('--lease-duration 1s: at least 3000 ms');
+    expect(failure([], { MERCATO_CONNECTIONS: '0' })).to.equal('--connections 0: an integer from 1 to 1000');
+    expect(failure(['--log-level', 'loud'])).to.equal('--log-level loud: one of debug, info, warn, error');
+    expect(failure(['--speed', 'high']))
+      .to.contain('--speed')
+      .and.to.contain(USAGE);
+    expect(failure(['word'])).to.contain('word');
+  });
+
+  it('knows every flag that its usage tells', () => {
+    expect(parseOptions(['--help'], {})).to.equal('help');
+    expect(parseOptions(['-h'], {})).to.equal('help');
+    const flags = new Set(USAGE.match(/^ {2}--[a-z-]+/gm)?.map((flag) => flag.trim()));
+    expect(flags.size).to.equal(8);
+    // Each wants a value; a flag that it does not know is told in other words.
+    for (const flag of flags) expect(failure([flag])).to.match(/argument missing|value/);
+  });
+});
