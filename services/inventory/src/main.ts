@@ -23,6 +23,15 @@ await runMain('inventory', async ({ config, env, logger, metrics }) => {
     hold: durationSetting(env, 'MERCATO_HOLD', '15m'),
     retention: config.keyRetention,
     onAnswer: metrics.onAnswer,
+    eventSenders: config.eventSenders,
+    events: {
+      onReceived: metrics.onReceived,
+      onIgnored: ({ source, id, type, namespace, saga, orderId }, why) =>
+        logger.error(
+          { source, id, type, order: `${namespace}/${saga}/${orderId}`, why },
+          'an event could change nothing',
+        ),
+    },
     onError: (error, { command, key, epoch }) =>
       logger.error({ command, key, epoch, err: error }, 'a command failed inside'),
   });
@@ -49,6 +58,7 @@ await runMain('inventory', async ({ config, env, logger, metrics }) => {
     routes: service.routes,
     tasks: service.tasks,
     subscribers: config.subscribers,
+    relayTokenFile: config.relayTokenFile,
     maxInFlight: config.maxInFlight,
   };
 });

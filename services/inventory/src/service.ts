@@ -2,6 +2,10 @@ import {
   type BackgroundTask,
   type Clock,
   type Command,
+  eventsRoute,
+  Inbox,
+  type InboxOptions,
+  inboxMigrations,
   type Migrations,
   type Milliseconds,
   minutes,
@@ -24,12 +28,21 @@ import { commitStock } from './commands/commit.ts';
 import { releaseStock } from './commands/release.ts';
 import { reserveStock } from './commands/reserve.ts';
 import type { Strategy } from './domain/sourcing.ts';
+import { shipOnPickUp } from './events/pick-up.ts';
 import { expireReservations } from './expiry.ts';
 import { type Conservation, checkConservation } from './rows/conservation.ts';
 import { inventoryMigrations } from './rows/schema.ts';
 
 /** Everything that an inventory's store must be opened with. */
-export const migrations: readonly Migrations[] = [recordMigrations, outboxMigrations, inventoryMigrations];
+export const migrations: readonly Migrations[] = [
+  recordMigrations,
+  outboxMigrations,
+  inboxMigrations,
+  inventoryMigrations,
+];
+
+/** Who hears of events that came. */
+export type EventSinks = Pick<InboxOptions, 'onIgnored' | 'onReceived'>;
 
 /** What the inventory service is made of. Tests and the simulation bring their own store and clock. */
 export interface InventoryOptions
@@ -44,14 +57,18 @@ export interface InventoryOptions
   readonly hold?: Milliseconds;
   /** How often expired reservations are looked for. @default 1 s */
   readonly expireEvery?: Milliseconds;
+  /** Subjects of tokens that may send events. @default nobody */
+  readonly eventSenders?: readonly string[];
+  readonly events?: EventSinks;
 }
 
 /** An inventory service without its server. */
 export interface InventoryService {
   readonly participant: Participant;
   readonly commands: readonly Command[];
+  /** Administration, and `POST /events`. */
   readonly routes: readonly Route[];
-  /** The expiry of reservations, for startService. */
+  /** The expiry of reservations and the sweeping of events, for startService. */
   readonly tasks: readonly BackgroundTask[];
   /** Frees the goods of reservations whose time has run out; returns how many. */
   expire(): Promise<number>;
@@ -61,11 +78,20 @@ export interface InventoryService {
 
 /** Assembles the inventory service from its ports. Starts nothing. */
 export function inventoryService(options: InventoryOptions): InventoryService {
-  const { strategy = 'priority', hold = minutes(15), expireEvery = seconds(1), store, ...rest } = options;
+  const {
+    strategy = 'priority',
+    hold = minutes(15),
+    expireEvery = seconds(1),
+    store,
+    eventSenders,
+    events,
+    ...rest
+  } = options;
   const clock = options.clock ?? systemClock;
   const outbox = new Outbox('/mercato/inventory');
   const commands = [reserveStock({ outbox, strategy, hold }), commitStock(outbox), releaseStock(outbox)];
   const ports = { store, outbox, clock };
+  const inbox = new Inbox({ ...events, store, clock, subscriptions: [shipOnPickUp(ports)] });
   const expire = () => expireReservations(store, outbox, clock);
   return {
     participant: new Participant({ ...rest, store, clock, commands }),
@@ -76,8 +102,9 @@ export function inventoryService(options: InventoryOptions): InventoryService {
       ...reservationRoutes(ports),
       ...movementRoutes(ports),
       ...conservationRoutes(ports),
+      eventsRoute(inbox, eventSenders ?? []),
     ],
-    tasks: [{ name: 'expire reservations', interval: expireEvery, run: expire }],
+    tasks: [{ name: 'expire reservations', interval: expireEvery, run: expire }, inbox.task],
     expire,
     check: () => checkConservation(store),
   };

@@ -18,6 +18,10 @@ export interface ServiceConfig {
   readonly keyRetention: Milliseconds;
   /** `MERCATO_EVENT_SUBSCRIBERS`: comma-separated addresses that get the events. @default none */
   readonly subscribers: readonly string[];
+  /** `MERCATO_RELAY_TOKEN_FILE`: file with the token that the events are sent with. @default none */
+  readonly relayTokenFile: string | undefined;
+  /** `MERCATO_EVENT_SENDERS`: comma-separated subjects of tokens that may send events here. @default nobody */
+  readonly eventSenders: readonly string[];
   readonly tokens: TokenCheck;
   /** True when `MERCATO_INSECURE_NO_AUTH` let everybody in. */
   readonly insecure: boolean;
@@ -75,6 +79,8 @@ export function readConfig(service: string, env: Environment): ServiceConfig {
     maxInFlight: integerSetting(env, 'MERCATO_MAX_IN_FLIGHT', 2000, 1, 1_000_000),
     keyRetention: durationSetting(env, 'MERCATO_KEY_RETENTION', '35d'),
     subscribers,
+    relayTokenFile: env['MERCATO_RELAY_TOKEN_FILE'] || undefined,
+    eventSenders: listSetting(env, 'MERCATO_EVENT_SENDERS'),
     tokens: insecure ? insecureTokenCheck : tokenCheck(env),
     insecure,
   };

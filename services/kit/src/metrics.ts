@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Receipt } from './inbox/inbox.ts';
 import type { Answer } from './participant/answer.ts';
 
 /** A service's metrics, in a registry of its own so that several services can live in one process. */
@@ -8,6 +9,7 @@ export class ServiceMetrics {
   readonly #seconds: Histogram<'command'>;
   readonly #group: Histogram;
   readonly #commit: Histogram;
+  readonly #received: Counter<'outcome'>;
   readonly inFlight: Gauge;
   readonly overloaded: Counter;
 
@@ -39,6 +41,12 @@ export class ServiceMetrics {
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
       registers,
     });
+    this.#received = new Counter({
+      name: 'mercato_inbox_events_total',
+      help: 'Events received from other services, by what came of them',
+      labelNames: ['outcome'],
+      registers,
+    });
     this.inFlight = new Gauge({ name: 'mercato_http_in_flight', help: 'Commands being carried out', registers });
     this.overloaded = new Counter({
       name: 'mercato_http_overloaded_total',
@@ -57,6 +65,11 @@ export class ServiceMetrics {
   readonly onCommit = (operations: number, seconds: number): void => {
     this.#group.observe(operations);
     this.#commit.observe(seconds);
+  };
+
+  /** For InboxOptions.onReceived. */
+  readonly onReceived = (receipt: Receipt): void => {
+    for (const [outcome, count] of Object.entries(receipt)) this.#received.inc({ outcome }, count);
   };
 
   /** Shows how far behind each subscriber is, asked whenever metrics are read. */

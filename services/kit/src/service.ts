@@ -33,6 +33,8 @@ export interface ServiceParts {
   readonly tasks?: readonly BackgroundTask[];
   /** Who gets the outbox's events. The store must have been opened with `outboxMigrations`. @default nobody */
   readonly subscribers?: readonly string[];
+  /** File with the token that they are sent with. @default no token */
+  readonly relayTokenFile?: string | undefined;
   readonly maxInFlight?: number;
   readonly requestTimeout?: Milliseconds;
 }
@@ -68,6 +70,7 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     store,
     clock,
     subscribers: parts.subscribers ?? [],
+    tokenFile: parts.relayTokenFile,
     onError: (error, subscriber) =>
       logger.warn({ err: error, subscriber }, 'events could not be handed over; they will be sent again'),
   });

@@ -39,6 +39,7 @@ await runMain('payment', async ({ config, env, logger, metrics }) => {
     routes: [...service.routes, ...routes],
     tasks: service.tasks,
     subscribers: config.subscribers,
+    relayTokenFile: config.relayTokenFile,
     maxInFlight: config.maxInFlight,
   };
 });

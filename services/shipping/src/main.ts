@@ -42,6 +42,7 @@ await runMain('shipping', async ({ config, env, logger, metrics }) => {
     routes: [...service.routes, ...routes],
     tasks: service.tasks,
     subscribers: config.subscribers,
+    relayTokenFile: config.relayTokenFile,
     maxInFlight: config.maxInFlight,
   };
 });

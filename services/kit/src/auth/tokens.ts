@@ -14,8 +14,11 @@ export interface Caller {
 
 /** Decides from the Authorization header who calls. */
 export interface TokenCheck {
-  /** @throws ProblemError 401 (no good token), 403 (good, but not of an allowed caller), 503 (cannot be told now). */
-  check(authorization: string | undefined): Promise<Caller>;
+  /**
+   * @param allowed subjects that may call; by default those that the service was given
+   * @throws ProblemError 401 (no good token), 403 (good, but not of an allowed caller), 503 (cannot be told now).
+   */
+  check(authorization: string | undefined, allowed?: readonly string[]): Promise<Caller>;
   close(): Promise<void>;
 }
 
@@ -68,7 +71,17 @@ export class JwksTokenCheck implements TokenCheck {
     });
   }
 
-  async check(authorization: string | undefined): Promise<Caller> {
+  async check(authorization: string | undefined, allowed = this.#options.allowedSubjects): Promise<Caller> {
+    const caller = await this.#callerOf(authorization);
+    if (allowed.includes(caller.subject)) return caller;
+    throw new ProblemError(403, 'Forbidden', `${caller.subject} may not call this`);
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.close();
+  }
+
+  async #callerOf(authorization: string | undefined): Promise<Caller> {
     const token = authorization?.startsWith('Bearer ') ? authorization.slice(7).trim() : '';
     if (token === '') throw unauthorised('send Authorization: Bearer with a service-account token');
     const hash = createHash('sha256').update(token).digest('base64');
@@ -79,10 +92,6 @@ export class JwksTokenCheck implements TokenCheck {
     if (this.#verified.size >= maxCached) this.#verified.delete(this.#verified.keys().next().value!);
     this.#verified.set(hash, { caller, expires });
     return caller;
-  }
-
-  async close(): Promise<void> {
-    await this.#agent.close();
   }
 
   async #verify(token: string): Promise<{ caller: Caller; expires: number }> {
@@ -97,11 +106,7 @@ export class JwksTokenCheck implements TokenCheck {
         throw this.#refusal(again);
       });
     }
-    const subject = payload.sub!;
-    if (!this.#options.allowedSubjects.includes(subject)) {
-      throw new ProblemError(403, 'Forbidden', `${subject} may not call this service`);
-    }
-    return { caller: { subject }, expires: payload.exp! * 1000 };
+    return { caller: { subject: payload.sub! }, expires: payload.exp! * 1000 };
   }
 
   async #verifyOnce(token: string): Promise<JWTPayload> {

@@ -3,7 +3,8 @@ import type { JsonObject } from '../json.ts';
 import type { Command } from '../participant/command.ts';
 import type { Route } from './route.ts';
 
-const json = (schema: TSchema | JsonObject) => ({ 'application/json': { schema } });
+const json = (schema: TSchema | JsonObject, types: readonly string[] = ['application/json']) =>
+  Object.fromEntries(types.map((type) => [type, { schema }]));
 const problemContent = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
 const refusal = (description: string) => ({ description, content: problemContent });
 
@@ -62,7 +63,7 @@ function routePath(route: Route) {
     tags: ['administration'],
     summary: route.summary,
     parameters: [...inPath, ...inQuery],
-    ...(route.body === undefined ? {} : { requestBody: { required: true, content: json(route.body) } }),
+    ...(route.body === undefined ? {} : { requestBody: { required: true, content: json(route.body, route.consumes) } }),
     responses: {
       200: { description: 'done', content: json(route.response) },
       default: refusal('a problem by RFC 9457'),

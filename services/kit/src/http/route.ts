@@ -15,6 +15,10 @@ export interface Route<Query extends TSchema = TSchema, Body extends TSchema = T
   readonly query?: Query;
   readonly body?: Body;
   readonly response: TSchema;
+  /** Content types of the body, of which others are refused with 415. @default application/json */
+  readonly consumes?: readonly string[];
+  /** Subjects of tokens that may call it, instead of those that may call the service. */
+  readonly callers?: readonly string[];
   /** @throws ProblemError for everything that is not 200. */
   handle(request: {
     readonly params: Readonly<Record<string, string>>;
@@ -31,13 +35,16 @@ export const route = <Query extends TSchema, Body extends TSchema>(definition: R
 /** An express router that carries out the routes, checking token, query and body before each. */
 export function mount(routes: readonly Route[], tokens: TokenCheck, maxBytes: number): Router {
   const router = express.Router();
-  const json = express.json({ limit: maxBytes, strict: true });
   for (const each of routes) {
+    const types = [...(each.consumes ?? ['application/json'])];
+    const json = express.json({ limit: maxBytes, strict: true, type: types });
     const path = each.path.replaceAll(/\{(\w+)\}/g, ':$1');
     const query = each.query === undefined ? undefined : TypeCompiler.Compile(each.query);
     const body = each.body === undefined ? undefined : TypeCompiler.Compile(each.body);
     const authenticate = async (request: Request, response: Response, next: NextFunction) => {
-      response.locals['caller'] = await tokens.check(request.headers.authorization);
+      response.locals['caller'] = await tokens.check(request.headers.authorization, each.callers);
+      if (each.consumes !== undefined && !request.is(types))
+        throw new ProblemError(415, 'UnsupportedMediaType', `send ${types.join(' or ')}`);
       next();
     };
     router[each.method](path, authenticate, json, async (request, response) => {

@@ -75,8 +75,14 @@ export class Outbox {
   }
 }
 
-/** What a subscriber has not been sent yet, oldest first. */
-export function unsent(reader: Reader, subscriber: string, limit: number): { position: number; event: CloudEvent }[] {
+/** What a subscriber has not been sent yet, oldest first: up to `limit` events of together up to `maxBytes`, but at least one. */
+export function unsent(
+  reader: Reader,
+  subscriber: string,
+  limit: number,
+  maxBytes = Number.POSITIVE_INFINITY,
+): { position: number; event: CloudEvent }[] {
+  let bytes = 0;
   return reader
     .all<{ position: number; event: string }>(
       `SELECT position, event FROM outbox
@@ -84,6 +90,10 @@ export function unsent(reader: Reader, subscriber: string, limit: number): { pos
       subscriber,
       limit,
     )
+    .filter((row, index) => {
+      bytes += Buffer.byteLength(row.event) + 1;
+      return index === 0 || bytes <= maxBytes;
+    })
     .map((row) => ({ position: row.position, event: JSON.parse(row.event) as CloudEvent }));
 }
 

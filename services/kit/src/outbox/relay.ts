@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'undici';
 import { type Cancel, type Clock, systemClock } from '../clock.ts';
 import type { Store } from '../store/port.ts';
@@ -14,9 +15,13 @@ export interface RelayOptions {
   readonly clock?: Clock;
   /** Events in one POST at most. @default 100 */
   readonly batch?: number;
+  /** Bytes of events in one POST at most, unless a single one has more. @default 512 KiB: half of what our services take */
+  readonly batchBytes?: number;
+  /** File with a bearer token that all subscribers take, read again for each POST because such tokens rotate. @default no token */
+  readonly tokenFile?: string | undefined;
   /** Pause when there was nothing to send. @default 200 ms */
   readonly idle?: Milliseconds;
-  /** Longest pause after failures; the first is `idle`, then it doubles. @default 30 s */
+  /** Longest pause after failures; the first is `idle`, then it doubles. @default 10 s */
   readonly maxBackoff?: Milliseconds;
   /** How long sent events stay. @default 1 h */
   readonly retention?: Milliseconds;
@@ -46,12 +51,12 @@ export class Relay {
       options.send === undefined
         ? new Agent({ connections: 4, headersTimeout: 10_000, bodyTimeout: 10_000 })
         : undefined;
-    this.#send = options.send ?? ((url, events) => post(this.#agent!, url, events));
+    this.#send = options.send ?? ((url, events) => post(this.#agent!, url, events, options.tokenFile));
   }
 
   start(): void {
     const idle = this.#options.idle ?? milliseconds(200);
-    const maxBackoff = this.#options.maxBackoff ?? seconds(30);
+    const maxBackoff = this.#options.maxBackoff ?? seconds(10);
     for (const subscriber of this.#options.subscribers) this.#loop(subscriber, idle, maxBackoff);
     this.#sweepLoop();
   }
@@ -66,14 +71,15 @@ export class Relay {
 
   /** Sends one batch to one subscriber. Returns how many events it took; throws when it did not. */
   async pass(subscriber: string): Promise<number> {
-    const found = await this.#options.store.read((reader) => unsent(reader, subscriber, this.#options.batch ?? 100));
+    const { store, batch = 100, batchBytes = 512 * 1024 } = this.#options;
+    const found = await store.read((reader) => unsent(reader, subscriber, batch, batchBytes));
     const last = found.at(-1);
     if (last === undefined) return 0;
     await this.#send(
       subscriber,
       found.map(({ event }) => event),
     );
-    await this.#options.store.transact((tx) => markSent(tx, subscriber, last.position));
+    await store.transact((tx) => markSent(tx, subscriber, last.position));
     return found.length;
   }
 
@@ -129,13 +135,23 @@ export class Relay {
   }
 }
 
-async function post(agent: Agent, url: string, events: readonly CloudEvent[]): Promise<void> {
+async function post(
+  agent: Agent,
+  url: string,
+  events: readonly CloudEvent[],
+  tokenFile: string | undefined,
+): Promise<void> {
+  const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim();
   const { statusCode, body } = await request(url, {
     method: 'POST',
     dispatcher: agent,
-    headers: { 'content-type': 'application/cloudevents-batch+json' },
+    headers: {
+      'content-type': 'application/cloudevents-batch+json',
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
     body: JSON.stringify(events),
   });
-  await body.dump();
-  if (statusCode < 200 || statusCode > 299) throw new Error(`${url} answered ${statusCode} to ${events.length} events`);
+  if (statusCode >= 200 && statusCode <= 299) return body.dump();
+  const said = (await body.text()).slice(0, 500);
+  throw new Error(`${url} answered ${statusCode} to ${events.length} events: ${said}`);
 }
