@@ -212,8 +212,10 @@ export class Worker {
 
   #origin(object: RunObject, found: ReturnType<typeof decodedOf>): Adoption['from'] {
     if (found !== undefined && 'damaged' in found) return { type: 'Damaged', message: found.damaged };
-    if (found === undefined && !this.#inheritance.includes(asKube(object) as OrderSagaRun)) return { type: 'New' };
-    return { type: 'TakenOver', state: found?.state, died: this.#inheritance.died };
+    const state = found !== undefined && 'state' in found ? found.state : undefined;
+    if (state === undefined && !object.finalizer) return { type: 'New' };
+    const isInherited = this.#inheritance.includes(asKube(object) as OrderSagaRun);
+    return { type: 'TakenOver', state, died: this.#inheritance.died && (state !== undefined || isInherited) };
   }
 
   /** The run has ended before, and its object came back without its status: nothing is done a second time. */

@@ -9,7 +9,9 @@ export type JournalRecord =
   /** There is a run, and nothing has been written of it yet. */
   | { readonly state: undefined; readonly version: Version }
   /** Its checksum does not fit its content: somebody else wrote it. */
-  | { readonly damaged: string; readonly version: Version };
+  | { readonly damaged: string; readonly version: Version }
+  /** A worker that knows a newer format wrote it: it is that worker's. */
+  | { readonly newer: string; readonly version: Version };
 
 /**
  * Where runs live. One adapter a back end; all pass the same conformance test.

@@ -153,6 +153,8 @@ export class OrderSagaRunController {
     const ended = this.#o.finished.outcomeOf(id);
     if (ended !== undefined) return this.#recall(run, id, ended);
     const found = decode(id, run.status);
+    if (found !== undefined && 'newer' in found)
+      return this.#refuse(run, id, { reason: 'JournalTooNew', message: found.newer }, false);
     const saga = this.#o.sagas.get(id.namespace, id.saga);
     const hash = found === undefined ? undefined : run.status?.revision;
     const isBelieved = found !== undefined && 'state' in found;
@@ -167,7 +169,7 @@ export class OrderSagaRunController {
     run: OrderSagaRun,
     id: RunId,
     revision: Revision,
-    found: ReturnType<typeof decode>,
+    found: Exclude<ReturnType<typeof decode>, { readonly newer: string }>,
     inheritance: Inheritance,
     context: ReconcileContext,
   ): Promise<Result> {
@@ -199,7 +201,11 @@ export class OrderSagaRunController {
     });
   }
 
-  #origin(run: OrderSagaRun, found: ReturnType<typeof decode>, inheritance: Inheritance): Adoption['from'] {
+  #origin(
+    run: OrderSagaRun,
+    found: Exclude<ReturnType<typeof decode>, { readonly newer: string }>,
+    inheritance: Inheritance,
+  ): Adoption['from'] {
     if (found !== undefined && 'damaged' in found) return { type: 'Damaged', message: found.damaged };
     const state = found?.state;
     // Whoever drives a run puts the finalizer on it first. A run that came with one has had another life, as far as anyone knows: a worker that
@@ -418,7 +424,7 @@ export class OrderSagaRunController {
 }
 
 interface Refusal {
-  readonly reason: 'SagaNotFound' | 'SagaNotAccepted' | 'RevisionNotFound';
+  readonly reason: 'SagaNotFound' | 'SagaNotAccepted' | 'RevisionNotFound' | 'JournalTooNew';
   readonly message: string;
 }
 

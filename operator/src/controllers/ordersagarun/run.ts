@@ -29,7 +29,7 @@ export function trim(run: OrderSagaRun): OrderSagaRun {
   const outcome = run.status?.phase;
   if (run.spec.mode !== 'Execute' || outcome === undefined || !OUTCOMES.has(outcome)) return run;
   const found = decode(idOf(run), run.status);
-  if (found === undefined || 'damaged' in found || found.state.ended === undefined) return run;
+  if (found === undefined || !('state' in found) || found.state.ended === undefined) return run;
   const { name, namespace, uid, resourceVersion, generation, creationTimestamp, deletionTimestamp, finalizers } =
     run.metadata;
   const { sagaRef, orderId, mode, decision } = run.spec;

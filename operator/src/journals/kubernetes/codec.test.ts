@@ -11,7 +11,7 @@ import {
   unknown,
 } from '../../saga/rehearsal.ts';
 import type { Answer, Decision, RunEvent, RunState } from '../../saga/types.ts';
-import { decode, encode, type JournalledStatus } from './codec.ts';
+import { checksumOf, decode, encode, type JournalledStatus } from './codec.ts';
 
 const { id } = CONTEXT;
 const OUTPUTS = { reservationId: 'r', authorisationId: 'a', warehouses: 'w', captureId: 'c' };
@@ -159,6 +159,15 @@ describe('The journal in a status', () => {
   it('does not take a run for a new one because its checksum was removed', () => {
     const { checksum: _, ...rest } = stored(new Rehearsal().runTo('authorise').state);
     expect(decode(id, rest)).to.have.property('damaged');
+  });
+
+  it('does not touch what a newer operator wrote', () => {
+    const { checksum: _, ...status } = stored(new Rehearsal().runTo('authorise').state);
+    const fields = { ...status, journal: JSON.stringify({ ...JSON.parse(status.journal ?? ''), v: 2 }) };
+    const newer = { ...fields, checksum: checksumOf(id, fields) };
+    expect(decode(id, newer)).to.deep.equal({
+      newer: 'the journal has format 2, this operator reads 1: run the newer operator again',
+    });
   });
 
   it('stays small: a run that went through everything has less than 4 KiB beside its outputs', () => {

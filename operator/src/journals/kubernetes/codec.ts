@@ -90,27 +90,30 @@ export function encode(
     finishedAt: state.finishedAt === undefined ? undefined : new Date(state.finishedAt).toISOString(),
     journal: JSON.stringify(rest),
   };
-  return { ...fields, checksum: checksum(id, fields) };
+  return { ...fields, checksum: checksumOf(id, fields) };
 }
 
-/** @returns `undefined` where nothing was ever written, `damaged` where the content is not what an engine wrote for this run. */
+/**
+ * @returns `undefined` where nothing was ever written, `damaged` where the content is not what an engine wrote for this run, and `newer` where an
+ * operator wrote it that knows more than this one (after a downgrade): nothing may be written over that.
+ */
 export function decode(
   id: RunId,
   status: JournalledStatus | undefined,
-): { readonly state: RunState } | { readonly damaged: string } | undefined {
+): { readonly state: RunState } | { readonly damaged: string } | { readonly newer: string } | undefined {
   if (status?.checksum === undefined && status?.journal === undefined && (status?.steps?.length ?? 0) === 0)
     return undefined;
-  if (status?.journal === undefined || status.checksum !== checksum(id, status)) {
+  if (status?.journal === undefined || status.checksum !== checksumOf(id, status)) {
     return { damaged: 'the status was edited: its checksum does not fit; a person decides how the run goes on' };
   }
   const rest = JSON.parse(status.journal) as Rest;
   if (rest.v !== FORMAT)
-    return { damaged: `the journal has format ${rest.v}, this operator reads ${FORMAT}: run the newer operator again` };
+    return { newer: `the journal has format ${rest.v}, this operator reads ${FORMAT}: run the newer operator again` };
   return { state: restore(status, rest) };
 }
 
-/** Whatever the object's field order, and with absent fields as with undefined ones, the same content has the same checksum. */
-function checksum(
+/** The checksum of a status. Whatever the object's field order, and with absent fields as with undefined ones, the same content has the same checksum. */
+export function checksumOf(
   id: RunId,
   fields: { readonly [K in keyof JournalledStatus]?: JournalledStatus[K] | undefined },
 ): string {
