@@ -143,6 +143,7 @@ export class Operator {
       runner,
       clock,
       elector: manager.elector,
+      logger,
     });
     manager.add(leadership);
 

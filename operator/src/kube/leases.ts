@@ -58,6 +58,11 @@ export class LeaderElector {
   /** The start of the last successful acquisition or renewal. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #holding = false;
+  /**
+   * Whether the lease is released at the end of work. False while there is work that no next leader could know of: then it expires, and the next
+   * leader is told that its predecessor died.
+   */
+  inOrder = true;
   #predecessor = '';
   #acquiredVersion: string | undefined;
 
@@ -148,7 +153,7 @@ export class LeaderElector {
       const stillOurs = this.isLeading;
       this.#holding = false;
       this.#options.observer?.leading(false);
-      if (stillOurs) await this.#release();
+      if (stillOurs && this.inOrder) await this.#release();
     }
   }
 

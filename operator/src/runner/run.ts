@@ -17,6 +17,8 @@ export interface DrivenRun {
   readonly context: RunContext;
   readonly revision: Revision;
   readonly state: RunState;
+  /** What the journal holds, where that is not `state`. */
+  readonly durable?: RunState;
   readonly version: Version;
 }
 
@@ -39,6 +41,8 @@ export class Run {
   #busy = false;
   #dirty = false;
   #stopped = false;
+  /** It is being handed over: nothing more is sent. */
+  #releasing = false;
   #cancelWake: (() => void) | undefined;
   #cancelFlush: (() => void) | undefined;
   #idle: (() => void)[] = [];
@@ -48,7 +52,7 @@ export class Run {
     this.#context = run.context;
     this.#revision = run.revision;
     this.#state = run.state;
-    this.#durable = run.state;
+    this.#durable = run.durable ?? run.state;
     this.#version = run.version;
     this.#lastEvent = ports.clock.monotonic();
     this.#finished = finished;
@@ -112,8 +116,9 @@ export class Run {
     return this.#busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 
-  /** Waits for the event at hand, makes the state durable, then stops. For handing over in good order. */
+  /** Sends nothing more, waits for the event at hand, makes the state durable, then stops. For handing over in good order. */
   async release(): Promise<void> {
+    this.#releasing = true;
     this.#cancelWake?.();
     await this.idle;
     if (!this.#stopped && this.#dirty) {
@@ -157,8 +162,9 @@ export class Run {
       if (this.#stopped) return;
     } else if (this.#dirty) this.#flushSoon();
     for (const effect of made.effects) {
-      if (effect.type === 'Send') this.#send(effect);
-      else if (effect.type === 'RecordException') await this.#record(effect);
+      if (effect.type === 'RecordException') await this.#record(effect);
+      // What a released run was about to send is unknown to the next worker, and sent again.
+      else if (effect.type === 'Send' && !this.#releasing) this.#send(effect);
       if (this.#stopped) return;
     }
     this.#ports.observer.transitioned?.(this.#context.id, before, this.#state, event, made.effects);

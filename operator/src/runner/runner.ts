@@ -42,6 +42,10 @@ export class Runner {
   readonly #ports: RunnerPorts;
   readonly #runs = new Map<string, Run>();
   readonly #perSaga = new Map<string, number>();
+  /** Runs that another writer took from us: what we had done for them may be ahead of what the journal says, as with a worker that died. */
+  readonly #taken = new Set<string>();
+  /** Abandoned or released: a reconcile that was under way then may still come to adopt. */
+  #closed = false;
 
   constructor(ports: RunnerPorts) {
     this.#ports = ports;
@@ -58,18 +62,24 @@ export class Runner {
    * Resolves when what the run begins with is durable and sent, or the run was given up; that takes as long as its journal is away. Never rejects. Who
    * has many runs to adopt waits for each: claims that were all written at once would come before every other write, so that a worker that lives
    * for a few seconds only would bring none of its runs to an end.
+   *
+   * Once the runner was abandoned or released, it adopts nothing more.
    */
   adopt({ context, revision, version, from, paused = false }: Adoption): Promise<void> {
     const key = runKey(context.id);
     const driven = this.#runs.get(key);
     if (driven !== undefined) return driven.idle;
+    if (this.#closed) return Promise.resolve();
+    const lost = this.#taken.delete(key);
     const wall = this.#ports.clock.wall();
     const held = from.type === 'TakenOver' ? from.state : undefined;
     const made = from.type === 'Damaged' ? distrust(revision, context, from.message, { wall, elapsed: 0 }) : undefined;
     const fresh = from.type === 'TakenOver' ? beginAgain : begin;
     const state = { ...(made?.state ?? held ?? fresh(revision, wall)), paused };
-    const run = new Run(this.#ports, { context, revision, state, version }, (why) => {
+    const durable = made === undefined && held !== undefined ? { durable: held } : {};
+    const run = new Run(this.#ports, { context, revision, state, version, ...durable }, (why) => {
       this.#runs.delete(key);
+      if (why === 'Taken') this.#taken.add(key);
       this.#count(context.id, -1);
       if (why !== 'Ended') this.#ports.observer.dropped?.(context.id, why);
     });
@@ -79,7 +89,7 @@ export class Runner {
     // A run that does nothing because of a pause (or no longer pauses) is to say so.
     if (paused !== (held?.paused ?? false)) run.rewrite();
     if (made !== undefined && from.type === 'Damaged') run.start(made, { type: 'Damaged', message: from.message });
-    else run.tell(from.type === 'TakenOver' ? { type: 'TakenOver', died: from.died } : { type: 'Tick' });
+    else run.tell(from.type === 'TakenOver' ? { type: 'TakenOver', died: from.died || lost } : { type: 'Tick' });
     return run.idle;
   }
 
@@ -112,6 +122,7 @@ export class Runner {
 
   /** Stops at once: nothing more is sent or written. For a lost lease. */
   abandon(): void {
+    this.#closed = true;
     for (const run of this.#runs.values()) run.abandon();
     this.#runs.clear();
     this.#perSaga.clear();
@@ -119,6 +130,7 @@ export class Runner {
 
   /** Stops in good order: what is known is made durable first. */
   async release(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#runs.values()].map((run) => run.release()));
     this.#runs.clear();
     this.#perSaga.clear();

@@ -1,0 +1,114 @@
+import { expect } from 'chai';
+import type { Participants, SendEffect } from '../participants/participants.ts';
+import { VirtualClock } from '../runtime/clock.ts';
+import { CONTEXT, revision, success } from '../saga/rehearsal.ts';
+import type { Answer, RunState } from '../saga/types.ts';
+import { MemoryJournal } from '../testing/memory-journal.ts';
+import { type Adoption, Runner } from './runner.ts';
+
+const { id } = CONTEXT;
+const REVISION = revision();
+
+describe('A runner that hands over', () => {
+  let clock: VirtualClock;
+  let journal: MemoryJournal;
+  let sent: { effect: SendEffect; answer: (answer: Answer) => void }[];
+  let told: string[];
+  let runner: Runner;
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    journal = new MemoryJournal();
+    sent = [];
+    told = [];
+    const participants: Participants = {
+      send: (_run, effect) => new Promise((answer) => sent.push({ effect, answer })),
+    };
+    const observer = { dropped: (_: unknown, why: string) => void told.push(why) };
+    runner = new Runner({ journal, participants, clock, observer });
+  });
+
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+  };
+  const steps = (): string[] => sent.map(({ effect }) => effect.step);
+  const state = (): RunState => (journal.records.get('shop/checkout/o-1') as { state: RunState }).state;
+  const take = async (from: Adoption['from'], version: string, paused = false): Promise<void> => {
+    void runner.adopt({ context: CONTEXT, revision: REVISION, version, from, paused });
+    await settle();
+  };
+  /** A run that this runner has brought to its second step, and whose journal says so. */
+  const atSecondStep = async (): Promise<RunState> => {
+    await take({ type: 'New' }, journal.create(id));
+    sent.at(-1)?.answer(success('reserve'));
+    await settle();
+    clock.advance(1_000);
+    await settle();
+    return state();
+  };
+
+  for (const end of ['abandon', 'release'] as const) {
+    it(`takes no run after ${end}: a reconcile that was under way then would drive it without the lease`, async () => {
+      await runner[end]();
+      await take({ type: 'New' }, journal.create(id));
+      expect(runner.size).to.equal(0);
+      expect(steps()).to.deep.equal([]);
+    });
+  }
+
+  it('sends nothing more while it is released, not even a pivot whose intent it just wrote', async () => {
+    await take({ type: 'New' }, journal.create(id));
+    for (let step = steps().at(-1) ?? ''; step !== 'book'; step = steps().at(-1) ?? '') {
+      sent.at(-1)?.answer(success(step));
+      await settle();
+    }
+    journal.faults.push('refused');
+    sent.at(-1)?.answer(success('book'));
+    await settle();
+    const released = runner.release();
+    clock.advance(100);
+    await released;
+    expect(state().pivotIntent).to.equal(true);
+    expect(steps().at(-1)).to.equal('book');
+  });
+
+  it('counts what it had sent as unknown where another writer took the run from it meanwhile', async () => {
+    const early = await atSecondStep();
+    sent.at(-1)?.answer(success('authorise'));
+    await settle();
+    expect(steps().at(-1)).to.equal('commit');
+    // Somebody puts an old state back; the step that was sent since is not in it.
+    journal.put(id, { state: { ...early, holds: 7 } });
+    clock.advance(1_000);
+    await settle();
+    expect(told).to.deep.equal(['Taken']);
+    const found = journal.records.get('shop/checkout/o-1');
+    await take({ type: 'TakenOver', state: state(), died: false }, found?.version ?? '');
+    expect(
+      runner
+        .find(id)
+        ?.state.steps.map(({ action }) => action.state)
+        .slice(0, 4),
+    ).to.not.include('Pending');
+  });
+
+  it('keeps a run that it adopted paused although its first write was lost', async () => {
+    await atSecondStep();
+    await runner.release();
+    const found = journal.records.get('shop/checkout/o-1');
+    runner = new Runner({
+      journal,
+      participants: { send: () => new Promise(() => undefined) },
+      clock,
+      observer: { dropped: (_, why) => told.push(why) },
+    });
+    journal.faults.push('refused');
+    await take({ type: 'TakenOver', state: state(), died: false }, found?.version ?? '', true);
+    for (let i = 0; i < 3; i++) {
+      clock.advance(1_000);
+      await settle();
+    }
+    expect(told).to.deep.equal([]);
+    expect(state().paused).to.equal(true);
+  });
+});
