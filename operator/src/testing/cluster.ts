@@ -26,7 +26,7 @@ const OPERATOR = {
 };
 
 /** How long a test waits for something to become true. */
-const PATIENCE_MILLIS = 15_000;
+const PATIENCE_MILLIS = 30_000;
 
 /** A saga of three steps before the pivot and the pivot: what the tests of runs follow. */
 export const SAGA = {

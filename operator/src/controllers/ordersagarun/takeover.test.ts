@@ -3,10 +3,10 @@ import { expect } from 'chai';
 import { LeaseLostError } from '../../kube/leases.ts';
 import { eventually, OK, TestCluster } from '../../testing/cluster.ts';
 
-const PATIENCE_MILLIS = 30_000;
+const PATIENCE_MILLIS = 60_000;
 
 describe('Another operator takes over', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
   let cluster: TestCluster;
   let goOn: () => void;
 
@@ -160,7 +160,7 @@ describe('Another operator takes over', function () {
 });
 
 describe('An operator that lost its lease', function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
 
   it('sends nothing more, and ends; its successor finishes the run', async () => {
     const plane = await startControlPlane({ etcdUnsafeNoFsync: true });
