@@ -311,6 +311,18 @@ function compensations(subject: ConformanceSubject, compensation: string, bench:
     expect(await subject.effects(client, 'order-1')).to.equal(0);
   });
 
+  it('does not call undone what was done under a higher epoch: an engine that lost its journal knows of a lower one', async () => {
+    const { client } = bench();
+    const body = await subject.body(client, 'order-1');
+    expect((await act(client, body, 2)).status).to.equal(200);
+    const stale = await undo(client, body, 1);
+    expect(stale.status).to.equal(409);
+    expect(stale.body).to.include({ reason: 'StaleEpoch', epoch: 2 });
+    expect(await subject.effects(client, 'order-1')).to.equal(1);
+    expect((await undo(client, body, 3)).status).to.equal(200);
+    expect(await subject.effects(client, 'order-1')).to.equal(0);
+  });
+
   it('refuses the action as fenced also when it had succeeded before', async () => {
     const { client } = bench();
     const body = await subject.body(client, 'order-1');

@@ -45,6 +45,18 @@ describe('the token check', () => {
     expect(issuer.fetches).to.equal(1);
   });
 
+  it('lets in whom the call allows, instead of whom the service does', async () => {
+    const authorization = `Bearer ${await issuer.mint({ subject: 'sender' })}`;
+    const denied = async (allowed?: readonly string[]) =>
+      (await tokens.check(authorization, allowed).catch((error: ProblemError) => error.problem.status)) === 403;
+    expect([await denied(), await denied(['sender']), await denied([]), await denied()]).to.deep.equal([
+      true,
+      false,
+      true,
+      true,
+    ]);
+  });
+
   it('fetches again for a key that it does not know, and takes the new one', async () => {
     expect(await status(await issuer.mint())).to.equal(200);
     await issuer.addKey();

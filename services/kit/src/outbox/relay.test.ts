@@ -135,6 +135,23 @@ describe('the outbox', () => {
     expect(await store.read((reader) => reader.all('SELECT * FROM outbox_sequence'))).to.deep.equal([]);
   });
 
+  it('sends as many as fit, and one that is larger alone', async () => {
+    const { store, clock } = bench();
+    const outbox = new Outbox('/mercato/test');
+    for (const size of [100, 100, 5000, 100]) {
+      const data = { fat: 'x'.repeat(size) };
+      await store.transact((tx) =>
+        outbox.emit(tx, { type: 't', namespace: 'n', saga: 's', orderId: 'o', data, time: clock.now() }),
+      );
+    }
+    const sent: string[][] = [];
+    const send = async (_url: string, events: readonly CloudEvent[]) =>
+      void sent.push(events.map(({ sequence }) => sequence));
+    const relay = new Relay({ store, clock, subscribers: ['s'], batchBytes: 2000, send });
+    while ((await relay.pass('s')) > 0);
+    expect(sent).to.deep.equal([['1', '2'], ['3'], ['4']]);
+  });
+
   it('relays by itself over HTTP until it is stopped', async () => {
     const { store, emit } = bench();
     const got: CloudEvent[] = [];

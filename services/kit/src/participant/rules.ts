@@ -53,12 +53,9 @@ const stale = (stored: Attempt): Ruling =>
 const stored = (attempt: Attempt): Ruling =>
   answer(attempt.state === 'success' ? succeeded(attempt.answer) : { status: 422, body: attempt.answer });
 
-/** Whether the step's action has (or may have) an effect that a compensation of `epoch` must undo. */
-const toUndo = (record: StepRecord, epoch: number): boolean =>
-  record.action !== undefined &&
-  record.action.state !== 'failure' &&
-  record.action.epoch > record.fence &&
-  record.action.epoch <= epoch;
+/** The step's action, where it has (or may have) an effect that nobody undid. */
+const inPlace = ({ action, fence }: StepRecord): Attempt | undefined =>
+  action !== undefined && action.state !== 'failure' && action.epoch > fence ? action : undefined;
 
 function action(record: StepRecord | undefined, asked: Asked): Ruling {
   if (record === undefined) return asked.begun < asked.horizon ? expired() : { do: 'begin' };
@@ -86,12 +83,15 @@ function compensation(record: StepRecord | undefined, asked: Asked): Ruling {
   const attempt = record.compensation;
   if (attempt !== undefined && attempt.fingerprint !== asked.fingerprint) return mismatch(attempt);
   if (attempt?.state === 'inflight') return { do: 'resume', attempt };
-  if (toUndo(record, asked.epoch)) {
+  const effect = inPlace(record);
+  if (effect !== undefined && effect.epoch <= asked.epoch) {
     if (attempt?.state !== 'failure' || asked.epoch > attempt.epoch) return { do: 'begin' };
     return asked.epoch === attempt.epoch ? stored(attempt) : stale(attempt);
   }
   if (attempt?.state === 'failure') return asked.epoch < attempt.epoch ? stale(attempt) : stored(attempt);
   if (asked.epoch <= record.fence && attempt !== undefined) return stored(attempt);
+  // An engine that lost its journal may know less than we do. "Done" would leave the effect in place for good.
+  if (effect !== undefined) return stale(effect);
   return { do: 'fence', output: attempt?.answer ?? {} };
 }
 
