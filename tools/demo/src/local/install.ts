@@ -89,6 +89,8 @@ export async function applyManifest(client: KubeClient, manifest: Manifest, name
 export const SYSTEM_NAMESPACE = 'mercato-system';
 /** The account under which this program asks the services' administration. */
 export const OBSERVER_ACCOUNT = 'mercato-demo';
+/** The account under which shipping tells inventory what was picked up. */
+export const SHIPPING_ACCOUNT = 'mercato-shipping';
 
 /**
  * Installs crds/ and deploy/ and returns when the API server serves every kind. Repeating it changes nothing.
@@ -96,15 +98,15 @@ export const OBSERVER_ACCOUNT = 'mercato-demo';
  */
 export async function install(client: KubeClient): Promise<void> {
   const [crds, deployed] = await Promise.all([readManifests('crds'), readManifests('deploy')]);
-  const observer = {
+  const accounts = [OBSERVER_ACCOUNT, SHIPPING_ACCOUNT].map((name) => ({
     apiVersion: 'v1',
     kind: 'ServiceAccount',
-    metadata: { name: OBSERVER_ACCOUNT, namespace: SYSTEM_NAMESPACE },
-  };
+    metadata: { name, namespace: SYSTEM_NAMESPACE },
+  }));
   const namespaces = deployed.filter(({ kind }) => kind === 'Namespace');
   await applyAll(client, [...crds, ...namespaces]);
   await Promise.all([
-    applyAll(client, [...deployed.filter(({ kind }) => kind !== 'Namespace'), observer]),
+    applyAll(client, [...deployed.filter(({ kind }) => kind !== 'Namespace'), ...accounts]),
     ...crds.map((crd) => untilServed(client, crd)),
   ]);
 }

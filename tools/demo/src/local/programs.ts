@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { ControlPlane } from '@mercato/controlplane';
 import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
-import { OBSERVER_ACCOUNT, ROOT, SYSTEM_NAMESPACE } from './install.ts';
+import { OBSERVER_ACCOUNT, ROOT, SHIPPING_ACCOUNT, SYSTEM_NAMESPACE } from './install.ts';
 import type { ProgramSpec } from './process.ts';
 
 /** The programs that make up the shop beside the control plane, in the order in which they are started and stopped the other way round. */
@@ -50,8 +50,13 @@ export const OPERATOR_IDENTITY = {
 };
 
 /** Files that the programs read. */
-export function filesOf(folder: string): { readonly authority: string; readonly operatorKubeconfig: string } {
-  return { authority: join(folder, 'ca.crt'), operatorKubeconfig: join(folder, 'operator.kubeconfig') };
+export function filesOf(folder: string) {
+  return {
+    authority: join(folder, 'ca.crt'),
+    operatorKubeconfig: join(folder, 'operator.kubeconfig'),
+    /** What shipping's events are sent with. */
+    relayToken: join(folder, 'relay.token'),
+  };
 }
 
 const SCRIPTS: Readonly<Record<ProgramName, string>> = {
@@ -93,12 +98,16 @@ export function serviceSpec(
     MERCATO_AUDIENCE: name,
     MERCATO_ALLOWED_SUBJECTS: [OPERATOR_ACCOUNT, OBSERVER_ACCOUNT].map(userOf).join(','),
   };
-  const companies = {
-    inventory: {},
+  const neighbours = {
+    inventory: { MERCATO_EVENT_SENDERS: userOf(SHIPPING_ACCOUNT) },
     payment: { ACQUIRER_URL: urlOf(site, 'acquirer') },
-    shipping: { CARRIER_URL: urlOf(site, 'carrier') },
+    shipping: {
+      CARRIER_URL: urlOf(site, 'carrier'),
+      MERCATO_EVENT_SUBSCRIBERS: `${urlOf(site, 'inventory')}/events`,
+      MERCATO_RELAY_TOKEN_FILE: filesOf(site.folder).relayToken,
+    },
   };
-  return { ...spec, env: { ...spec.env, ...tokens, ...companies[name] }, readyUrl: `${urlOf(site, name)}/ready` };
+  return { ...spec, env: { ...spec.env, ...tokens, ...neighbours[name] }, readyUrl: `${urlOf(site, name)}/ready` };
 }
 
 /**

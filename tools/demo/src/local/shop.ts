@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '@mercato/controlplane';
 import { type Component, ComponentError, endComponent } from '@mercato/controlplane/component.ts';
@@ -7,7 +7,7 @@ import { startWatchdog, type Watchdog } from '@mercato/controlplane/watchdog.ts'
 import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { configFromText } from '@mercato/operator/kube/config.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
-import { install } from './install.ts';
+import { install, SHIPPING_ACCOUNT, SYSTEM_NAMESPACE } from './install.ts';
 import type { Phases } from './phases.ts';
 import { launch, type ProgramSpec, untilReady } from './process.ts';
 import {
@@ -73,7 +73,10 @@ export async function startShop(options: StartOptions): Promise<Shop> {
   await writeFiles(site, plane);
   await all([
     phases
-      .run('kinds, policies, rights', () => install(client))
+      .run('kinds, policies, rights', async () => {
+        await install(client);
+        await writeRelayToken(site, client);
+      })
       .then(() => phases.run('operator', () => start('operator', operatorSpec(site, options.operatorFlags)))),
     phases.run('inventory, payment, shipping', () =>
       all(SERVICES.map((name) => start(name, serviceSpec(site, name, plane)))),
@@ -100,6 +103,19 @@ async function writeFiles(site: Site, plane: ControlPlane): Promise<void> {
   const files = filesOf(site.folder);
   await writeFile(files.authority, plane.caPem);
   await writeFile(files.operatorKubeconfig, await plane.kubeconfigYaml(OPERATOR_IDENTITY), { mode: 0o600 });
+}
+
+/** In the cluster the kubelet rotates a projected token. Here each start writes one, which must outlast a shop that stays: 30 days, in seconds. */
+const RELAY_TOKEN_SECONDS = 30 * 86_400;
+
+async function writeRelayToken(site: Site, client: KubeClient): Promise<void> {
+  const account = { namespace: SYSTEM_NAMESPACE, name: SHIPPING_ACCOUNT };
+  const wish = { audiences: ['inventory'], expirationSeconds: RELAY_TOKEN_SECONDS };
+  const { token } = await client.createToken(account, wish);
+  const file = filesOf(site.folder).relayToken;
+  // As a whole: shipping may be reading it.
+  await writeFile(`${file}.new`, token, { mode: 0o600 });
+  await rename(`${file}.new`, file);
 }
 
 /** Ends programs in the reverse order of their start: the operator first, so that nobody is called who is gone. */
