@@ -190,7 +190,7 @@ const spec = object(
     ),
     maxActive: optional(
       integer({
-        description: 'At most so many runs are at work at once; the others wait. Absent: no limit.',
+        description: 'At most so many runs are at work at once; the others wait. Held runs take no place. Absent: no limit.',
         minimum: 1,
         maximum: 1_000_000,
       }),
