@@ -27,6 +27,8 @@ export interface RunObject {
   readonly decision?: Decision;
   readonly deleting: boolean;
   readonly finalizer: boolean;
+  /** The revision that the operator put beside its finalizer. */
+  readonly begunWith?: string;
   /** As it went over the wire. */
   readonly status?: JournalledStatus;
 }

@@ -14,15 +14,12 @@ export class Calamities {
   readonly #operators: Operators;
   readonly #customers: Customers;
   readonly #random: Random;
-  /** The order of the saga's steps: a definition may change in all else while runs are in flight. */
-  readonly #stepOrder: number;
 
-  constructor(stage: Stage, operators: Operators, customers: Customers, stepOrder: number) {
+  constructor(stage: Stage, operators: Operators, customers: Customers) {
     this.#stage = stage;
     this.#operators = operators;
     this.#customers = customers;
     this.#random = stage.random.fork('calamities');
-    this.#stepOrder = stepOrder;
   }
 
   start(): void {
@@ -51,7 +48,7 @@ export class Calamities {
       outage: () => random.pick([...hosts.values()]).crash('in an outage', random.int(2_000, 12_000)),
       'clock-jump': () => this.#jumpClock(),
       'new-revision': () => {
-        saga.revision = drawRevision(random.fork(`revision at ${scheduler.now}`), this.#stepOrder);
+        saga.revision = drawRevision(random.fork(`revision at ${scheduler.now}`), random.int(0, 1));
       },
       pause: () => {
         this.#pause(true);

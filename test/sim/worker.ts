@@ -192,12 +192,15 @@ export class Worker {
     if (before !== undefined) return this.#recall(object, before);
     const found = decodedOf(object);
     if (found === undefined && this.#beginsNothing) return false;
-    const hash = found === undefined ? undefined : object.status?.revision;
+    // Before anything is written of a run, its object says which revision it was begun with.
+    const hash = found === undefined ? object.begunWith : object.status?.revision;
     const known = hash === undefined ? undefined : await client.loadRevision(id.namespace, id.saga, hash);
     const revision = known ?? this.#ports.currentRevision();
     await client.saveRevision(id.namespace, id.saga, revision);
     const isClaimed = object.finalizer || object.deleting;
-    const version = isClaimed ? object.version : await this.#patch(object, { finalizer: true });
+    const version = isClaimed
+      ? object.version
+      : await this.#patch(object, { finalizer: true, begunWith: revision.hash });
     if (this.#stopped) return false;
     const context = { id, input: object.input };
     void this.runner.adopt({

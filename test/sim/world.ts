@@ -54,7 +54,6 @@ export class World {
     const random = new Random(`seed ${seed}`);
     const scheduler = new Scheduler(random.fork('scheduler'));
     const note = (text: string) => trace?.(`${(scheduler.now / 1000).toFixed(3).padStart(8)}s ${text}`);
-    const stepOrder = random.fork('definition').int(0, 1);
     const faults = new Faults(random.fork('faults'), FAULTS_UNTIL, note);
     const books: Books = new Books(
       () => this.#stage.api,
@@ -69,14 +68,18 @@ export class World {
       apiNode: new Node('api', scheduler),
       books,
       hosts: new Map(),
-      saga: { revision: drawRevision(random.fork('revision'), stepOrder), isPaused: false, isLetGo: false },
+      saga: {
+        revision: drawRevision(random.fork('revision'), random.fork('definition').int(0, 1)),
+        isPaused: false,
+        isLetGo: false,
+      },
       note,
       fail: (text) => this.#problems.push(text),
     };
     this.#operators = new Operators(this.#stage);
     this.#customers = new Customers(this.#stage);
     this.#responders = new Responders(this.#stage);
-    this.#calamities = new Calamities(this.#stage, this.#operators, this.#customers, stepOrder);
+    this.#calamities = new Calamities(this.#stage, this.#operators, this.#customers);
   }
 
   /** Plays the seed to its end. */

@@ -22,7 +22,7 @@ import type { ActionState, Revision, RunId, RunState } from '../../saga/types.ts
 import { accept, pausedUntil } from '../ordersaga/accept.ts';
 import { BY_SAGA, sagaKey } from '../ordersaga/controller.ts';
 import type { Inheritance } from './inheritance.ts';
-import { contextOf, FINALIZER, hasFinalizer, idOf, outcomeOf } from './run.ts';
+import { contextOf, FINALIZER, hasFinalizer, idOf, outcomeOf, REVISION_ANNOTATION } from './run.ts';
 import type { Undertow } from './undertow.ts';
 
 /** A run that is being deleted, or waits for a place, is looked at again after this long. */
@@ -109,7 +109,8 @@ export class OrderSagaRunController {
     const seen = run.status?.observedGeneration;
     if (seen !== undefined && seen !== run.metadata.generation) this.#o.runner.rewrite(id);
     if (run.metadata.deletionTimestamp !== undefined) return this.#deleting(id, state);
-    if (!hasFinalizer(run)) await this.#addFinalizer(run);
+    const revision = this.#o.runner.find(id)?.revision;
+    if (!hasFinalizer(run) && revision !== undefined) await this.#addFinalizer(run, revision);
     return again;
   }
 
@@ -156,7 +157,7 @@ export class OrderSagaRunController {
     if (found !== undefined && 'newer' in found)
       return this.#refuse(run, id, { reason: 'JournalTooNew', message: found.newer }, false);
     const saga = this.#o.sagas.get(id.namespace, id.saga);
-    const hash = found === undefined ? undefined : run.status?.revision;
+    const hash = found === undefined ? run.metadata.annotations?.[REVISION_ANNOTATION] : run.status?.revision;
     const isBelieved = found !== undefined && 'state' in found;
     const verdict = await this.#revisionFor(id, saga, hash, isBelieved);
     if ('reason' in verdict) return this.#refuse(run, id, verdict, found === undefined);
@@ -177,7 +178,7 @@ export class OrderSagaRunController {
     let adopted: Promise<void>;
     try {
       await this.#o.journal.saveRevision(id.namespace, id.saga, revision);
-      const version = hasFinalizer(run) ? run.metadata.resourceVersion : await this.#addFinalizer(run);
+      const version = hasFinalizer(run) ? run.metadata.resourceVersion : await this.#addFinalizer(run, revision);
       if (version === undefined) return done();
       this.#o.journal.observe(id, run);
       context.logger.debug('taken', { revision: revision.hash });
@@ -394,24 +395,28 @@ export class OrderSagaRunController {
   }
 
   /** @returns the object's new version; undefined when it changed in the meantime: its event brings it back. */
-  async #addFinalizer(run: OrderSagaRun): Promise<string | undefined> {
+  async #addFinalizer(run: OrderSagaRun, { hash }: Revision): Promise<string | undefined> {
     if (run.metadata.deletionTimestamp !== undefined) return run.metadata.resourceVersion;
-    return this.#patchFinalizers(run, [...(run.metadata.finalizers ?? []), FINALIZER]);
+    const finalizers = [...(run.metadata.finalizers ?? []), FINALIZER];
+    return this.#patchMetadata(run, { finalizers, annotations: { [REVISION_ANNOTATION]: hash } });
   }
 
   async #removeFinalizer(run: OrderSagaRun): Promise<void> {
     if (!hasFinalizer(run)) return;
     const rest = (run.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
-    await this.#patchFinalizers(run, rest);
+    await this.#patchMetadata(run, { finalizers: rest });
   }
 
-  async #patchFinalizers(run: OrderSagaRun, finalizers: string[]): Promise<string | undefined> {
+  async #patchMetadata(
+    run: OrderSagaRun,
+    metadata: Pick<OrderSagaRun['metadata'], 'finalizers' | 'annotations'>,
+  ): Promise<string | undefined> {
     const { resourceVersion = '' } = run.metadata;
     try {
       const answer = await this.#o.client.patch<OrderSagaRun>(
         orderSagaRuns,
         placeOf(idOf(run)),
-        { metadata: { finalizers } },
+        { metadata },
         { resourceVersion },
       );
       this.#o.fence.wrote(answer);

@@ -6,6 +6,12 @@ import type { RunContext, RunId, RunInput } from '../../saga/types.ts';
 /** Keeps a run's object until the run has ended: what it did may have to be undone. */
 export const FINALIZER = 'mercato.dev/run';
 
+/**
+ * Says, from the moment the finalizer is there, which revision the run was begun with. Its status says so within a second; should the worker die in
+ * that second and the OrderSaga have changed, the next one would compensate by another definition than the one that was carried out.
+ */
+export const REVISION_ANNOTATION = 'mercato.dev/revision';
+
 export function hasFinalizer(run: OrderSagaRun): boolean {
   return run.metadata.finalizers?.includes(FINALIZER) ?? false;
 }
