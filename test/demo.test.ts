@@ -46,6 +46,11 @@ describe('the demo', function () {
     expect({ accepted, settled }, 'with the six of examples/').to.deep.equal({ accepted: 60, settled: 60 });
     expect(phases.Succeeded, paper.text).to.be.at.least(45);
     expect(phases.Compensated, paper.text).to.be.at.least(3);
+    // The conservation check has held their goods against the carrier's log: each has left the stock, and no others.
+    const pickedUp = [...outcome.played].filter(
+      ({ order, phase }) => phase === 'Succeeded' && order.input.shipTo.line1?.includes('sim:quick_pickup'),
+    );
+    expect(pickedUp.length, 'of this seed').to.be.at.least(1);
     const ends = new Map(
       [...outcome.played].map(({ orderId, phase, run }) => [
         String(orderId),

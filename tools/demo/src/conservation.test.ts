@@ -236,6 +236,16 @@ const faults: readonly [string, string[], (world: World) => void][] = [
     (w) => (w.stock.reservations[0]!.parts[0]!.quantity = 2),
   ],
   [
+    'keeps goods that the carrier has picked up',
+    ['left-as-picked-up'],
+    (w) => w.carrier.push({ ...thaw(booking('done', 3)), operation: 'pick-up', outcome: 'picked-up' }),
+  ],
+  [
+    'lets goods go that the carrier has not picked up',
+    ['left-as-picked-up'],
+    (w) => (w.carrier = w.carrier.filter(({ outcome }) => outcome !== 'picked-up')),
+  ],
+  [
     'has a reserved counter that drifted',
     ['counters-as-movements', 'counters-as-reservations'],
     (w) => (w.stock.levels[0]!.reserved = 2),

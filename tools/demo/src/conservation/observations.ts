@@ -151,6 +151,7 @@ export type Rule =
   | 'nothing-shipped'
   | 'reservation-of-a-live-run'
   | 'goods-set-aside'
+  | 'left-as-picked-up'
   | 'counters-as-movements'
   | 'counters-as-reservations'
   | 'no-negative-stock'

@@ -28,6 +28,9 @@ const isKept = ({ state }: Reservation) => state === 'committed' || state === 's
 
 function checkReservations(seen: Observations, orders: ReadonlyMap<OrderKey, Joined>): Violation[] {
   const byOrder = Map.groupBy(seen.stock.reservations, (reservation) => reservation.key);
+  const pickedUp = new Set(
+    seen.carrier.filter(({ outcome }) => outcome === 'picked-up').map(({ orderKey }) => orderKey),
+  );
   return [...orders.values()].flatMap((joined) => {
     const { key } = joined;
     const reservations = byOrder.get(key) ?? [];
@@ -44,7 +47,10 @@ function checkReservations(seen: Observations, orders: ReadonlyMap<OrderKey, Joi
         key,
       ),
     );
-    if (verdict === 'completed') violations.push(...checkKept(joined, reservations.filter(isKept)));
+    if (verdict === 'completed') {
+      const kept = reservations.filter(isKept);
+      violations.push(...checkKept(joined, kept), ...checkLeft(key, kept, pickedUp.has(key)));
+    }
     return violations;
   });
 }
@@ -60,6 +66,19 @@ function checkKept({ key, order }: Joined, kept: readonly Reservation[]): Violat
       violation(
         'goods-set-aside',
         `order ${key}: inventory set ${got.get(sku) ?? 0} of ${sku} aside; the run is Succeeded and ordered ${wanted.get(sku) ?? 0}`,
+        key,
+      ),
+    );
+}
+
+/** A completed order's goods have left the stock if, and only if, the carrier has picked them up. */
+function checkLeft(key: OrderKey, kept: readonly Reservation[], isPickedUp: boolean): Violation[] {
+  return kept
+    .filter(({ state }) => (state === 'shipped') !== isPickedUp)
+    .map(({ id, state }) =>
+      violation(
+        'left-as-picked-up',
+        `order ${key}: inventory has the reservation ${id} as ${state}; the carrier has ${isPickedUp ? '' : 'not '}picked the goods up`,
         key,
       ),
     );

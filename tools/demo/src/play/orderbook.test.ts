@@ -39,7 +39,9 @@ describe('the order book', () => {
     expect(part(({ token }) => token.startsWith('tok_declined-'))).to.be.within(0.015, 0.05);
     expect(part(({ token }) => token.startsWith('tok_capture_declined-'))).to.be.above(0);
     expect(part(({ address }) => address === 'sim:undeliverable')).to.be.above(0);
-    expect(part(({ address }) => address === 'sim:quick_pickup')).to.be.above(0);
+    const isQuick = ({ address }: (typeof fates)[number]) => address === 'sim:quick_pickup';
+    expect(part((fate) => isQuick(fate) && fate.token.startsWith('tok_visa-'))).to.be.within(0.015, 0.05);
+    expect(part((fate) => isQuick(fate) && fate.token.startsWith('tok_capture_declined-'))).to.be.above(0);
   });
 });
 
