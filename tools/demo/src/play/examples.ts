@@ -63,7 +63,7 @@ export async function openShop(
   const [participants, rest] = parted(examples.manifests, ({ kind }) => kind === 'Participant');
   const [adjustments, others] = parted(rest, ({ kind }) => kind === 'StockAdjustment');
   await Promise.all(participants.map(apply));
-  // A warehouse that is seen before its participant is looked at again after ten seconds only.
+  // First, so that no warehouse is told that it has no inventory, in events that would stay.
   await Promise.all(participants.map((each) => untilStatus(client, each, namespace, isResolved)));
   await Promise.all(others.map(apply));
   await until('the operator has declared the warehouses to inventory', async () => {
