@@ -18,6 +18,7 @@ import { loadConfig } from './kube/config.ts';
 import { EventRecorder } from './kube/events.ts';
 import { createTransport } from './kube/transport.ts';
 import type { Options } from './options.ts';
+import { participantTokens } from './participants/audiences.ts';
 import { observed } from './participants/observed.ts';
 import { ParticipantRegistry } from './participants/registry.ts';
 import { requestedTokens } from './participants/tokens.ts';
@@ -103,12 +104,13 @@ export class Operator {
         ),
     );
     const tokens = requestedTokens({
-      requestToken: (audience, expirationSeconds, signal) =>
+      requestToken: participantTokens((audiences, expirationSeconds, signal) =>
         client.createToken(
           { namespace, name: serviceAccount },
-          { audiences: [audience], expirationSeconds },
+          { audiences: [...audiences], expirationSeconds },
           { signal },
         ),
+      ),
       onError: (audience, error) => logger.warn('no token for an audience', { audience, error }),
       clock,
     });

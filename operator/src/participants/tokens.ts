@@ -98,7 +98,7 @@ export function fileTokens(options: FileTokensOptions): TokenSource {
         throw new Error('no file is configured for it; project a token for this audience into the pod');
       const token = (await readFile(path, { encoding: 'utf8', signal })).trim();
       if (token === '') throw new Error(`${path} is empty`);
-      const expiry = claims(token)?.exp;
+      const expiry = claimsOf(token)?.exp;
       const lifeMs = remaining(expiry === undefined ? Number.NaN : expiry * 1000, clock);
       return { token, refreshAfterMs: refreshMs, expiresAfterMs: lifeMs - MARGIN_MS };
     },
@@ -213,7 +213,7 @@ class TokenCell {
  * wrong does not matter.
  */
 function lifetimeOf(token: string): number | undefined {
-  const { iat, exp } = claims(token) ?? {};
+  const { iat, exp } = claimsOf(token) ?? {};
   return iat === undefined || exp === undefined || exp <= iat ? undefined : (exp - iat) * 1000;
 }
 
@@ -221,13 +221,18 @@ function remaining(expiresAt: number, clock: Clock): number {
   return Number.isNaN(expiresAt) ? SHORTEST_LIFE_MS : expiresAt - clock.wall();
 }
 
-/** The times in a JWT's claims, in seconds since the epoch. Nothing is verified: this only says when to ask for the next one. */
-function claims(token: string): { iat?: number; exp?: number } | undefined {
+/** Some of a JWT's claims: its times, in seconds since the epoch, and its audiences. Nothing is verified: it comes from the API server, or from a file of ours. */
+export function claimsOf(token: string): { iat?: number; exp?: number; aud?: readonly string[] } | undefined {
   try {
     const payload: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
     if (typeof payload !== 'object' || payload === null) return undefined;
-    const { iat, exp } = payload as { iat?: unknown; exp?: unknown };
-    return { ...(typeof iat === 'number' ? { iat } : {}), ...(typeof exp === 'number' ? { exp } : {}) };
+    const { iat, exp, aud } = payload as { iat?: unknown; exp?: unknown; aud?: unknown };
+    const audiences = (Array.isArray(aud) ? aud : [aud]).filter((audience) => typeof audience === 'string');
+    return {
+      ...(typeof iat === 'number' ? { iat } : {}),
+      ...(typeof exp === 'number' ? { exp } : {}),
+      ...(audiences.length === 0 ? {} : { aud: audiences }),
+    };
   } catch {
     return undefined;
   }
