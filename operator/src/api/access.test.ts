@@ -2,6 +2,7 @@ import type { ControlPlane } from '@mercato/controlplane';
 import type { ApiClient, ApiResponse } from '@mercato/controlplane/request.ts';
 import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testing.ts';
 import { expect } from 'chai';
+import { roles } from './roles.ts';
 import {
   as,
   collection,
@@ -150,6 +151,12 @@ describe('who may do what', function () {
     forbidden(
       await patch(by('olga'), namespace, draft('Participant', 'inventory', {}), { spec: { audience: 'other' } }),
     );
+  });
+
+  it('no built-in role comes with what the platform, operators and approvers may', () => {
+    const signed = JSON.stringify(roles().filter((role) => !/-(view|edit)"/.test(JSON.stringify(role))));
+    expect(signed).to.include('mercato-platform').and.include('mercato-operate').and.include('mercato-approve');
+    expect(signed).not.to.include('aggregate-to');
   });
 
   it('an approver approves in their own name, and others do not', async () => {
