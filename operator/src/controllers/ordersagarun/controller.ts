@@ -156,6 +156,8 @@ export class OrderSagaRunController {
     const found = decode(id, run.status);
     if (found !== undefined && 'newer' in found)
       return this.#refuse(run, id, { reason: 'JournalTooNew', message: found.newer }, false);
+    // Nobody has begun it, and nobody will: whatever still keeps its object is not ours.
+    if (found === undefined && run.metadata.deletionTimestamp !== undefined && !hasFinalizer(run)) return done();
     const saga = this.#o.sagas.get(id.namespace, id.saga);
     const hash = found === undefined ? run.metadata.annotations?.[REVISION_ANNOTATION] : run.status?.revision;
     const isBelieved = found !== undefined && 'state' in found;
