@@ -54,7 +54,7 @@ export class KubernetesJournal implements Journal {
 
   constructor(options: KubernetesJournalOptions) {
     this.#options = options;
-    this.#revisions = new Revisions(options.client);
+    this.#revisions = new Revisions(options.client, options.wall);
   }
 
   /** Tells what the object looks like now: its generation and conditions go into the next write. */

@@ -3,22 +3,31 @@ import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
 import { controllerRevisions } from '../../kube/resource.ts';
 import type { Revision } from '../../saga/types.ts';
 
+/** A revision that was stored this long ago is stored again: its namespace may have been deleted since and made anew, and nobody else has a copy. */
+const STORED_AGAIN_MILLIS = 60_000;
+
 /**
  * Revisions of OrderSagas as apps/v1 ControllerRevisions, Kubernetes' own object for just this: immutable data, found by name. They have no owner,
  * since runs outlive their OrderSaga. What was read or written once is kept in memory: a revision never changes.
  */
 export class Revisions {
   readonly #client: KubeClient;
+  readonly #wall: () => number;
   readonly #known = new Map<string, Revision>();
+  /** When the API server last said that it has them. */
+  readonly #stored = new Map<string, number>();
 
-  constructor(client: KubeClient) {
+  /** @param wall Unix milliseconds. @default the machine's */
+  constructor(client: KubeClient, wall: () => number = Date.now) {
     this.#client = client;
+    this.#wall = wall;
   }
 
   /** Rejects with the client's errors. */
   async save(namespace: string, saga: string, revision: Revision): Promise<void> {
     const name = nameOf(saga, revision.hash);
-    if (this.#known.has(`${namespace}/${name}`)) return;
+    const now = this.#wall();
+    if (Math.abs(now - (this.#stored.get(`${namespace}/${name}`) ?? 0)) < STORED_AGAIN_MILLIS) return;
     const labels = { 'mercato.dev/saga': saga, 'app.kubernetes.io/managed-by': 'mercato-operator' };
     try {
       await this.#client.create(controllerRevisions, {
@@ -30,6 +39,7 @@ export class Revisions {
       if (!isAlreadyExists(error)) throw error;
     }
     this.#known.set(`${namespace}/${name}`, revision);
+    this.#stored.set(`${namespace}/${name}`, now);
   }
 
   /** @returns undefined where it was never saved, or was deleted. Rejects with the client's errors. */
@@ -51,11 +61,6 @@ export class Revisions {
   /** What was saved or loaded before, without asking anyone. */
   cached(namespace: string, saga: string, hash: string): Revision | undefined {
     return this.#known.get(`${namespace}/${nameOf(saga, hash)}`);
-  }
-
-  /** Forgets what it knows of a namespace that is gone. */
-  forget(namespace: string): void {
-    for (const key of this.#known.keys()) if (key.startsWith(`${namespace}/`)) this.#known.delete(key);
   }
 }
 
