@@ -81,7 +81,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: "(died && action.state === 'Pending' && draft.state.direction === 'Forward' && index < reach)",
     replace: 'false',
-    seed: 30,
+    seed: 8,
   },
   {
     name: 'after a take-over what was in flight counts as not sent',
@@ -89,7 +89,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: "changeDelivery(draft, index, 'action', { state: 'Unknown', due: draft.state.clock });",
     replace: "changeDelivery(draft, index, 'action', { state: 'Pending', due: draft.state.clock });",
-    seed: 30,
+    seed: 8,
   },
   {
     name: 'compensation goes from first to last',
@@ -105,7 +105,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/draft.ts`,
     find: "return step.action.state !== 'Pending' && step.action.state !== 'Failed';",
     replace: "return step.action.state === 'Succeeded' || step.action.state === 'Skipped';",
-    seed: 8,
+    seed: 1,
   },
   {
     name: 'a run turns back after the pivot was sent',
@@ -171,7 +171,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/decisions.ts`,
     find: 'epoch: Math.max(action.epoch, hold.knownEpoch ?? 0) + 1 });',
     replace: 'epoch: action.epoch });',
-    seed: 65,
+    seed: 8,
   },
   {
     name: 'a compensation keeps epoch 1',
@@ -195,7 +195,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: 'const counts = state.hold === undefined && !state.paused;',
     replace: 'const counts = !state.paused;',
-    seed: 24,
+    seed: 36,
   },
   {
     name: 'a decision for another hold is taken',
@@ -252,7 +252,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: 'const elapsed = Math.max(0, draft.now.elapsed);',
     replace: 'const elapsed = Math.max(0, draft.now.wall - state.begunAt - state.clock);',
-    seed: 3,
+    seed: 61,
   },
   {
     name: 'past the pivot the deadline compensates',
@@ -279,12 +279,11 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 1,
   },
   {
-    name: 'a run that another worker may have begun counts as new',
-    rule: '3 take-over',
-    file: 'operator/src/controllers/ordersagarun/inheritance.ts',
-    find: '    if (!hasFinalizer(run)) return false;\n',
-    replace: '    return false;\n',
-    seed: 15,
+    name: 'a run that came back without its status counts as new',
+    rule: '3 take-over, 1 identity',
+    file: 'operator/src/runner/runner.ts',
+    find: "const fresh = from.type === 'TakenOver' ? beginAgain : begin;",
+    replace: 'const fresh = begin;',
   },
   {
     name: 'a worker hands over without writing what it knows',
@@ -298,7 +297,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a journal whose checksum does not fit is believed',
     rule: '7 damaged journal',
     file: 'operator/src/journals/kubernetes/codec.ts',
-    find: 'status.checksum !== checksum(id, status)',
+    find: 'status.checksum !== checksumOf(id, status)',
     replace: 'false',
     seed: 41,
   },
@@ -308,7 +307,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: "if (attempt.state === 'success' || asked.epoch === attempt.epoch) return stored(attempt);",
     replace: "if (asked.epoch === attempt.epoch && attempt.state === 'success') return { do: 'begin' };",
-    seed: 5,
+    seed: 1,
   },
   {
     name: 'a higher epoch replaces a success',
@@ -333,7 +332,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: '  if (attempt !== undefined && attempt.fingerprint !== asked.fingerprint) return mismatch(attempt);\n  if (asked.epoch <= record.fence) {',
     replace: '  if (asked.epoch <= record.fence) {',
-    seed: 499,
+    seed: 609,
   },
   {
     name: 'a compensation without its action is refused',
@@ -349,7 +348,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: '  if (asked.epoch <= record.fence) {\n    return answer(',
     replace: '  if (asked.epoch <= record.fence && (false as boolean)) {\n    return answer(',
-    seed: 142,
+    seed: 212,
   },
   {
     name: 'an empty compensation leaves no tombstone',
@@ -365,7 +364,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/inventory/src/commands/commit.ts',
     find: "state === 'expired' || (state === 'reserved' && expiresAt <= context.now)",
     replace: 'false as boolean',
-    seed: 3,
+    seed: 5,
   },
   {
     name: 'a committed hold expires all the same',
