@@ -76,7 +76,13 @@ describe('the custom resource definitions', function () {
         timeout: '10s',
         uses: [],
         pivot: false,
-        retry: { maxAttempts: 5, initialInterval: '200ms', maxInterval: '30s', backoffPercent: 200, jitterPercent: 20 },
+        retry: {
+          maxAttempts: 10,
+          initialInterval: '200ms',
+          maxInterval: '30s',
+          backoffPercent: 200,
+          jitterPercent: 20,
+        },
       });
     });
 

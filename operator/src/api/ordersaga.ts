@@ -42,8 +42,9 @@ export const pause = (what: string) =>
 const retry = object(
   {
     maxAttempts: integer({
-      description: 'Attempts that may end without a final answer, the first one included.',
-      default: 5,
+      description:
+        'Attempts that may end without a final answer, the first one included. The default outlasts the restart of a service by about a minute.',
+      default: 10,
       minimum: 1,
       maximum: 100,
     }),
@@ -190,7 +191,8 @@ const spec = object(
     ),
     maxActive: optional(
       integer({
-        description: 'At most so many runs are at work at once; the others wait. Held runs take no place. Absent: no limit.',
+        description:
+          'At most so many runs are at work at once; the others wait. Held runs take no place. Absent: no limit.',
         minimum: 1,
         maximum: 1_000_000,
       }),
