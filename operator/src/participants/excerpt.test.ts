@@ -22,6 +22,7 @@ describe('excerpt', () => {
     'Authorization: Basic',
     'x-api-key: hunter2',
     'tok_visa_4',
+    'card_1Mxyz4Kq',
     '4242424242424242',
     '4242 4242 4242 4242',
     '3782-822463-10005',
@@ -34,7 +35,9 @@ describe('excerpt', () => {
     });
   }
 
-  it('leaves plain words, prices and order ids alone', () => {
+  it('leaves plain words, reasons, prices and order ids alone', () => {
+    const decline = 'the acquirer says card_declined';
+    expect(excerpt(decline)).to.equal(decline);
     const text = 'order 20261122-17 of 15.30 GBP: no tea left in warehouse london-1';
     expect(excerpt(text)).to.equal(text);
   });

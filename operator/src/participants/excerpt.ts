@@ -12,7 +12,9 @@ const SECRETS: readonly RegExp[] = [
   // A value named as a secret: "paymentToken":"...", password=..., Authorization: ...
   /["']?\b[\w-]*(?:token|secret|passw(?:or)?d|authorization|api[-_]?key|cookie|pan|cvv|cvc)["']?\s*[:=]\s*(?:"[^"]*"?|'[^']*'?|[^\s,;&<>]+)/gi,
   // Identifiers that payment processors hand out.
-  /\b(?:tok|pm|card|src|seti|pi|sk|pk)_[\w-]+/gi,
+  /\b(?:tok|pm|src|seti|pi|sk|pk)_[\w-]+/gi,
+  // With a digit in it: `card_declined` is a reason that people must read.
+  /\bcard_(?=\w*\d)\w+/gi,
   // 12 to 19 digits, grouped or not: may be a card number.
   /\b\d(?:[ -]?\d){11,18}\b/g,
   // A long run without a break is a credential or noise, and never a word.
