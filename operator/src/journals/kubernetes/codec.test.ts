@@ -179,4 +179,11 @@ describe('The journal in a status', () => {
       { numRuns: 200 },
     );
   });
+
+  it('takes a journal that cannot be read for damaged, also where its checksum fits', () => {
+    for (const journal of ['{', 'null', '{"v":1}']) {
+      const edited = { ...stored(new Rehearsal().state), journal };
+      expect(decode(id, { ...edited, checksum: checksumOf(id, edited) }), journal).to.have.property('damaged');
+    }
+  });
 });

@@ -106,10 +106,15 @@ export function decode(
   if (status?.journal === undefined || status.checksum !== checksumOf(id, status)) {
     return { damaged: 'the status was edited: its checksum does not fit; a person decides how the run goes on' };
   }
-  const rest = JSON.parse(status.journal) as Rest;
-  if (rest.v !== FORMAT)
-    return { newer: `the journal has format ${rest.v}, this operator reads ${FORMAT}: run the newer operator again` };
-  return { state: restore(status, rest) };
+  try {
+    const rest = JSON.parse(status.journal) as Rest;
+    if (rest.v !== FORMAT)
+      return { newer: `the journal has format ${rest.v}, this operator reads ${FORMAT}: run the newer operator again` };
+    return { state: restore(status, rest) };
+  } catch {
+    // The checksum is no secret. A cache decodes too, and one object must not keep it from holding all others.
+    return { damaged: 'the status was edited: its journal cannot be read; a person decides how the run goes on' };
+  }
 }
 
 /** The checksum of a status. Whatever the object's field order, and with absent fields as with undefined ones, the same content has the same checksum. */
