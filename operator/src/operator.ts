@@ -126,6 +126,7 @@ export class Operator {
         health.answered(run.namespace, effect.participant, answer, clock.wall()),
       ),
       clock,
+      mayAct: () => manager.elector?.isLeading ?? true,
       observer: observeRuns({
         runs,
         recorder,

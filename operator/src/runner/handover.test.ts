@@ -15,6 +15,7 @@ describe('A runner that hands over', () => {
   let sent: { effect: SendEffect; answer: (answer: Answer) => void }[];
   let told: string[];
   let runner: Runner;
+  let leads: boolean;
 
   beforeEach(() => {
     clock = new VirtualClock();
@@ -25,7 +26,8 @@ describe('A runner that hands over', () => {
       send: (_run, effect) => new Promise((answer) => sent.push({ effect, answer })),
     };
     const observer = { dropped: (_: unknown, why: string) => void told.push(why) };
-    runner = new Runner({ journal, participants, clock, observer });
+    leads = true;
+    runner = new Runner({ journal, participants, clock, observer, mayAct: () => leads });
   });
 
   const settle = async (): Promise<void> => {
@@ -55,6 +57,23 @@ describe('A runner that hands over', () => {
       expect(steps()).to.deep.equal([]);
     });
   }
+
+  it('neither sends nor writes once its lease is over, although nobody has told it yet', async () => {
+    const before = await atSecondStep();
+    leads = false;
+    sent.at(-1)?.answer(success('pay'));
+    await settle();
+    clock.advance(60_000);
+    await settle();
+    expect(steps()).to.deep.equal(['reserve', 'authorise']);
+    expect(state()).to.deep.equal(before);
+  });
+
+  it('begins nothing once its lease is over', async () => {
+    leads = false;
+    await take({ type: 'New' }, journal.create(id));
+    expect(steps()).to.deep.equal([]);
+  });
 
   it('sends nothing more while it is released, not even a pivot whose intent it just wrote', async () => {
     await take({ type: 'New' }, journal.create(id));

@@ -164,11 +164,17 @@ export class Run {
     for (const effect of made.effects) {
       if (effect.type === 'RecordException') await this.#record(effect);
       // What a released run was about to send is unknown to the next worker, and sent again.
-      else if (effect.type === 'Send' && !this.#releasing) this.#send(effect);
+      else if (effect.type === 'Send' && !this.#releasing && this.#mayAct()) this.#send(effect);
       if (this.#stopped) return;
     }
     this.#ports.observer.transitioned?.(this.#context.id, before, this.#state, event, made.effects);
     if (this.#state.ended !== undefined && before.ended === undefined) this.#end();
+  }
+
+  /** Design rule 10: without the right to act, nothing more is written or sent, whatever was due. */
+  #mayAct(): boolean {
+    if (this.#ports.mayAct?.() === false) this.abandon();
+    return !this.#stopped;
   }
 
   #end(): void {
@@ -283,7 +289,7 @@ export class Run {
 
   /** Tries again, with growing pauses, until it is done or the run is abandoned. */
   async #untilDone(attempt: () => Promise<void>): Promise<void> {
-    for (let pause = FIRST_RETRY_MILLIS; !this.#stopped; pause = Math.min(pause * 2, LONGEST_RETRY_MILLIS)) {
+    for (let pause = FIRST_RETRY_MILLIS; this.#mayAct(); pause = Math.min(pause * 2, LONGEST_RETRY_MILLIS)) {
       try {
         return await attempt();
       } catch (error) {

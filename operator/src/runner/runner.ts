@@ -12,6 +12,11 @@ export interface RunnerPorts {
   readonly participants: Participants;
   readonly clock: Clock;
   readonly observer: RunnerObserver;
+  /**
+   * Whether this worker may still act; once it may not, it never may again. Asked before every write and every command, since a process that was
+   * stopped for longer than its lease does what was due before it hears that the lease is lost. @default it may
+   */
+  readonly mayAct?: () => boolean;
 }
 
 /** How a run comes to this worker. */
