@@ -23,7 +23,7 @@ import { observed } from './participants/observed.ts';
 import { ParticipantRegistry } from './participants/registry.ts';
 import { requestedTokens } from './participants/tokens.ts';
 import { Runner } from './runner/runner.ts';
-import { systemClock } from './runtime/clock.ts';
+import { pause, systemClock } from './runtime/clock.ts';
 import { watches } from './runtime/controller.ts';
 import { createLogger } from './runtime/logger.ts';
 import { Manager } from './runtime/manager.ts';
@@ -33,6 +33,8 @@ import { done } from './runtime/result.ts';
 /** Runs at a time that are looked at; no reconcile waits for a participant, so few are enough. */
 const RUN_WORKERS = 16;
 const LEASE = 'mercato-operator';
+/** Runs that end within this time are remembered by one write. */
+const COLLECT_MILLIS = 500;
 
 /** The operator, put together: one process, one lease, all controllers. */
 export class Operator {
@@ -86,7 +88,12 @@ export class Operator {
     const declared = manager.cache(participants);
     const fence = runs.fence();
     const health = new ParticipantHealth();
-    const finished = new FinishedRuns(client, namespace, () => clock.wall());
+    const finished = new FinishedRuns(
+      client,
+      namespace,
+      () => clock.wall(),
+      () => pause(clock, COLLECT_MILLIS),
+    );
     const journal = new KubernetesJournal({
       client,
       operatorNamespace: namespace,

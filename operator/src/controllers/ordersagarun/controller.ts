@@ -29,6 +29,8 @@ import type { Undertow } from './undertow.ts';
 const LOOK_AGAIN_MILLIS = 2_000;
 /** A write takes as long on an API server that is very busy. */
 const CLAIM_PATIENCE_MILLIS = 1_000;
+/** After this long, a run that has ended is normally remembered. */
+const REMEMBERED_MILLIS = 600;
 const DEFAULT_TTL = { succeeded: '1h', compensated: '1d', aborted: '7d' } as const;
 
 export interface OrderSagaRunControllerOptions {
@@ -352,7 +354,12 @@ export class OrderSagaRunController {
 
   /** A run that has ended: remember its order, then let the object go when it is deleted or its time is over. */
   async #clearAway(run: OrderSagaRun, id: RunId, outcome: Outcome): Promise<Result> {
-    await this.#o.finished.remember(id, outcome);
+    // No worker waits for a write that many runs share; how long it takes to see that it failed does not matter here.
+    if (!this.#o.finished.isRemembered(id)) {
+      this.#o.finished.note(id, outcome);
+      await this.#refuseLateDecision(run, id);
+      return requeueAfter(REMEMBERED_MILLIS);
+    }
     for (const entry of run.status?.givenUp ?? []) {
       await this.#o.journal.recordException(id, entry as never, Date.parse(run.status?.finishedAt ?? ''));
     }

@@ -9,7 +9,9 @@ import type { Effect, RunId, RunState } from '../../saga/types.ts';
 import type { RunMetrics } from './metrics.ts';
 
 /** Events of normal progress, a second: an operator under load has better things to write. Warnings are always told. */
-const NORMAL_PER_SECOND = 20;
+const NORMAL_PER_SECOND = 5;
+/** At once: all that a few orders on an idle system have to tell. */
+const NORMAL_AT_ONCE = 40;
 
 export interface RunObserverOptions {
   readonly runs: ReadStore<OrderSagaRun>;
@@ -23,7 +25,7 @@ export interface RunObserverOptions {
 
 /** Tells what happens to runs: as Events of their objects, in metrics, and in the log where a person is wanted. */
 export function observeRuns({ runs, recorder, metrics, logger, clock, left }: RunObserverOptions): RunnerObserver {
-  const budget = new Budget(NORMAL_PER_SECOND, clock);
+  const budget = new Budget(NORMAL_PER_SECOND, NORMAL_AT_ONCE, clock);
   return {
     adopted({ namespace, saga }, how) {
       metrics.started.inc({ namespace, saga, how });
@@ -79,23 +81,25 @@ export function observeRuns({ runs, recorder, metrics, logger, clock, left }: Ru
   }
 }
 
-/** A token bucket that holds a second's worth. */
+/** A token bucket. */
 class Budget {
   readonly #perSecond: number;
+  readonly #atOnce: number;
   readonly #clock: Clock;
   #tokens: number;
   #at: number;
 
-  constructor(perSecond: number, clock: Clock) {
+  constructor(perSecond: number, atOnce: number, clock: Clock) {
     this.#perSecond = perSecond;
+    this.#atOnce = atOnce;
     this.#clock = clock;
-    this.#tokens = perSecond;
+    this.#tokens = atOnce;
     this.#at = clock.monotonic();
   }
 
   take(): boolean {
     const now = this.#clock.monotonic();
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + ((now - this.#at) / 1000) * this.#perSecond);
+    this.#tokens = Math.min(this.#atOnce, this.#tokens + ((now - this.#at) / 1000) * this.#perSecond);
     this.#at = now;
     if (this.#tokens < 1) return false;
     this.#tokens -= 1;

@@ -33,14 +33,22 @@ export class FinishedRuns {
   readonly #client: KubeClient;
   readonly #namespace: string;
   readonly #wall: () => number;
+  readonly #collect: () => Promise<void>;
   readonly #pages: Page[] = [];
   readonly #waiting: { key: string; outcome: Outcome; done: () => void; failed: (error: unknown) => void }[] = [];
   #writing = false;
 
-  constructor(client: KubeClient, namespace: string, wall: () => number) {
+  /** @param collect what is waited for before each write, so that many runs share it. @default nothing */
+  constructor(
+    client: KubeClient,
+    namespace: string,
+    wall: () => number,
+    collect = async (): Promise<void> => undefined,
+  ) {
     this.#client = client;
     this.#namespace = namespace;
     this.#wall = wall;
+    this.#collect = collect;
   }
 
   /** Reads all pages; before the first question, and again after a change of leader. Rejects with the client's errors. */
@@ -61,10 +69,23 @@ export class FinishedRuns {
     );
   }
 
+  /** Whether it is durable that the run has ended. */
+  isRemembered(id: RunId): boolean {
+    const key = runKey(id);
+    return this.#pages.some((page) => page.runs.has(key));
+  }
+
+  /** Begins to {@link remember}, unless that is under way. Where it fails, `isRemembered` stays false, and who asks again begins anew. */
+  note(id: RunId, outcome: Outcome): void {
+    const key = runKey(id);
+    if (this.#waiting.some((entry) => entry.key === key)) return;
+    this.remember(id, outcome).catch(() => undefined);
+  }
+
   /** Resolves once it is durable. Calls of one moment share a write. Rejects with the client's errors. */
   remember(id: RunId, outcome: Outcome): Promise<void> {
     const key = runKey(id);
-    if (this.#pages.some((page) => page.runs.has(key))) return Promise.resolve();
+    if (this.isRemembered(id)) return Promise.resolve();
     return new Promise((done, failed) => {
       this.#waiting.push({ key, outcome, done, failed });
       if (!this.#writing) void this.#write();
@@ -86,6 +107,7 @@ export class FinishedRuns {
   async #write(): Promise<void> {
     this.#writing = true;
     while (this.#waiting.length > 0) {
+      await this.#collect();
       const page = this.#openPage();
       const batch = this.#waiting.slice(0, PER_PAGE - page.runs.size);
       try {
