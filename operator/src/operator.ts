@@ -167,7 +167,7 @@ export class Operator {
       journal,
       finished,
       inheritance: leadership.inheritance,
-      undertow: new Undertow(client),
+      undertow: new Undertow(client, clock),
       recorder,
       clock,
     });

@@ -1,5 +1,7 @@
 import type { OrderSagaRun } from '../../api/ordersagarun.ts';
+import { JournalUnavailable } from '../../journals/journal.ts';
 import { placeOf } from '../../journals/kubernetes/journal.ts';
+import { isForbidden, isInvalid } from '../../kube/errors.ts';
 import type { Recorder } from '../../kube/events.ts';
 import type { ReadStore } from '../../kube/store.ts';
 import type { RunnerObserver } from '../../runner/ports.ts';
@@ -66,9 +68,20 @@ export function observeRuns({ runs, recorder, metrics, logger, clock, left }: Ru
     },
     journalFailed(id, error) {
       metrics.journalFailures.inc();
+      tellRefused(id, error);
       logger.warn('journal write failed, trying again', { run: `${id.namespace}/${id.saga}-${id.orderId}`, error });
     },
   };
+
+  /** A write that the API server refuses (admission, quota, size) is tried again for ever: only a person can help. */
+  function tellRefused(id: RunId, error: unknown): void {
+    const cause = error instanceof JournalUnavailable ? error.cause : undefined;
+    if (!(isInvalid(cause) || isForbidden(cause))) return;
+    const { namespace, name } = placeOf(id);
+    const run = runs.get(namespace, name);
+    const note = `its status cannot be written, and is tried again until it can: ${cause.message}`;
+    if (run !== undefined) recorder.event(run, { type: 'Warning', reason: 'JournalRefused', action: 'Write', note });
+  }
 
   function tell(id: RunId, { level, reason, message, step }: Extract<Effect, { type: 'Notice' }>): void {
     if (reason === 'AttemptFailed')

@@ -78,6 +78,18 @@ describe('Records beside runs', function () {
     expect(revisions.cached(namespace, 'checkout', other.hash)).to.deep.equal(other);
   });
 
+  it('a revision whose content is not what its name says is not believed', async () => {
+    const real = revision(CHECKOUT, { deadline: 77_000 });
+    const planted = { ...real, deadline: 1 };
+    const metadata = { name: `checkout-${real.hash}`, namespace };
+    await client.create(controllerRevisions, {
+      metadata,
+      data: planted as unknown as Record<string, unknown>,
+      revision: 1,
+    });
+    expect(await new Revisions(client).load(namespace, 'checkout', real.hash)).to.equal(undefined);
+  });
+
   it('a revision in a namespace that is not there is refused by the API server', async () => {
     const failed = await new Revisions(client).save('nowhere-at-all', 'checkout', revision()).then(
       () => undefined,

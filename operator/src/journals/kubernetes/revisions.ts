@@ -1,6 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts';
 import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
 import { controllerRevisions } from '../../kube/resource.ts';
+import { revisionOf } from '../../saga/revision.ts';
 import type { Revision } from '../../saga/types.ts';
 
 /** A revision that was stored this long ago is stored again: its namespace may have been deleted since and made anew, and nobody else has a copy. */
@@ -50,6 +51,8 @@ export class Revisions {
     try {
       const found = await this.#client.get(controllerRevisions, { namespace, name });
       const revision = found.data as unknown as Revision;
+      // Its name is a hash of its content: one that says something else was not written by us.
+      if (revisionOf(revision).hash !== hash) return undefined;
       this.#known.set(`${namespace}/${name}`, revision);
       return revision;
     } catch (error) {
