@@ -140,6 +140,7 @@ export class Operator {
         metrics: measured,
         logger,
         clock,
+        ended: (id, outcome) => finished.note(id, outcome),
         left: (id) => {
           journal.forget(id);
           orders.enqueue(placeOf(id));

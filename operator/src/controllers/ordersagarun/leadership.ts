@@ -58,6 +58,7 @@ export class Leadership implements Runnable {
     }
     if (signal.reason instanceof LeaseLostError) return;
     await runner.release();
+    await finished.flush();
     if (elector !== undefined) elector.inOrder = true;
   }
 

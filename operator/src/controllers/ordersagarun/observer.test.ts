@@ -35,7 +35,15 @@ describe('What is told of runs', () => {
       () => 0,
     );
     const recorder = { event: (_: unknown, event: EventInput) => void told.push(event) };
-    return observeRuns({ runs, recorder, metrics, logger: silentLogger, clock, left: () => undefined });
+    return observeRuns({
+      runs,
+      recorder,
+      metrics,
+      logger: silentLogger,
+      clock,
+      ended: () => undefined,
+      left: () => undefined,
+    });
   };
 
   it('a journal write that the API server refuses is told on the run: only a person can help', () => {

@@ -21,12 +21,22 @@ export interface RunObserverOptions {
   readonly metrics: RunMetrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** The run has ended, durably. */
+  readonly ended: (id: RunId, outcome: NonNullable<RunState['ended']>) => void;
   /** The run left the runner: the controller looks at it again. */
   readonly left: (id: RunId) => void;
 }
 
 /** Tells what happens to runs: as Events of their objects, in metrics, and in the log where a person is wanted. */
-export function observeRuns({ runs, recorder, metrics, logger, clock, left }: RunObserverOptions): RunnerObserver {
+export function observeRuns({
+  runs,
+  recorder,
+  metrics,
+  logger,
+  clock,
+  ended,
+  left,
+}: RunObserverOptions): RunnerObserver {
   const budget = new Budget(NORMAL_PER_SECOND, NORMAL_AT_ONCE, clock);
   return {
     adopted({ namespace, saga }, how) {
@@ -59,6 +69,7 @@ export function observeRuns({ runs, recorder, metrics, logger, clock, left }: Ru
       const labels = { namespace: id.namespace, saga: id.saga, outcome: state.ended ?? '' };
       metrics.finished.inc(labels);
       metrics.duration.observe(labels, durationOf(state));
+      if (state.ended !== undefined) ended(id, state.ended);
       left(id);
     },
     dropped(id, why) {

@@ -59,6 +59,23 @@ describe('The memory of finished runs', function () {
     for (const n of [0, 999, 1000, 2499]) expect(again.outcomeOf(runOf(n))).to.equal('Succeeded');
   });
 
+  it('waits for others to share the write, and for nobody once it is flushed', async () => {
+    const patient = new FinishedRuns(
+      client,
+      namespace,
+      () => now,
+      () => new Promise<void>(() => undefined),
+    );
+    await patient.load();
+    patient.note(runOf(1), 'Succeeded');
+    patient.note(runOf(1), 'Succeeded');
+    patient.note(runOf(2), 'Aborted');
+    expect(patient.isRemembered(runOf(1))).to.equal(false);
+    await patient.flush();
+    expect(patient.isRemembered(runOf(1))).to.equal(true);
+    expect((await loaded()).outcomeOf(runOf(2))).to.equal('Aborted');
+  });
+
   it('answers for what is being written, and keeps the first outcome', async () => {
     const runs = await loaded();
     const written = runs.remember(runOf(1), 'Aborted');

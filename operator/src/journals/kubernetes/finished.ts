@@ -37,6 +37,9 @@ export class FinishedRuns {
   readonly #pages: Page[] = [];
   readonly #waiting: { key: string; outcome: Outcome; done: () => void; failed: (error: unknown) => void }[] = [];
   #writing = false;
+  #written: Promise<void> = Promise.resolve();
+  #hurry = false;
+  #hurried: (() => void) | undefined;
 
   /** @param collect what is waited for before each write, so that many runs share it. @default nothing */
   constructor(
@@ -88,8 +91,16 @@ export class FinishedRuns {
     if (this.isRemembered(id)) return Promise.resolve();
     return new Promise((done, failed) => {
       this.#waiting.push({ key, outcome, done, failed });
-      if (!this.#writing) void this.#write();
+      if (!this.#writing) this.#written = this.#write();
     });
+  }
+
+  /** Writes what waits without collecting any longer; resolves when nothing waits, whether it was written or failed. */
+  async flush(): Promise<void> {
+    this.#hurry = true;
+    this.#hurried?.();
+    await this.#written;
+    this.#hurry = false;
   }
 
   /** Deletes the pages that are older than anyone could still need. Rejects with the client's errors. */
@@ -107,7 +118,7 @@ export class FinishedRuns {
   async #write(): Promise<void> {
     this.#writing = true;
     while (this.#waiting.length > 0) {
-      await this.#collect();
+      await this.#collected();
       const page = this.#openPage();
       const batch = this.#waiting.slice(0, PER_PAGE - page.runs.size);
       try {
@@ -123,6 +134,15 @@ export class FinishedRuns {
       }
     }
     this.#writing = false;
+  }
+
+  /** Gives other runs the time to join the write, unless somebody waits in {@link flush}. */
+  async #collected(): Promise<void> {
+    if (this.#hurry) return;
+    const hurried = new Promise<void>((resolve) => {
+      this.#hurried = resolve;
+    });
+    await Promise.race([this.#collect(), hurried]);
   }
 
   /** The newest page, or a new one once it is full or a day old. */
