@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -73,7 +74,10 @@ describe('a shop that stays', function () {
   };
 
   it('starts, takes an order, ends, and goes on where it was', async () => {
-    expect(await said(up)).to.include(`export KUBECONFIG=${join(home.controlPlane, 'kubeconfig')}`);
+    const greeting = await said(up);
+    expect(greeting).to.include(`export KUBECONFIG=${join(home.controlPlane, 'kubeconfig')}`);
+    const folder = /^ {2}export PATH="\$PATH:(.+)"$/m.exec(greeting)?.[1];
+    expect(existsSync(join(folder ?? '', 'kubectl')), 'kubectl for a machine without it').to.equal(true);
     const first = await order();
     expect(first.captures).to.equal(1);
 

@@ -1,5 +1,5 @@
-import { join } from 'node:path';
-import { attachOrStartControlPlane, stopControlPlane } from '@mercato/controlplane';
+import { dirname, join } from 'node:path';
+import { attachOrStartControlPlane, ensureBinaries, stopControlPlane } from '@mercato/controlplane';
 import type { Component } from '@mercato/controlplane/component.ts';
 import { ROOT } from './local/install.ts';
 import { Phases } from './local/phases.ts';
@@ -49,7 +49,7 @@ export async function up(screen: Screen, home: Home = HOME): Promise<void> {
   } finally {
     await shop.client.transport.close();
   }
-  say(greeting(shop));
+  say(greeting(shop, (await ensureBinaries(['kubectl'], { onProgress: say })).get('kubectl')!));
 }
 
 async function start(
@@ -90,11 +90,13 @@ export async function down(screen: Screen, home: Home = HOME): Promise<void> {
   say(`state stays in ${join(home.site.folder, '..')}: remove that folder to begin afresh`);
 }
 
-function greeting({ plane, site }: Shop): string {
+/** PATH gets kubectl's folder at its end: a machine without one has it then, and a machine's own stays first. */
+function greeting({ plane, site }: Shop, kubectl: string): string {
   return `
 The shop runs. Tell kubectl where:
 
   export KUBECONFIG=${plane.kubeconfigPath}
+  export PATH="$PATH:${dirname(kubectl)}"
 
 Then try, from the repository's folder:
 
