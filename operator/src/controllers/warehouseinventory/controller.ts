@@ -166,7 +166,7 @@ export class WarehouseInventoryController {
         type: 'Normal',
         reason: 'RestockProposed',
         action: 'Propose',
-        note: `proposed RestockOrder ${name}: ${units} units of ${spec.lines.length} SKUs from ${spec.supplier}`,
+        note: `proposed RestockOrder ${name}: ${units} units of ${spec.lines.length === 1 ? '1 SKU' : `${spec.lines.length} SKUs`} from ${spec.supplier}`,
         related: order,
       });
       return order;
