@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { possibleDecisions } from './decisions.ts';
 import { phaseOf } from './draft.ts';
 import { businessFailure, CHECKOUT, CHECKOUT_AND_MORE, Rehearsal, revision, success, unknown } from './rehearsal.ts';
 
@@ -225,6 +226,16 @@ describe('Skip', () => {
     run.decide({ do: 'Skip' });
     expect(run.state.observedDecision?.message).to.contain('decide Retry, Compensate or Abort');
     expect(phaseOf(run.state)).to.equal('Held');
+  });
+
+  it('names no decision that would be refused too', () => {
+    const run = new Rehearsal().runTo('capture');
+    run.tell({ type: 'Damaged', message: 'edited' });
+    run.decide({ do: 'Skip' });
+    expect(run.state.observedDecision?.message).to.contain('decide Retry or Abort');
+    run.decide({ do: 'Compensate' });
+    expect(run.state.observedDecision?.message).to.contain('only go forward (Retry) or end');
+    expect(possibleDecisions(run.revision, run.state)).to.deep.equal(['Retry', 'Abort']);
   });
 
   it('begins a new budget where the deadline held the run', () => {

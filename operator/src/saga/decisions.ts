@@ -73,11 +73,12 @@ function problemOf(draft: Draft, hold: Hold, decision: Decision): string | undef
   if (decision.do !== 'Compensate' || canTurnBack(draft.revision, draft.state)) return undefined;
   return draft.state.direction === 'Backward'
     ? 'the run already compensates: decide Retry, Skip or Abort'
-    : 'the pivot was sent and may have taken effect: the run can only go forward (Retry, Skip) or end where it is (Abort)';
+    : `the pivot was sent and may have taken effect: the run can only go forward (Retry${hold.step === undefined ? '' : ', Skip'}) or end where it is (Abort)`;
 }
 
 function problemOfSkip(draft: Draft, hold: Hold, decision: Decision): string | undefined {
-  if (hold.step === undefined) return 'the whole run is in doubt, not one step: decide Retry, Compensate or Abort';
+  if (hold.step === undefined)
+    return `the whole run is in doubt, not one step: decide ${canTurnBack(draft.revision, draft.state) ? 'Retry, Compensate' : 'Retry'} or Abort`;
   if (hold.kind === 'compensation') return undefined;
   const outputs = storable(decision.outputs ?? {});
   const bytes = Buffer.byteLength(canonicalJson(outputs));
