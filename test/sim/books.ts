@@ -57,7 +57,7 @@ export class Order {
 }
 
 /**
- * The conservation check (design.md), from independent observers. Here is what must never
+ * The conservation check (docs/concepts/testing.md), from independent observers. Here is what must never
  * happen, checked as it happens; what must be so once all is quiet is in conservation.ts.
  */
 export class Books {

@@ -13,7 +13,7 @@ interface InPlace {
   readonly reserved: readonly Reserved[];
 }
 
-/** The conservation check (design.md) once all is quiet: what must be so and is not, in sentences. */
+/** The conservation check (docs/concepts/testing.md) once all is quiet: what must be so and is not, in sentences. */
 export function conservationProblems(books: Books, api: ApiServer, inventory: DatabaseSync, now: number): string[] {
   const reservations = openReservations(inventory);
   const problems = stockProblems(inventory);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { judge, SEEDS, verdictLine } from './gate.ts';
 import { MUTATIONS } from './mutations.ts';
 
-/** Rules of design.md, "The saga engine", and promises of the participant contract that the list must have a mutation for. */
+/** Rules of docs/concepts/sagas.md, "The rules, by number", and promises of the participant contract that the list must have a mutation for. */
 const RULES = [
   '1 identity',
   '2b',

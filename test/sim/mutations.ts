@@ -1,5 +1,5 @@
 /**
- * The mutation gate's list: each switches one rule of design.md or one promise of the participant contract off, by an exact replacement in one source
+ * The mutation gate's list: each switches one rule of docs/concepts/sagas.md or one promise of the participant contract off, by an exact replacement in one source
  * file. A simulation that does not notice has no teeth for that rule.
  */
 export interface Mutation {

@@ -8,7 +8,7 @@ import { checkStock } from './conservation/stock.ts';
 export type * from './conservation/observations.ts';
 
 /**
- * The conservation check (design.md, "Conservation: one check"): joins what independent observers saw, per order, and says what
+ * The conservation check (docs/concepts/testing.md, "Conservation"): joins what independent observers saw, per order, and says what
  * was lost, doubled or invented. Pure. To be asked once all is quiet: while orders are at work, only `rule`s
  * `one-effect-per-operation` and `no-negative-stock` mean anything.
  *
