@@ -2,8 +2,16 @@ import { possibleDecisions } from './decisions.ts';
 import { currentCompensation, currentStep, phaseOf } from './draft.ts';
 import type { Cause, Delivery, Revision, RunState } from './types.ts';
 
-/** What comes next, when and why, in words: `status.nextAction`. `when` tells an instant of the run's clock as people read it. */
-export function nextAction(revision: Revision, state: RunState, when: (inMillis: number) => string): string {
+/**
+ * What comes next, when and why, in words: `status.nextAction`. `when` tells an instant of the run's clock as people read it, `pausedUntil` until when
+ * and why the run is paused, where that is known.
+ */
+export function nextAction(
+  revision: Revision,
+  state: RunState,
+  when: (inMillis: number) => string,
+  pausedUntil = 'the pause ends',
+): string {
   if (state.ended !== undefined) return afterEnd(state);
   if (state.hold !== undefined) {
     const choice = possibleDecisions(revision, state)
@@ -11,7 +19,7 @@ export function nextAction(revision: Revision, state: RunState, when: (inMillis:
       .replace(/, ([^,]*)$/, ' or $1');
     return `a person decides hold ${state.hold.id} (${state.hold.reason}): set spec.decision to ${choice}. ${state.hold.message}`;
   }
-  if (state.paused) return 'nothing until the pause ends';
+  if (state.paused) return `nothing until ${pausedUntil}`;
   return phaseOf(state) === 'Compensating' ? nextCompensation(revision, state, when) : nextStep(revision, state, when);
 }
 

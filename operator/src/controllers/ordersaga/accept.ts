@@ -36,11 +36,26 @@ export function accept(saga: OrderSaga, participantOf: (name: string) => Partici
   return { accepted: true, revision };
 }
 
-/** The end of a pause that is in force; undefined when there is none. `until` is a wall clock's time, since people say it. */
-export function pausedUntil(
-  pauses: readonly ({ readonly until: string } | undefined)[],
-  wall: number,
-): number | undefined {
-  const ends = pauses.map((pause) => (pause === undefined ? 0 : Date.parse(pause.until))).filter((end) => end > wall);
-  return ends.length === 0 ? undefined : Math.max(...ends);
+/** A pause as people say it: `until` is a wall clock's time. */
+export interface Pause {
+  readonly until: string;
+  readonly reason: string;
+}
+
+/** The pause that is in force for longest; undefined when there is none. */
+export function pauseInForce(pauses: readonly (Pause | undefined)[], wall: number): Pause | undefined {
+  return pauses
+    .filter((pause) => pause !== undefined)
+    .filter(({ until }) => Date.parse(until) > wall)
+    .reduce<Pause | undefined>(
+      (longest, pause) =>
+        longest === undefined || Date.parse(pause.until) > Date.parse(longest.until) ? pause : longest,
+      undefined,
+    );
+}
+
+/** The end of the pause that is in force, in Unix milliseconds; undefined when there is none. */
+export function pausedUntil(pauses: readonly (Pause | undefined)[], wall: number): number | undefined {
+  const pause = pauseInForce(pauses, wall);
+  return pause === undefined ? undefined : Date.parse(pause.until);
 }

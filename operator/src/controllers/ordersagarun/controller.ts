@@ -19,7 +19,7 @@ import type { ReconcileContext } from '../../runtime/controller.ts';
 import { done, type Result, requeueAfter } from '../../runtime/result.ts';
 import { begin, transition } from '../../saga/engine.ts';
 import type { ActionState, Revision, RunId, RunState } from '../../saga/types.ts';
-import { accept, pausedUntil } from '../ordersaga/accept.ts';
+import { accept, type Pause, pauseInForce } from '../ordersaga/accept.ts';
 import { BY_SAGA, sagaKey } from '../ordersaga/controller.ts';
 import type { Inheritance } from './inheritance.ts';
 import { contextOf, FINALIZER, hasFinalizer, idOf, outcomeOf, REVISION_ANNOTATION } from './run.ts';
@@ -100,16 +100,17 @@ export class OrderSagaRunController {
 
   /** A run that the runner drives: what do people want of it? */
   async #steer(run: OrderSagaRun, id: RunId, state: RunState, durable: RunState): Promise<Result> {
-    this.#o.journal.observe(id, run);
+    const newPause = this.#o.journal.observe(id, run, this.#pauseOf(run));
     this.#compare(run, id, durable);
     const { decision } = run.spec;
     const settled =
       state.observedDecision?.holdId === decision?.holdId && state.observedDecision?.outcome === 'Accepted';
     if (decision !== undefined && !settled) this.#o.runner.tell(id, { type: 'Decided', decision: decision as never });
     const again = this.#pause(run, id, state);
-    // Whoever changed the spec waits to see that we looked at it, even where it changes nothing.
+    // Whoever changed the spec waits to see that we looked at it, even where it changes nothing; and a pause that was made longer is to be read.
     const seen = run.status?.observedGeneration;
-    if (seen !== undefined && seen !== run.metadata.generation) this.#o.runner.rewrite(id);
+    const unseen = seen !== undefined && seen !== run.metadata.generation;
+    if (unseen || (newPause && state.paused)) this.#o.runner.rewrite(id);
     if (run.metadata.deletionTimestamp !== undefined) return this.#deleting(id, state);
     const revision = this.#o.runner.find(id)?.revision;
     if (!hasFinalizer(run) && revision !== undefined) await this.#addFinalizer(run, revision);
@@ -131,15 +132,15 @@ export class OrderSagaRunController {
 
   #pause(run: OrderSagaRun, id: RunId, state: RunState): Result {
     const wall = this.#o.clock.wall();
-    const until = this.#pausedUntil(run);
-    if (state.paused !== (until !== undefined))
-      this.#o.runner.tell(id, { type: until === undefined ? 'Resumed' : 'Paused' });
-    return until === undefined ? done() : requeueAfter(until - wall);
+    const pause = this.#pauseOf(run);
+    if (state.paused !== (pause !== undefined))
+      this.#o.runner.tell(id, { type: pause === undefined ? 'Resumed' : 'Paused' });
+    return pause === undefined ? done() : requeueAfter(Math.max(0, Date.parse(pause.until) - wall));
   }
 
-  #pausedUntil(run: OrderSagaRun): number | undefined {
+  #pauseOf(run: OrderSagaRun): Pause | undefined {
     const saga = this.#o.sagas.get(run.metadata.namespace ?? '', run.spec.sagaRef.name);
-    return pausedUntil([saga?.spec.pause, run.spec.pause], this.#o.clock.wall());
+    return pauseInForce([saga?.spec.pause, run.spec.pause], this.#o.clock.wall());
   }
 
   /** Design rule 8: before the pivot it compensates first, after it, it finishes forward; where it cannot be kept, it is let go. */
@@ -184,10 +185,10 @@ export class OrderSagaRunController {
       await this.#o.journal.saveRevision(id.namespace, id.saga, revision);
       const version = hasFinalizer(run) ? run.metadata.resourceVersion : await this.#addFinalizer(run, revision);
       if (version === undefined) return done();
-      this.#o.journal.observe(id, run);
+      this.#o.journal.observe(id, run, this.#pauseOf(run));
       context.logger.debug('taken', { revision: revision.hash });
       const from = this.#origin(run, found, inheritance);
-      const paused = this.#pausedUntil(run) !== undefined;
+      const paused = this.#pauseOf(run) !== undefined;
       adopted = this.#o.runner.adopt({ context: contextOf(run), revision, version, from, paused });
     } finally {
       // From here on the runner counts it.

@@ -90,7 +90,7 @@ describe('An OrderSaga with runs in flight', function () {
     await cluster.until('stopped', (run) => conditionOf(run, 'Paused')?.status === 'True');
     goOn();
     const paused = await cluster.until('stopped', ({ status }) => status?.steps?.[1]?.state === 'Succeeded');
-    expect(paused.status?.nextAction).to.contain('nothing until the pause ends');
+    expect(paused.status?.nextAction).to.equal(`nothing until ${until}: the bank is down`);
     await cluster.applyRun('meanwhile');
     const waiting = await cluster.until('meanwhile', (run) => conditionOf(run, 'Paused')?.status === 'True');
     expect(waiting.status?.phase).to.equal('Pending');
@@ -121,7 +121,12 @@ describe('An OrderSaga with runs in flight', function () {
     goOn();
     await cluster.untilPhase('other', 'Succeeded');
     const paused = await cluster.until('alone', (run) => conditionOf(run, 'Paused')?.status === 'True');
-    expect(paused.status?.nextAction).to.contain('nothing until the pause ends');
+    expect(paused.status?.nextAction).to.equal('nothing until 2199-01-01T00:00:00Z: ask the customer');
+    await cluster.applyRun('alone', { pause: { until: '2198-01-01T00:00:00Z', reason: 'ask again' } });
+    await cluster.until(
+      'alone',
+      ({ status }) => status?.nextAction === 'nothing until 2198-01-01T00:00:00Z: ask again',
+    );
     expect(cluster.shop.commandsOf('alone')).to.deep.equal([]);
     await cluster.applyRun('alone');
     await cluster.untilPhase('alone', 'Succeeded');

@@ -41,6 +41,8 @@ export interface KubernetesJournalOptions {
 interface Surroundings {
   generation: number;
   conditions: readonly Condition[];
+  /** For people: when a paused run goes on, and why it is paused. */
+  pause?: { readonly until: string; readonly reason: string } | undefined;
 }
 
 /**
@@ -57,10 +59,15 @@ export class KubernetesJournal implements Journal {
     this.#revisions = new Revisions(options.client, options.wall);
   }
 
-  /** Tells what the object looks like now: its generation and conditions go into the next write. */
-  observe(id: RunId, object: OrderSagaRun): void {
+  /**
+   * Tells what the object looks like now, and which pause is in force: its generation and conditions go into the next write.
+   * @returns whether the pause is another than at the last time, so that what was written of it is out of date
+   */
+  observe(id: RunId, object: OrderSagaRun, pause?: Surroundings['pause']): boolean {
     const conditions = object.status?.conditions ?? [];
-    this.#surroundings.set(runKey(id), { generation: object.metadata.generation ?? 0, conditions });
+    const before = this.#surroundings.get(runKey(id))?.pause;
+    this.#surroundings.set(runKey(id), { generation: object.metadata.generation ?? 0, conditions, pause });
+    return before?.until !== pause?.until || before?.reason !== pause?.reason;
   }
 
   /** The run's writes are over. */
@@ -71,7 +78,7 @@ export class KubernetesJournal implements Journal {
   async read(id: RunId): Promise<JournalRecord | undefined> {
     try {
       const object = await this.#options.client.get(orderSagaRuns, placeOf(id));
-      this.observe(id, object);
+      this.observe(id, object, this.#surroundings.get(runKey(id))?.pause);
       // What a write left whose answer was lost: a cache older than this must not be acted on either.
       this.#options.wrote?.(object);
       return { version: object.metadata.resourceVersion ?? '', ...(decode(id, object.status) ?? { state: undefined }) };
@@ -89,7 +96,7 @@ export class KubernetesJournal implements Journal {
       ...encode(id, state),
       conditions,
       observedGeneration: known.generation,
-      nextAction: this.#narrate(id, state, now),
+      nextAction: this.#narrate(id, state, now, known.pause),
     };
     try {
       const patch = { status: nulls(status) } as DeepPartial<OrderSagaRun>;
@@ -121,10 +128,13 @@ export class KubernetesJournal implements Journal {
     );
   }
 
-  #narrate(id: RunId, state: RunState, now: number): string {
+  #narrate(id: RunId, state: RunState, now: number, pause: Surroundings['pause']): string {
     const revision = this.#revisions.cached(id.namespace, id.saga, state.revision);
     const when = (inMillis: number): string => `at ${rfc3339(now + inMillis)}`;
-    const told = state.ended !== undefined ? afterEnd(state) : revision && nextAction(revision, state, when);
+    const told =
+      state.ended !== undefined
+        ? afterEnd(state)
+        : revision && nextAction(revision, state, when, pause && `${pause.until}: ${pause.reason}`);
     if (told === undefined) return '';
     return told.length <= 256 ? told : `${told.slice(0, 255)}…`;
   }
