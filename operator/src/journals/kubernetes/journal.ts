@@ -47,7 +47,7 @@ interface Surroundings {
 
 /**
  * The kubernetes journal: a run lives in the status of its OrderSagaRun. A write is one merge patch of the status with the resourceVersion in it
- * (docs/adr/journal-writes.md): half the cost of a server-side apply, and it has the optimistic concurrency that an apply without a version lacks.
+ * (docs/adr/journal-writes.md): one writer owns the whole journal, so there is nothing for a server-side apply to merge.
  */
 export class KubernetesJournal implements Journal {
   readonly #options: KubernetesJournalOptions;
