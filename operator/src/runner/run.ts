@@ -3,7 +3,7 @@ import type { SendEffect } from '../participants/participants.ts';
 import { canonicalJson } from '../saga/canonical.ts';
 import { leftInPlace } from '../saga/draft.ts';
 import { transition } from '../saga/engine.ts';
-import type { Effect, Now, Revision, RunContext, RunEvent, RunState, Transition } from '../saga/types.ts';
+import type { GivenUp, Now, Revision, RunContext, RunEvent, RunState, Transition } from '../saga/types.ts';
 import type { RunnerPorts } from './runner.ts';
 
 /** Progress that no rule wants durable at once is durable after this long (design rule 2). */
@@ -162,7 +162,7 @@ export class Run {
       if (this.#stopped) return;
     } else if (this.#dirty) this.#flushSoon();
     for (const effect of made.effects) {
-      if (effect.type === 'RecordException') await this.#record(effect);
+      if (effect.type === 'RecordException') await this.#record(effect.entry);
       // What a released run was about to send is unknown to the next worker, and sent again.
       else if (effect.type === 'Send' && !this.#releasing && this.#mayAct()) this.#send(effect);
       if (this.#stopped) return;
@@ -221,10 +221,8 @@ export class Run {
     });
   }
 
-  async #record(effect: Extract<Effect, { type: 'RecordException' }>): Promise<void> {
-    await this.#untilDone(() =>
-      this.#ports.journal.recordException(this.#context.id, effect.entry, this.#ports.clock.wall()),
-    );
+  async #record(entry: GivenUp): Promise<void> {
+    await this.#untilDone(() => this.#ports.journal.recordException(this.#context.id, entry, this.#ports.clock.wall()));
   }
 
   /** Returns when the state is durable, or when the run is no longer ours ({@link Run.abandon} was called). */
@@ -236,10 +234,11 @@ export class Run {
       try {
         this.#version = await this.#ports.journal.write(this.#context.id, writing, this.#version);
       } catch (error) {
-        if (!(error instanceof VersionConflict)) this.#ports.observer.journalFailed?.(this.#context.id, error);
-        const known = error instanceof VersionConflict || error instanceof JournalUnavailable;
-        if (!known) throw error;
+        const isConflict = error instanceof VersionConflict;
+        if (!isConflict && !(error instanceof JournalUnavailable)) throw error;
+        // What is thrown here is told by whoever tries again.
         if (!(await this.#compare(writing))) throw error;
+        if (!isConflict) this.#ports.observer.journalFailed?.(this.#context.id, error);
       }
       this.#durable = writing;
       this.#dirty = false;
@@ -278,11 +277,7 @@ export class Run {
       'mercato-operator',
       'its object was removed while it was in flight',
     );
-    for (const entry of entries) {
-      await this.#untilDone(() =>
-        this.#ports.journal.recordException(this.#context.id, entry, this.#ports.clock.wall()),
-      );
-    }
+    for (const entry of entries) await this.#record(entry);
     this.abandon();
     this.#finished('Gone');
   }

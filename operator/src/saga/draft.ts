@@ -1,3 +1,4 @@
+import { clip as clipTo } from '../api/clip.ts';
 import { pivotIndex } from './revision.ts';
 import type {
   CommandKind,
@@ -27,10 +28,12 @@ export interface Draft {
 
 const RANK: Record<Durability, number> = { none: 0, soon: 1, before: 2 };
 
+/** What the schema allows a message (operator/src/api). */
+const MESSAGE_CHARACTERS = 256;
+
 /** A message is for people and lives in a bounded status: what is longer ends in an ellipsis. */
-export function clip(message: string, characters = 256): string {
-  const whole = [...message];
-  return whole.length <= characters ? message : `${whole.slice(0, characters - 1).join('')}…`;
+export function clip(message: string): string {
+  return clipTo(message, MESSAGE_CHARACTERS);
 }
 
 /** Changes the state, and asks for at least this durability. */

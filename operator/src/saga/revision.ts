@@ -1,3 +1,4 @@
+import { INPUT_FIELDS } from '../api/ordersaga.ts';
 import { canonicalJson, sha256 } from './canonical.ts';
 import type { Revision, StepDefinition } from './types.ts';
 
@@ -28,8 +29,6 @@ export function outputsUsedAfter(revision: Revision, step: string): string[] {
     .map((use) => use.slice(step.length + 1));
   return [...new Set(fields)];
 }
-
-export const INPUT_FIELDS = ['customer', 'currency', 'lines', 'paymentToken', 'shipTo', 'total'] as const;
 
 /**
  * What is wrong with a definition, in sentences that say what to do; empty when nothing is. The API server refuses most of this already; journals

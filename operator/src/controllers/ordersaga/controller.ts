@@ -1,13 +1,12 @@
 import { type Condition, setCondition } from '../../api/conditions.ts';
-import { GROUP, VERSION } from '../../api/kind.ts';
-import { type OrderSaga, type OrderSagaStatus, TOP } from '../../api/ordersaga.ts';
+import { type OrderSaga, type OrderSagaStatus, orderSaga, TOP } from '../../api/ordersaga.ts';
 import type { OrderSagaRun } from '../../api/ordersagarun.ts';
 import type { Participant } from '../../api/participant.ts';
 import type { KubernetesJournal } from '../../journals/kubernetes/journal.ts';
 import type { Cache } from '../../kube/cache.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Fence } from '../../kube/fence.ts';
-import { type Resource, resource } from '../../kube/resource.ts';
+import { resourceOfKind } from '../../kube/kind.ts';
 import type { ReadStore } from '../../kube/store.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Result, requeueAfter } from '../../runtime/result.ts';
@@ -15,13 +14,7 @@ import { unlessConflict, writeStatus } from '../status.ts';
 import { type Acceptance, accept, pausedUntil } from './accept.ts';
 
 /** OrderSagas as the client addresses them. */
-export const orderSagas: Resource<OrderSaga> = resource({
-  group: GROUP,
-  version: VERSION,
-  kind: 'OrderSaga',
-  plural: 'ordersagas',
-  namespaced: true,
-});
+export const orderSagas = resourceOfKind(orderSaga);
 
 /** Counts and lists of runs are written at most this often. */
 const EVERY_MILLIS = 10_000;

@@ -292,7 +292,7 @@ export class OrderSagaRunController {
     // Somebody else's write in between brings the key back by its event.
     await this.#o.client
       .patchStatus<OrderSagaRun>(orderSagaRuns, placeOf(idOf(run)), { status }, { resourceVersion: version })
-      .catch(ignoreConflict);
+      .catch(ignoreChanged);
     this.#o.recorder.event(run, { type: 'Warning', reason, action: 'Accept', note: message });
   }
 
@@ -330,7 +330,7 @@ export class OrderSagaRunController {
       const status = { phase: 'Pending' as const, nextAction };
       await this.#o.client
         .patchStatus<OrderSagaRun>(orderSagaRuns, placeOf(idOf(run)), { status })
-        .catch(ignoreConflict);
+        .catch(ignoreChanged);
     }
     return requeueAfter(LOOK_AGAIN_MILLIS);
   }
@@ -373,7 +373,7 @@ export class OrderSagaRunController {
     if (left > 0) return requeueAfter(left);
     await this.#removeFinalizer(run);
     const { uid = '' } = run.metadata;
-    await this.#o.client.delete(orderSagaRuns, placeOf(id), { uid }).catch(ignoreGone);
+    await this.#o.client.delete(orderSagaRuns, placeOf(id), { uid }).catch(ignoreChanged);
     return done();
   }
 
@@ -443,10 +443,7 @@ interface Refusal {
   readonly message: string;
 }
 
-function ignoreConflict(error: unknown): void {
+/** Another write came first, or the object is gone: its event brings the key back. */
+function ignoreChanged(error: unknown): void {
   if (!isConflict(error) && !isNotFound(error)) throw error;
-}
-
-function ignoreGone(error: unknown): void {
-  if (!isNotFound(error) && !isConflict(error)) throw error;
 }

@@ -1,19 +1,12 @@
-import { GROUP, VERSION } from '../../api/kind.ts';
-import type { Participant } from '../../api/participant.ts';
+import { type Participant, participant as participantKind } from '../../api/participant.ts';
 import type { Cache } from '../../kube/cache.ts';
-import { type Resource, resource } from '../../kube/resource.ts';
+import { resourceOfKind } from '../../kube/kind.ts';
 import type { ParticipantConfig } from '../../participants/config.ts';
 import type { ParticipantRegistry } from '../../participants/registry.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
 /** Participants as the client addresses them. */
-export const participants: Resource<Participant> = resource({
-  group: GROUP,
-  version: VERSION,
-  kind: 'Participant',
-  plural: 'participants',
-  namespaced: true,
-});
+export const participants = resourceOfKind(participantKind);
 
 /** Where a participant answers; undefined for what this operator cannot reach (a queue). */
 export function addressOf({ metadata, spec }: Participant): string | undefined {

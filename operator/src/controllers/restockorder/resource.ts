@@ -1,15 +1,8 @@
-import { GROUP, VERSION } from '../../api/kind.ts';
-import type { RestockOrder, RestockPhase } from '../../api/restockorder.ts';
-import { type Resource, resource } from '../../kube/resource.ts';
+import { type RestockOrder, type RestockPhase, restockOrder } from '../../api/restockorder.ts';
+import { resourceOfKind } from '../../kube/kind.ts';
 
 /** RestockOrders as the client addresses them. */
-export const restockOrders: Resource<RestockOrder> = resource({
-  group: GROUP,
-  version: VERSION,
-  kind: 'RestockOrder',
-  plural: 'restockorders',
-  namespaced: true,
-});
+export const restockOrders = resourceOfKind(restockOrder);
 
 /** An index of restock orders by their warehouse. */
 export const BY_WAREHOUSE = 'warehouse';

@@ -1,12 +1,5 @@
-import { GROUP, VERSION } from '../../api/kind.ts';
-import type { StockAdjustment } from '../../api/stockadjustment.ts';
-import { type Resource, resource } from '../../kube/resource.ts';
+import { stockAdjustment } from '../../api/stockadjustment.ts';
+import { resourceOfKind } from '../../kube/kind.ts';
 
 /** StockAdjustments as the client addresses them. */
-export const stockAdjustments: Resource<StockAdjustment> = resource({
-  group: GROUP,
-  version: VERSION,
-  kind: 'StockAdjustment',
-  plural: 'stockadjustments',
-  namespaced: true,
-});
+export const stockAdjustments = resourceOfKind(stockAdjustment);

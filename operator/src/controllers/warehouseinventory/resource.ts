@@ -1,12 +1,5 @@
-import { GROUP, VERSION } from '../../api/kind.ts';
-import type { WarehouseInventory } from '../../api/warehouseinventory.ts';
-import { type Resource, resource } from '../../kube/resource.ts';
+import { warehouseInventory } from '../../api/warehouseinventory.ts';
+import { resourceOfKind } from '../../kube/kind.ts';
 
 /** WarehouseInventories as the client addresses them. */
-export const warehouseInventories: Resource<WarehouseInventory> = resource({
-  group: GROUP,
-  version: VERSION,
-  kind: 'WarehouseInventory',
-  plural: 'warehouseinventories',
-  namespaced: true,
-});
+export const warehouseInventories = resourceOfKind(warehouseInventory);

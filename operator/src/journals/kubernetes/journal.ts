@@ -1,9 +1,8 @@
 import type { Condition } from '../../api/conditions.ts';
-import { GROUP, VERSION } from '../../api/kind.ts';
-import type { OrderSagaRun, OrderSagaRunStatus } from '../../api/ordersagarun.ts';
+import { type OrderSagaRun, type OrderSagaRunStatus, orderSagaRun } from '../../api/ordersagarun.ts';
 import type { DeepPartial, KubeClient } from '../../kube/client.ts';
 import { isConflict, isNotFound } from '../../kube/errors.ts';
-import { type Resource, resource } from '../../kube/resource.ts';
+import { resourceOfKind } from '../../kube/kind.ts';
 import { runKey } from '../../saga/command.ts';
 import { afterEnd, nextAction } from '../../saga/narrate.ts';
 import type { GivenUp, Revision, RunId, RunState } from '../../saga/types.ts';
@@ -14,13 +13,7 @@ import { recordException } from './exceptions.ts';
 import { Revisions } from './revisions.ts';
 
 /** OrderSagaRuns as the client addresses them. */
-export const orderSagaRuns: Resource<OrderSagaRun> = resource({
-  group: GROUP,
-  version: VERSION,
-  kind: 'OrderSagaRun',
-  plural: 'ordersagaruns',
-  namespaced: true,
-});
+export const orderSagaRuns = resourceOfKind(orderSagaRun);
 
 /** Where a run's object is. */
 export function placeOf(id: RunId): { namespace: string; name: string } {
