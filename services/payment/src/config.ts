@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, type Environment, integerSetting, type Route, route, systemClock } from '@mercato/kit';
+import { ConfigError, type Environment, integerSetting, type Route, systemClock } from '@mercato/kit';
 import { httpExchange } from '@mercato/kit/exchange.ts';
-import { type AppendLog, fileLog } from '@mercato/kit/simulator/append-log.ts';
+import { fileLog } from '@mercato/kit/simulator/append-log.ts';
 import { inProcessExchange } from '@mercato/kit/simulator/backend.ts';
-import { Type } from '@sinclair/typebox';
+import { logRoute } from '@mercato/kit/simulator/log-route.ts';
 import { SimulatedAcquirer } from './acquirer/backend.ts';
 import type { AcquirerEntry } from './acquirer/ledger.ts';
 import { acquirerSettings } from './acquirer/settings.ts';
@@ -53,21 +53,7 @@ function embedded(env: Environment, dataDir: string, timeoutMs: number): ChosenP
     ...acquirerSettings(env),
   });
   const exchange = inProcessExchange({ backend, log, clock: systemClock, timeoutMs });
-  return { processor: simulatedAcquirer(exchange), routes: [logRoute(log)] };
-}
-
-function logRoute(log: AppendLog<AcquirerEntry>): Route {
-  return route({
-    method: 'get',
-    path: '/acquirer/log',
-    summary: "The embedded simulator's log, oldest first",
-    query: Type.Object({
-      cursor: Type.Optional(Type.Integer({ minimum: 0 })),
-      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
-    }),
-    response: Type.Object({ entries: Type.Array(Type.Unknown()), next: Type.Integer() }),
-    handle: async ({ query }) => log.read(query.cursor ?? 0, query.limit ?? 1_000),
-  });
+  return { processor: simulatedAcquirer(exchange), routes: [logRoute('/acquirer/log', log)] };
 }
 
 function needed(env: Environment, name: string): string {

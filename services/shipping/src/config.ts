@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, type Environment, integerSetting, type Route, route, systemClock } from '@mercato/kit';
+import { ConfigError, type Environment, integerSetting, type Route, systemClock } from '@mercato/kit';
 import { httpExchange } from '@mercato/kit/exchange.ts';
-import { type AppendLog, fileLog } from '@mercato/kit/simulator/append-log.ts';
+import { fileLog } from '@mercato/kit/simulator/append-log.ts';
 import { inProcessExchange } from '@mercato/kit/simulator/backend.ts';
-import { Type } from '@sinclair/typebox';
+import { logRoute } from '@mercato/kit/simulator/log-route.ts';
 import { easypost, parseOrigins } from './adapters/easypost.ts';
 import { simulatedCarrier } from './adapters/simulated-carrier.ts';
 import { SimulatedCarrier } from './carrier/backend.ts';
@@ -34,7 +34,7 @@ export function carrierFrom(env: Environment, dataDir: string): ChosenCarrier {
       const history = log.read(0, Number.POSITIVE_INFINITY).entries;
       const backend = new SimulatedCarrier({ clock: systemClock, history, ...carrierSettings(env) });
       const exchange = inProcessExchange({ backend, log, clock: systemClock, timeoutMs });
-      return { carrier: simulatedCarrier(exchange), routes: [logRoute(log)] };
+      return { carrier: simulatedCarrier(exchange), routes: [logRoute('/carrier/log', log)] };
     }
     case 'simulated': {
       const baseUrl = needed(env, 'CARRIER_URL');
@@ -52,20 +52,6 @@ export function carrierFrom(env: Environment, dataDir: string): ChosenCarrier {
     default:
       throw new ConfigError(`CARRIER must be embedded, simulated or easypost, not "${kind}"`);
   }
-}
-
-function logRoute(log: AppendLog<CarrierEntry>): Route {
-  return route({
-    method: 'get',
-    path: '/carrier/log',
-    summary: "The embedded simulator's log, oldest first",
-    query: Type.Object({
-      cursor: Type.Optional(Type.Integer({ minimum: 0 })),
-      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
-    }),
-    response: Type.Object({ entries: Type.Array(Type.Unknown()), next: Type.Integer() }),
-    handle: async ({ query }) => log.read(query.cursor ?? 0, query.limit ?? 1_000),
-  });
 }
 
 function needed(env: Environment, name: string): string {

@@ -1,4 +1,5 @@
 import type { Fault } from '@mercato/kit/simulator/faults.ts';
+import { FAULT_BEHAVIOURS, type FaultRule, scriptedFault as faultOf } from '@mercato/kit/simulator/script.ts';
 import type { DeclineReason, OperationKind } from '../ports/processor.ts';
 
 /**
@@ -14,12 +15,9 @@ export interface Script {
 /** Every behaviour that a token can ask for. */
 export type Behaviour = keyof typeof BEHAVIOURS;
 
-interface BehaviourRule {
+interface BehaviourRule extends FaultRule {
   /** Says no, for this reason. */
   readonly decline?: DeclineReason;
-  readonly fault?: Fault;
-  /** once: the first attempt of a reference only; until-done: each attempt until the work is done. */
-  readonly when?: 'always' | 'once' | 'until-done';
   /** How long the money is held, in milliseconds. */
   readonly holdMs?: number;
 }
@@ -28,15 +26,7 @@ const BEHAVIOURS = {
   declined: { decline: 'card_declined' },
   insufficient_funds: { decline: 'insufficient_funds' },
   unknown: { decline: 'token_unknown' },
-  timeout: { fault: 'timeout', when: 'once' },
-  late: { fault: 'late', when: 'always' },
-  double: { fault: 'double', when: 'once' },
-  error_once: { fault: 'error', when: 'once' },
-  error_after: { fault: 'error_after', when: 'once' },
-  error: { fault: 'error', when: 'always' },
-  drop: { fault: 'drop', when: 'once' },
-  html: { fault: 'html', when: 'always' },
-  ghost: { fault: 'ghost', when: 'until-done' },
+  ...FAULT_BEHAVIOURS,
   short_hold: { holdMs: 1_000 },
 } as const satisfies Record<string, BehaviourRule>;
 
@@ -65,10 +55,7 @@ export function scriptedFault(
   attempt: number,
   isDone: boolean,
 ): Fault | undefined {
-  const rule = ruleOf(script, operation);
-  if (rule?.fault === undefined) return undefined;
-  if (rule.when === 'once') return attempt === 1 ? rule.fault : undefined;
-  return rule.when === 'until-done' && isDone ? undefined : rule.fault;
+  return faultOf(ruleOf(script, operation) ?? {}, attempt, isDone);
 }
 
 /** How long the script lets the hold last, in milliseconds, or undefined for the usual time. */

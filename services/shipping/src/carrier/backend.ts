@@ -9,6 +9,7 @@ import {
   planOf,
   rollFault,
 } from '@mercato/kit/simulator/faults.ts';
+import { scriptedFault } from '@mercato/kit/simulator/script.ts';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { Address, Line } from '../domain/address.ts';
@@ -21,7 +22,7 @@ import {
   DEFAULT_CARRIER_TIMES,
   type Order,
 } from './ledger.ts';
-import { type CarrierScript, ruleOf, scriptedFault, scriptOf } from './script.ts';
+import { type CarrierScript, ruleOf, scriptOf } from './script.ts';
 
 /** How the simulated carrier behaves beyond what addresses ask for. */
 export interface CarrierOptions {

@@ -1,4 +1,4 @@
-import type { Fault } from '@mercato/kit/simulator/faults.ts';
+import { FAULT_BEHAVIOURS, type FaultRule } from '@mercato/kit/simulator/script.ts';
 
 /**
  * What an address asks the simulated carrier to do: `sim:<behaviour>` anywhere in `line1` ("sim:slow 1 High Street") concerns the
@@ -12,10 +12,7 @@ export interface CarrierScript {
 /** Every behaviour that an address can ask for. */
 export type CarrierBehaviour = keyof typeof BEHAVIOURS;
 
-interface BehaviourRule {
-  readonly fault?: Fault;
-  /** once: the first attempt of a reference only; until-done: each attempt until the work is done. */
-  readonly when?: 'always' | 'once' | 'until-done';
+interface BehaviourRule extends FaultRule {
   readonly refuse?: 'address_undeliverable' | 'no_service';
   /** The booking is accepted, and decided later. */
   readonly pending?: boolean;
@@ -29,15 +26,7 @@ const BEHAVIOURS = {
   slow: { pending: true },
   slow_undeliverable: { pending: true, refuse: 'address_undeliverable' },
   quick_pickup: { pickUpNow: true },
-  timeout: { fault: 'timeout', when: 'once' },
-  late: { fault: 'late', when: 'always' },
-  double: { fault: 'double', when: 'once' },
-  error_once: { fault: 'error', when: 'once' },
-  error_after: { fault: 'error_after', when: 'once' },
-  error: { fault: 'error', when: 'always' },
-  drop: { fault: 'drop', when: 'once' },
-  html: { fault: 'html', when: 'always' },
-  ghost: { fault: 'ghost', when: 'until-done' },
+  ...FAULT_BEHAVIOURS,
 } as const satisfies Record<string, BehaviourRule>;
 
 /** What the address line asks for, or undefined for a plain one. */
@@ -52,10 +41,4 @@ export function scriptOf(line1: string | undefined): CarrierScript | undefined {
 /** What the script says of an operation; nothing in particular when it concerns another. */
 export function ruleOf(script: CarrierScript | undefined, operation: 'book' | 'cancel'): BehaviourRule {
   return script?.operation === operation ? BEHAVIOURS[script.behaviour] : {};
-}
-
-/** The fault that the script gives this attempt (from 1) of an operation. */
-export function scriptedFault(rule: BehaviourRule, attempt: number, isDone: boolean): Fault | undefined {
-  if (rule.when === 'once') return attempt === 1 ? rule.fault : undefined;
-  return rule.when === 'until-done' && isDone ? undefined : rule.fault;
 }
