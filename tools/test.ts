@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Counts } from './reporter.ts';
 
 /** Unit tests stand beside their files; what crosses packages is in test/. */
-const ALL_TESTS = ['operator/src', 'services/*/src', 'tools/*/src', 'test', 'bench'].map(
+const ALL_TESTS = ['operator/src', 'services/*/src', 'boundary/src', 'cdk8s/src', 'tools/*/src', 'test', 'bench'].map(
   (folder) => `${folder}/**/*.test.ts`,
 );
 
