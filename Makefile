@@ -8,7 +8,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install controlplane check test up down demo bench sim format generate
+.PHONY: help install controlplane tools check test up down demo bench sim format generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ install: ## Install the packages, if package-lock.json names others than are the
 
 controlplane: install ## Download or build kube-apiserver, etcd, kube-controller-manager and kubectl
 	@NODE_USE_ENV_PROXY=1 $(NODE) tools/controlplane/src/cli.ts build >/dev/null
+
+tools: install ## Find or build helm, cyclonus and kwok, which tests and charts use
+	@NODE_USE_ENV_PROXY=1 $(NODE) tools/controlplane/src/cli.ts tool >/dev/null
 
 check: install ## Check types, style, and that generated files are current
 	$(NODE) tools/lockfile.mjs --check

@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url';
-import { BuildError } from './binaries/build.ts';
 import { ChecksumMismatchError } from './binaries/download.ts';
 import { ensureBinaries } from './binaries/ensure.ts';
+import { BuildError } from './binaries/go.ts';
 import { PortTakenError } from './ports.ts';
 import { attachControlPlane, attachOrStartControlPlane, stopControlPlane } from './start.ts';
+import { ensureTool, isToolName, TOOLS } from './tools.ts';
 import { BINARIES } from './versions.ts';
 
 const USAGE = `usage: node tools/controlplane/src/cli.ts COMMAND
@@ -12,6 +13,7 @@ const USAGE = `usage: node tools/controlplane/src/cli.ts COMMAND
   up           start a control plane that stays, with its state in .mercato/controlplane
   down         end it; its state stays
   kubeconfig   print its kubeconfig
+  tool [NAME]  find or build helm, cyclonus or kwok, without a name all of them, and print the path
 `;
 
 const STATE_FOLDER = fileURLToPath(new URL('../../../.mercato/controlplane', import.meta.url));
@@ -42,9 +44,18 @@ async function build(): Promise<void> {
   for (const path of paths.values()) process.stdout.write(`${path}\n`);
 }
 
+async function tool(name: string | undefined): Promise<void> {
+  if (name !== undefined && !isToolName(name)) {
+    throw new UsageError(`there is no tool "${name}"; there are ${TOOLS.join(', ')}`);
+  }
+  for (const each of name === undefined ? TOOLS : [name]) {
+    process.stdout.write(`${await ensureTool(each, { onProgress: say })}\n`);
+  }
+}
+
 class UsageError extends Error {}
 
-const commands: Readonly<Record<string, () => Promise<void>>> = { build, up, down, kubeconfig };
+const commands: Readonly<Record<string, (argument?: string) => Promise<void>>> = { build, up, down, kubeconfig, tool };
 
 /** What a person can put right is told in its own words; anything else with its stack. */
 function explain(error: unknown): string {
@@ -53,13 +64,14 @@ function explain(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-const command = commands[process.argv[2] ?? ''];
-if (command === undefined || process.argv.length > 3) {
+const [name = '', ...rest] = process.argv.slice(2);
+const command = commands[name];
+if (command === undefined || rest.length > command.length) {
   process.stderr.write(USAGE);
   process.exitCode = 2;
 } else {
   try {
-    await command();
+    await command(...rest);
   } catch (error) {
     say(explain(error));
     process.exitCode = 1;

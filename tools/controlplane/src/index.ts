@@ -1,6 +1,6 @@
-export { BuildError } from './binaries/build.ts';
 export { ChecksumMismatchError } from './binaries/download.ts';
 export { type EnsureOptions, ensureBinaries } from './binaries/ensure.ts';
+export { BuildError } from './binaries/go.ts';
 export { ComponentError } from './component.ts';
 export type { ControlPlane } from './controlplane.ts';
 export { KubectlError } from './kubectl.ts';
@@ -10,4 +10,5 @@ export { PortTakenError } from './ports.ts';
 export type { ApiRequest, ApiResponse } from './request.ts';
 export { attachControlPlane, attachOrStartControlPlane, startControlPlane, stopControlPlane } from './start.ts';
 export type { ComponentName, Ports } from './state.ts';
+export { ensureTool, TOOLS, type ToolName, type ToolOptions } from './tools.ts';
 export { BINARIES, type BinaryName, ETCD_VERSION, KUBERNETES_VERSION } from './versions.ts';

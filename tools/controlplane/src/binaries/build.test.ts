@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { KUBERNETES_VERSION } from '../versions.ts';
-import { BuildError, build, buildTarget } from './build.ts';
+import { build, buildTarget } from './build.ts';
+import { BuildError } from './go.ts';
 
 const machineHasGo = spawnSync('go', ['version']).status === 0;
 

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { BuildError } from './build.ts';
 import { ChecksumMismatchError } from './download.ts';
 import { ensureBinaries } from './ensure.ts';
+import { BuildError } from './go.ts';
 import { cacheFolder } from './lookup.ts';
 
 const platform = { os: 'linux', arch: 'amd64' };

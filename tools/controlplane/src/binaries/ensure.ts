@@ -5,6 +5,7 @@ import { build, buildTarget } from './build.ts';
 import { type DownloadSites, DownloadUnavailableError, download, downloadSites } from './download.ts';
 import { withLock } from './lock.ts';
 import { cacheFolder, type Environment, lookUp } from './lookup.ts';
+import { withProgress } from './progress.ts';
 
 /** How binaries are found. Every field has a default that fits a developer's machine. */
 export interface EnsureOptions {
@@ -17,8 +18,6 @@ export interface EnsureOptions {
   /** Hears a line every few seconds while something is downloaded or built. @default silence */
   readonly onProgress?: (line: string) => void;
 }
-
-const PROGRESS_INTERVAL_MS = 5_000;
 
 /**
  * Paths of the programs named, in this order of preference: `KUBEBUILDER_ASSETS`, the cache, a download of the official
@@ -48,8 +47,8 @@ export async function ensureBinaries(
   });
 }
 
-/** What a process that was cut short left of its downloads, up to 100 MB each. */
-async function removeLeftovers(folder: string): Promise<void> {
+/** Removes what a process that was cut short left of its downloads and builds in a cache folder, up to 100 MB each. */
+export async function removeLeftovers(folder: string): Promise<void> {
   const leftovers = (await readdir(folder)).filter((name) => /^\.(download|build)-/.test(name));
   await Promise.all(leftovers.map((name) => rm(join(folder, name), { recursive: true, force: true })));
 }
@@ -107,22 +106,4 @@ async function tryDownload(name: BinaryName, title: string, shop: Workshop): Pro
 
 function megabytes(bytes: number): string {
   return (bytes / 1_000_000).toFixed(0);
-}
-
-/** A line at the start, every few seconds, and at the end with the time it took. */
-async function withProgress(
-  say: (line: string) => void,
-  label: () => string,
-  work: () => Promise<void>,
-): Promise<void> {
-  const began = performance.now();
-  const elapsed = () => `${Math.round((performance.now() - began) / 1000)} s`;
-  say(label());
-  const timer = setInterval(() => say(`${label()}, ${elapsed()}`), PROGRESS_INTERVAL_MS);
-  try {
-    await work();
-    say(`${label()}: done in ${elapsed()}`);
-  } finally {
-    clearInterval(timer);
-  }
 }

@@ -17,10 +17,13 @@ export interface Lookup {
  * A new version has a new folder, so that nothing old is ever run by mistake. An empty variable counts as unset.
  */
 export function cacheFolder(env: Environment, platform: Platform): string {
-  const root =
-    env['MERCATO_CACHE'] || join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'mercato');
   const versions = `kubernetes-${KUBERNETES_VERSION}-etcd-${ETCD_VERSION}`;
-  return join(root, 'controlplane', `${versions}-${platform.os}-${platform.arch}`);
+  return join(cacheRoot(env), 'controlplane', `${versions}-${platform.os}-${platform.arch}`);
+}
+
+/** Folder under which everything lies that is fetched or built once: `${MERCATO_CACHE:-${XDG_CACHE_HOME:-~/.cache}/mercato}`. */
+export function cacheRoot(env: Environment): string {
+  return env['MERCATO_CACHE'] || join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'mercato');
 }
 
 /**
@@ -41,7 +44,8 @@ export function lookUp(names: readonly BinaryName[], env: Environment, platform:
   return { found, missing };
 }
 
-function isExecutableFile(path: string): boolean {
+/** Whether a file is there that this process may run; a folder is none. */
+export function isExecutableFile(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();
