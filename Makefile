@@ -28,7 +28,7 @@ check: install ## Check types, style, and that generated files are current
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
 	$(NODE) operator/src/api/generate.ts --check
 
-test: controlplane ## Run all tests; TESTS=path/to/x.test.ts runs that file only
+test: controlplane tools ## Run all tests; TESTS=path/to/x.test.ts runs that file only
 	@$(NODE) tools/test.ts $(TESTS)
 
 up: controlplane ## Start control plane, operator and services, and leave them running

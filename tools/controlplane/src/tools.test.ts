@@ -80,7 +80,7 @@ describe('ensuring tools', () => {
       .to.have.lengthOf(1)
       .and.to.satisfy(([line]: string[]) => line!.endsWith('helm.sh/helm/v3/cmd/helm@v3.19.0'));
     expect(readdirSync(cache).sort()).to.deep.equal(['helm', 'logs']);
-    expect(lines[0]).to.equal('building helm v3.19.0');
+    expect(lines.filter((line) => line === 'building helm v3.19.0')).to.have.lengthOf(1);
   });
 
   it('knows its tools by name', () => {
