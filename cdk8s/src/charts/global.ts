@@ -1,0 +1,69 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { ENVIRONMENTS } from '../model/types.ts';
+import { boolean, choice, group, label, list, optionalString, string, strings, verbatim } from './schema.ts';
+
+const kubeDns = {
+  namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
+  podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+};
+
+/** What all charts share: `global` in each one's values. */
+export const globalSchema = group('What all charts share', {
+  environment: choice('What this installation is for', ENVIRONMENTS, 'production'),
+  image: group('Images', {
+    registry: string('Where images come from, without a trailing slash', 'localhost', { pattern: '^[a-z0-9.:/_-]+$' }),
+    tag: string('The version of all images', '0.1.0', { pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$' }),
+    pullPolicy: choice('When images are pulled', ['IfNotPresent', 'Always', 'Never'], 'IfNotPresent'),
+    pullSecrets: list(
+      'Secrets for the registry',
+      Type.Object({ name: Type.String({ maxLength: 253 }) }, { additionalProperties: false }),
+    ),
+  }),
+  namespaces: group('Where things live', {
+    system: label('The operator, and the saga resources that are its own', 'mercato-system'),
+    shop: label('The services, and the shop’s resources', 'mercato-shop'),
+    card: label('Services that touch card data', 'mercato-card'),
+    boundary: label('The controller of the PCI boundary', 'mercato-boundary'),
+    simulators: label('Simulated companies', 'mercato-simulators'),
+  }),
+  cluster: group('The cluster', {
+    name: label('Its name; on EKS the cluster’s', 'mercato'),
+    tokenIssuer: string(
+      'Issuer of service-account tokens: kubectl get --raw /.well-known/openid-configuration',
+      'https://kubernetes.default.svc.cluster.local',
+      { pattern: '^https://' },
+    ),
+    jwksUrl: string('Where the issuer’s keys are', 'https://kubernetes.default.svc/openid/v1/jwks', {
+      pattern: '^https://',
+    }),
+    dnsPeers: list(
+      'NetworkPolicy peers of cluster DNS; on EKS Auto Mode an ipBlock, since its DNS is no pod',
+      verbatim('A peer'),
+      [kubeDns],
+    ),
+    apiServerPeers: list(
+      'NetworkPolicy peers of the API server: its endpoints and its ClusterIP, as ipBlocks; empty: none, and pods that need it cannot start',
+      verbatim('A peer'),
+      [{ ipBlock: { cidr: '10.0.0.0/8' } }, { ipBlock: { cidr: '172.16.0.0/12' } }],
+    ),
+    apiServerPorts: list('Ports of the API server', Type.Integer({ minimum: 1, maximum: 65_535 }), [443, 6443]),
+    zones: boolean('Whether nodes are in several zones: pods are then spread over them', true),
+  }),
+  autoscaler: choice('What scales: hpa on processor and memory, keda on queues as well', ['hpa', 'keda'], 'hpa'),
+  monitoring: group('Prometheus and Grafana', {
+    enabled: boolean('Whether the Prometheus operator’s kinds are there', false),
+    namespace: label('Where Prometheus runs', 'monitoring'),
+    podLabels: strings('Labels of Prometheus’ pods', { 'app.kubernetes.io/name': 'prometheus' }),
+    runbooks: string('Where the runbooks are', 'https://example.com/mercato/docs/runbooks', { pattern: '^https?://' }),
+  }),
+  aws: group('AWS', {
+    enabled: boolean('Whether AWS resources are declared too (ACK’s controllers must be there)', false),
+    accountId: string('The account', '000000000000', { pattern: '^[0-9]{12}$' }),
+    region: string('The region', 'eu-west-1', { pattern: '^[a-z]{2}(-[a-z]+)+-[0-9]$' }),
+    identity: choice('How pods get AWS permissions', ['none', 'pod-identity', 'irsa'], 'none'),
+    oidcProvider: optionalString('For irsa: the issuer of the cluster’s tokens without https://'),
+  }),
+});
+
+/** Values that all charts share. */
+export type GlobalValues = Static<typeof globalSchema>;

@@ -1,0 +1,93 @@
+import type { Static, TObject, TSchema } from '@sinclair/typebox';
+import { isStateful, scales } from '../model/derive.ts';
+import type { Service, Setting } from '../model/types.ts';
+import { globalSchema } from './global.ts';
+import {
+  boolean,
+  choice,
+  group,
+  integer,
+  label,
+  list,
+  optionalString,
+  quantity,
+  string,
+  strings,
+  verbatim,
+} from './schema.ts';
+
+const settingSchema = ({ type, default: fallback, description, limits }: Setting): TSchema =>
+  ({
+    type,
+    description,
+    default: fallback,
+    ...(type === 'string' && { maxLength: 1024 }),
+    ...limits,
+  }) as unknown as TSchema;
+
+/** What a service's chart may be told. The type has all groups; a service's schema has those that make sense for it. */
+export function serviceSchema(service: Service) {
+  const { name, resources, scale, settings = [], secrets = [], state } = service;
+  const secretNames = [...new Set(secrets.map((secret) => secret.name))];
+  return applicable(service, group(`Values of ${name}`, {
+    global: globalSchema,
+    enabled: boolean('Whether the umbrella chart installs it', true),
+    image: group('The image', {
+      repository: string('Its name in the registry', `mercato/${service.image}`, { pattern: '^[a-z0-9/._-]+$' }),
+      tag: optionalString('Another version than global.image.tag', { pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$' }),
+      digest: optionalString('The digest, instead of a tag', { pattern: '^sha256:[0-9a-f]{64}$' }),
+    }),
+    resources: group('What one pod gets', {
+      cpu: quantity('Processor time that is asked for', resources.cpu),
+      memory: quantity('Memory that is asked for, and the limit', resources.memory),
+    }),
+    replicas: integer('Pods, where no autoscaler decides', scale.from, 0, 100),
+    autoscaling: group('How far it scales, where several pods can do its work', {
+      min: integer('Pods at least', scale.from, 1, 1000),
+      max: integer('Pods at most', scale.to, 1, 1000),
+      cpuPercent: integer('Processor time to aim at, in percent of what is asked for', scale.cpuPercent ?? 65, 10, 95),
+      memoryPercent: integer('Memory to aim at, in percent of what is asked for', scale.memoryPercent ?? 80, 10, 95),
+      messagesPerPod: integer('Messages waiting for each pod', scale.queue?.messagesPerPod ?? 100, 1, 100_000),
+    }),
+    persistence: group('The volume of a service with an embedded store', {
+      size: quantity('Its size', state.kind === 'embedded' ? state.size : '1Gi'),
+      storageClass: optionalString('Its class; null: the cluster’s default'),
+    }),
+    logLevel: choice('What is logged', ['debug', 'info', 'warn', 'error'], 'info'),
+    settings: group('Settings', Object.fromEntries(settings.map((setting) => [setting.name, settingSchema(setting)]))),
+    secrets: group(
+      'Names of Secrets with what must not be in values',
+      Object.fromEntries(secretNames.map((secret) => [secret, label('The Secret', `${name}-${secret}`)])),
+    ),
+    outsidePeers: list(
+      'NetworkPolicy peers outside the cluster that it may call',
+      verbatim('A peer'),
+    ),
+    podAnnotations: strings('More annotations of its pods'),
+    nodeSelector: strings('Nodes that it may run on'),
+    tolerations: list('Taints that it bears', verbatim('A toleration')),
+    extraEnv: list('More environment variables', verbatim('A variable')),
+    terminationGracePeriodSeconds: integer('How long a pod may take to end its work', 45, 5, 600),
+  }));
+}
+
+/** Leaves out what makes no difference to this service: a value that is taken and ignored would mislead. */
+function applicable<T extends TObject>(service: Service, schema: T): T {
+  const { settings = [], secrets = [], outside = [] } = service;
+  const ignored = {
+    replicas: scales(service) || isStateful(service),
+    autoscaling: !scales(service),
+    persistence: !isStateful(service),
+    settings: settings.length === 0,
+    secrets: secrets.length === 0,
+    outsidePeers: outside.length === 0,
+  };
+  const properties = Object.entries(schema.properties).filter(([name]) => !ignored[name as keyof typeof ignored]);
+  return { ...schema, properties: Object.fromEntries(properties), required: properties.map(([name]) => name) };
+}
+
+/** Values of a service's chart. Settings and secrets are by the names that the model gives them. */
+export type ServiceValues = Static<ReturnType<typeof serviceSchema>> & {
+  readonly settings: Readonly<Record<string, string | number | boolean>>;
+  readonly secrets: Readonly<Record<string, string>>;
+};

@@ -1,0 +1,65 @@
+import { expressionOf, hole, isHole, typeOf } from './hole.ts';
+
+/**
+ * Puts strings and integers together. Whole numbers are written in full: Helm itself prints those from a million on as 1e+06.
+ * @param parts literals or holes of type string or integer
+ */
+export function text(...parts: readonly (string | number)[]): string {
+  if (!parts.some(isHole)) return parts.join('');
+  const format = parts.map((part) => {
+    if (!isHole(part)) return String(part).replaceAll('%', '%%');
+    return typeOf(part) === 'integer' ? '%d' : '%s';
+  });
+  const values = parts
+    .filter(isHole)
+    .map((part) => (typeOf(part) === 'integer' ? `(int64 ${argument(part)})` : argument(part)));
+  return hole(`printf ${JSON.stringify(format.join(''))} ${values.join(' ')}`, 'string');
+}
+
+/** `one` where the condition holds, else `other`; for leaves. */
+export function choose<T extends string | number | boolean | null>(condition: boolean, one: T, other: T): T {
+  if (!isHole(condition)) return condition ? one : other;
+  const sample = one ?? other;
+  const type = isHole(sample) ? typeOf(sample) : typeof sample === 'number' ? 'integer' : (typeof sample as 'string');
+  const nullable = one === null || other === null;
+  return hole(`ternary ${argument(one)} ${argument(other)} ${bool(condition)}`, type, nullable);
+}
+
+/** Whether a value was given at all. */
+export function isSet(value: unknown): boolean {
+  if (!isHole(value)) return value !== null && value !== undefined;
+  return hole(`not (kindIs "invalid" ${argument(value)})`, 'boolean');
+}
+
+export function equals<T extends string | number | boolean>(value: T, literal: T): boolean {
+  if (!isHole(value)) return value === literal;
+  return hole(`eq ${argument(value)} ${expressionOf(literal)}`, 'boolean');
+}
+
+export function not(condition: boolean): boolean {
+  return isHole(condition) ? hole(`not ${argument(condition)}`, 'boolean') : !condition;
+}
+
+export function all(...conditions: readonly boolean[]): boolean {
+  if (conditions.includes(false)) return false;
+  const open = conditions.filter(isHole);
+  if (open.length === 0) return true;
+  return open.length === 1 ? (open[0] as boolean) : hole(`and ${open.map(argument).join(' ')}`, 'boolean');
+}
+
+export function any(...conditions: readonly boolean[]): boolean {
+  if (conditions.includes(true)) return true;
+  const open = conditions.filter(isHole);
+  if (open.length === 0) return false;
+  return open.length === 1 ? (open[0] as boolean) : hole(`or ${open.map(argument).join(' ')}`, 'boolean');
+}
+
+/** A list's entries with a separator between them. */
+export function joined(list: readonly string[], separator: string): string {
+  return isHole(list) ? hole(`join ${JSON.stringify(separator)} ${argument(list)}`, 'string') : list.join(separator);
+}
+
+const argument = (value: unknown): string => (isHole(value) ? `(${expressionOf(value)})` : expressionOf(value));
+
+/** `ternary` wants a real boolean, and `and`, `or` give back one of their arguments. */
+const bool = (value: unknown): string => `(not (not ${argument(value)}))`;

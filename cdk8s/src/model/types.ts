@@ -1,0 +1,173 @@
+/** Where a service lives. Each is a namespace; their names are the installation's (values `global.namespaces`). */
+export type Zone = 'system' | 'shop' | 'card' | 'boundary' | 'simulators';
+
+/** `service`: a part of the shop. `simulator`: stands for a company outside. `controller`: reconciles resources. */
+export type Component = 'service' | 'simulator' | 'controller';
+
+/** Processor time and memory of one pod, as Kubernetes' quantities. */
+export interface Resources {
+  readonly cpu: string;
+  /** Asked for, and the limit: a pod that needs more is a leak. There is no limit on the processor, which would only make a pod slow. */
+  readonly memory: string;
+}
+
+/** How far a service goes out and in, and on what. */
+export interface Scale {
+  readonly from: number;
+  readonly to: number;
+  /** Of what is asked for, in percent. @default 65 */
+  readonly cpuPercent?: number;
+  /** Of what is asked for, in percent. @default 80 */
+  readonly memoryPercent?: number;
+  /** Messages waiting for each pod, where the service works off a queue of its own (needs KEDA). */
+  readonly queue?: { readonly name: string; readonly messagesPerPod: number };
+}
+
+/** What is promised to whoever calls, over 30 days. */
+export interface Objective {
+  /** Percent of requests that are answered without a fault of ours, as 99.95. */
+  readonly availability: number;
+  /** `percent` of the requests are answered within `milliseconds`. */
+  readonly latency: { readonly milliseconds: number; readonly percent: number };
+  /** Requests a second that the promise holds for. */
+  readonly throughput: number;
+  /** Where the figures come from. */
+  readonly source: string;
+}
+
+/** One way that a service opens connections, and why. All else is denied. */
+export interface Call {
+  /** A service of the model. */
+  readonly to: string;
+  readonly why: string;
+  /** Settings under which it is made, as `{ processor: 'simulated' }`. @default always */
+  readonly when?: Readonly<Record<string, string>>;
+}
+
+/** Something outside of the cluster that a service calls. */
+export interface OutsideCall {
+  readonly name: string;
+  readonly ports: readonly number[];
+  readonly why: string;
+  /** Settings under which it is made. @default always */
+  readonly when?: Readonly<Record<string, string>>;
+}
+
+/** A DynamoDB table. */
+export interface Table {
+  readonly name: string;
+  readonly partitionKey: Attribute;
+  readonly sortKey?: Attribute;
+  readonly indexes?: readonly TableIndex[];
+  /** The attribute with the time, in seconds since 1970, after which an item goes. */
+  readonly timeToLive?: string;
+  readonly why: string;
+}
+
+export interface Attribute {
+  readonly name: string;
+  readonly type: 'S' | 'N' | 'B';
+}
+
+export interface TableIndex {
+  readonly name: string;
+  readonly partitionKey: Attribute;
+  readonly sortKey?: Attribute;
+  readonly projection: 'ALL' | 'KEYS_ONLY';
+}
+
+/** An SQS queue; each has a dead-letter queue. */
+export interface Queue {
+  readonly name: string;
+  /** Seconds that one receiver has for a message. */
+  readonly visibilitySeconds: number;
+  /** Receives before a message goes to the dead-letter queue. */
+  readonly maxReceives: number;
+  readonly why: string;
+}
+
+/** What a service tells and hears over the event bus. */
+export interface Events {
+  /** CloudEvents types, as `dev.mercato.shipping.picked-up`. */
+  readonly publishes: readonly string[];
+  /** Types that come to `queue`, which the service owns. */
+  readonly consumes: readonly { readonly types: readonly string[]; readonly queue: string }[];
+}
+
+/** An SNS topic. */
+export interface Topic {
+  readonly name: string;
+  readonly why: string;
+}
+
+/** A setting that a chart asks for: an environment variable, a file, or both. */
+export interface Setting {
+  /** Under `settings` in the chart's values, camelCase. */
+  readonly name: string;
+  /** The environment variable. */
+  readonly variable: string;
+  readonly type: 'string' | 'integer' | 'boolean';
+  readonly default: string | number | boolean;
+  /** JSON Schema's `enum`, `pattern`, `minimum`, `maximum`. */
+  readonly limits?: Readonly<Record<string, unknown>>;
+  readonly description: string;
+}
+
+/** A Secret that is mounted as files, never as variables: nothing secret is in an environment or an argument. */
+export interface SecretFile {
+  /** Under `secrets` in the chart's values: the name of the Secret, which somebody else makes (External Secrets). */
+  readonly name: string;
+  /** The key in the Secret, and the file's name. */
+  readonly key: string;
+  /** The variable that says where the file is. */
+  readonly variable: string;
+  readonly description: string;
+  /** Settings under which it is needed, as `{ processor: 'stripe' }`. */
+  readonly when: Readonly<Record<string, string>>;
+}
+
+/**
+ * All that is said about a service. Its Deployment or StatefulSet, autoscaler, policies, alerts, dashboards, AWS resources and chart follow from it
+ * (docs/concepts/model.md).
+ */
+export interface Service {
+  readonly name: string;
+  readonly description: string;
+  readonly component: Component;
+  readonly zone: Zone;
+  /** The image's name (`mercato/<image>`), and the program in it. */
+  readonly image: string;
+  readonly program: string;
+  /** Where it answers. @default 8080 */
+  readonly port?: number;
+  readonly resources: Resources;
+  readonly scale: Scale;
+  /**
+   * `none`: any pod can do any work. `embedded`: SQLite files on a volume of one pod; two pods would be two shops, so `scale` stays unused until
+   * the service has a store that pods share.
+   */
+  readonly state: { readonly kind: 'none' } | { readonly kind: 'embedded'; readonly size: string };
+  readonly objective: Objective;
+  readonly calls: readonly Call[];
+  readonly outside?: readonly OutsideCall[];
+  /** The audience of the tokens that it wants, and whose it believes beside the operator's. Absent: it asks for none. */
+  readonly tokens?: { readonly audience: string; readonly eventSenders?: readonly string[] };
+  readonly tables?: readonly Table[];
+  readonly queues?: readonly Queue[];
+  readonly topics?: readonly Topic[];
+  readonly events?: Events;
+  /** Whether card data goes through it: then it lives in the zone `card`, and what reaches it is declared in the PciBoundary. */
+  readonly cardData: boolean;
+  readonly settings?: readonly Setting[];
+  readonly secrets?: readonly SecretFile[];
+  /** Environments that have it. @default all */
+  readonly environments?: readonly Environment[];
+}
+
+export type Environment = 'kind' | 'staging' | 'production';
+export const ENVIRONMENTS: readonly Environment[] = ['kind', 'staging', 'production'];
+
+/** Everything there is. */
+export interface Model {
+  readonly services: readonly Service[];
+}
