@@ -5,15 +5,18 @@ import { expect } from 'chai';
 import { roles } from './roles.ts';
 import {
   as,
+  boundarySpec,
   collection,
   create,
   type Draft,
   draft,
   grant,
+  grantEverywhere,
   installApi,
   messageOf,
   participantSpec,
   patch,
+  placeOf,
   restockSpec,
   runDraft,
   sagaDraft,
@@ -62,6 +65,19 @@ describe('who may do what', function () {
   function forbidden(answer: ApiResponse, ...words: string[]): void {
     expect(answer.status, messageOf(answer)).to.equal(403);
     for (const word of words) expect(messageOf(answer)).to.include(word);
+  }
+
+  /** What the API server says to the user's own question. */
+  async function may(client: ApiClient, verb: string, resource: string): Promise<boolean> {
+    const answer = await client('/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {
+      method: 'POST',
+      body: {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SelfSubjectAccessReview',
+        spec: { resourceAttributes: { group: 'mercato.dev', resource, verb } },
+      },
+    });
+    return (answer.body as { status: { allowed: boolean } }).status.allowed;
   }
 
   async function existing(object: Draft): Promise<Draft> {
@@ -151,6 +167,23 @@ describe('who may do what', function () {
     forbidden(
       await patch(by('olga'), namespace, draft('Participant', 'inventory', {}), { spec: { audience: 'other' } }),
     );
+  });
+
+  it('only the platform draws PCI boundaries, and sees to the card namespaces', async () => {
+    const boundary = draft('PciBoundary', `access-${namespace}`, boundarySpec());
+    for (const [user, role] of [
+      ['vera', 'view'],
+      ['edith', 'edit'],
+      ['olga', 'operate'],
+      ['anna', 'approve'],
+      ['paul', 'platform'],
+    ] as const)
+      await grantEverywhere(plane, user, `mercato-${role}`);
+    for (const user of ['vera', 'edith', 'olga', 'anna']) forbidden(await create(by(user), namespace, boundary));
+    allowed(await create(by('paul'), namespace, boundary, { dryRun: true }));
+    allowed(await by('vera')(placeOf('PciBoundary', namespace)));
+    for (const user of ['vera', 'edith', 'olga', 'anna', 'paul'])
+      expect(await may(by(user), 'administer', 'pciboundaries'), user).to.equal(user === 'paul');
   });
 
   it('no built-in role comes with what the platform, operators and approvers may', () => {

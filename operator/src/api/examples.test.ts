@@ -9,7 +9,7 @@ import { parseAllDocuments } from 'yaml';
 import { kinds } from './index.ts';
 import type { OrderSaga } from './ordersaga.ts';
 import type { Participant } from './participant.ts';
-import { collection, type Draft, installApi, pluralOf } from './testing.ts';
+import { type Draft, installApi, placeOf } from './testing.ts';
 
 const ROOT = fileURLToPath(new URL('../../../examples/', import.meta.url));
 
@@ -59,8 +59,11 @@ describe('the examples', function () {
     it(`${file} is applied as it is written, without a warning`, async () => {
       const namespace = await uniqueNamespace(plane, 'examples');
       for (const object of await documents(file)) {
-        const answer = await apply(`${collection(pluralOf(object.kind), namespace)}/${object.metadata.name}`, object);
-        expect(answer.status, answer.body).to.equal(201);
+        const answer = await apply(`${placeOf(object.kind, namespace)}/${object.metadata.name}`, object);
+        // What has no namespace may be there from an earlier run of the tests.
+        expect(answer.status, answer.body).to.be.oneOf(
+          placeOf(object.kind, '') === placeOf(object.kind, namespace) ? [200, 201] : [201],
+        );
         expect(answer.warnings).to.deep.equal([]);
         expect(includes(JSON.parse(answer.body).spec, object.spec), 'a field was pruned or changed').to.equal(true);
       }

@@ -2,6 +2,7 @@ import type { KindDefinition } from './kind.ts';
 import { orderSaga } from './ordersaga.ts';
 import { orderSagaRun } from './ordersagarun.ts';
 import { participant } from './participant.ts';
+import { pciBoundary } from './pciboundary.ts';
 import { restockOrder } from './restockorder.ts';
 import { stockAdjustment } from './stockadjustment.ts';
 import { warehouseInventory } from './warehouseinventory.ts';
@@ -14,6 +15,7 @@ export const kinds: readonly KindDefinition[] = [
   warehouseInventory,
   restockOrder,
   stockAdjustment,
+  pciBoundary,
 ];
 
 export * from './clip.ts';
@@ -25,6 +27,7 @@ export * from './names.ts';
 export * from './ordersaga.ts';
 export * from './ordersagarun.ts';
 export * from './participant.ts';
+export * from './pciboundary.ts';
 export * from './restockorder.ts';
 export * from './stockadjustment.ts';
 export * from './warehouseinventory.ts';

@@ -14,7 +14,9 @@ interface Node {
   readonly maxLength?: number;
   readonly minItems?: number;
   readonly maxItems?: number;
+  readonly minProperties?: number;
   readonly maxProperties?: number;
+  readonly additionalProperties?: Node;
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, Node>>;
   readonly items?: Node;
@@ -81,6 +83,7 @@ function row({ path, node, required }: Field): string[] {
 function typeOf(node: Node): string {
   if (node.enum) return node.enum.map(code).join(', ');
   if (node.type === 'array') return `list of ${node.items?.properties ? 'objects' : typeOf(node.items ?? {})}`;
+  if (node.additionalProperties) return `map of ${typeOf(node.additionalProperties)}`;
   return node.format === 'date-time' ? 'date-time' : (node.type ?? 'any');
 }
 
@@ -93,7 +96,9 @@ function limits(node: Node): string {
   }
   if (node.maxItems !== undefined)
     said.push(`${node.minItems ? `${node.minItems} to ` : 'at most '}${node.maxItems} items`);
-  if (node.maxProperties !== undefined) said.push(`at most ${node.maxProperties} fields`);
+  if (node.maxProperties !== undefined) {
+    said.push(`${node.minProperties ? `${node.minProperties} to ` : 'at most '}${node.maxProperties} fields`);
+  }
   const keys = node['x-kubernetes-list-map-keys'];
   if (keys) said.push(`unique by ${keys.map(code).join(', ')}`);
   return said.join('; ');

@@ -3,6 +3,7 @@ import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testi
 import { expect } from 'chai';
 import {
   adjustmentSpec,
+  boundarySpec,
   create,
   type Draft,
   draft,
@@ -29,7 +30,45 @@ const warehouse = (spec: object) => draft('WarehouseInventory', 'leeds', warehou
 const restock = (spec: object) => draft('RestockOrder', 'more-mugs', restockSpec(spec));
 const adjustment = (spec: object) => draft('StockAdjustment', 'count-1', adjustmentSpec(spec));
 const provider = (spec: object) => draft('Participant', 'inventory', participantSpec(spec));
+const boundary = (spec: object) => draft('PciBoundary', 'card', boundarySpec(spec));
+const podsIn = (namespace: string) => ({ namespace, podLabels: { app: 'payment' } });
+const wayIn = {
+  name: 'operator',
+  from: podsIn('mercato-system'),
+  to: podsIn('mercato-card'),
+  ports: [{ port: 8080 }],
+  why: 'sagas',
+};
+const wayOut = (to: object, more: object = {}) =>
+  boundary({
+    egress: [{ name: 'acquirer', from: podsIn('mercato-card'), to, ports: [{ port: 443 }], why: 'cards', ...more }],
+  });
+const toBlock = (cidr: string, more: object = {}, except?: string[]) =>
+  wayOut({ cidrs: [{ cidr, ...(except && { except }) }] }, more);
+const metadataOut = ['169.254.0.0/16'];
 const supplied = { supplier: 'potteries', reorderPoint: 10, reorderUpTo: 50 };
+
+/** Every list at its limit. */
+function fullestBoundary(): Draft {
+  const many = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i));
+  const namespaces = many(16, (i) => `${'n'.repeat(60)}-${i}`);
+  const pods = (i: number) => ({
+    namespace: namespaces[i % 16],
+    podLabels: Object.fromEntries(many(8, (j) => [`${'k'.repeat(60)}${j}`, 'v'.repeat(63)])),
+  });
+  const ports = many(8, (i) => ({ port: i + 1 }));
+  const why = 'w'.repeat(256);
+  const cidrs = many(8, (i) => ({ cidr: `${i * 4 + 1}.0.0.0/8`, except: many(8, (j) => `${i * 4 + 1}.${j}.0.0/16`) }));
+  return boundary({
+    namespaces,
+    ingress: many(32, (i) => ({ name: `in-${i}`, from: pods(i + 1), to: pods(i), ports, why })),
+    egress: many(32, (i) => ({ name: `out-${i}`, from: pods(i), to: { cidrs }, ports, why })),
+    dns: { pods: pods(0), cidrs: many(8, (i) => `10.0.0.${i}/32`) },
+    apiServer: { cidrs: many(8, (i) => `10.${i}.0.0/16`), ports: [1, 2, 3, 4], pods: many(16, pods) },
+    access: many(16, (i) => ({ kind: 'ServiceAccount', name: `s${i}`, namespace: 'argocd', why })),
+    probes: { namespaces: many(8, (i) => `p${i}`), image: `registry/boundary@sha256:${'0'.repeat(64)}` },
+  });
+}
 
 const REFUSED: Readonly<Record<string, readonly Case[]>> = {
   OrderSaga: [
@@ -318,6 +357,113 @@ const REFUSED: Readonly<Record<string, readonly Case[]>> = {
     ],
     ['no reason', adjustment({ reason: ' ' }), 'spec.reason', 'kept on record'],
   ],
+  PciBoundary: [
+    ['no card namespace', boundary({ namespaces: [] }), 'spec.namespaces', 'at least 1 items'],
+    ['a card namespace twice', boundary({ namespaces: ['a', 'a'] }), 'spec.namespaces', 'named twice'],
+    ['a name with dots', draft('PciBoundary', 'card.eu', boundarySpec()), 'without dots'],
+    [
+      'a caller by its namespace alone',
+      boundary({ ingress: [{ ...wayIn, from: { namespace: 'mercato-system', podLabels: {} } }] }),
+      'podLabels',
+      'at least 1 properties',
+    ],
+    [
+      'a way in to another namespace',
+      boundary({ ingress: [{ ...wayIn, to: podsIn('mercato-shop') }] }),
+      'spec.ingress',
+      'no card namespace',
+    ],
+    ['a way in on every port', boundary({ ingress: [{ ...wayIn, ports: [] }] }), 'ports', 'at least 1 items'],
+    ['a way without a reason', boundary({ ingress: [{ ...wayIn, why: ' ' }] }), 'why', 'say why this way is needed'],
+    ['two rules of one name', boundary({ ingress: [wayIn, wayIn] }), 'spec.ingress[1]', 'Duplicate value'],
+    [
+      'a label that is none',
+      boundary({ ingress: [{ ...wayIn, from: { namespace: 'a', podLabels: { 'a b': 'c' } } }] }),
+      'podLabels',
+      'a label key is',
+    ],
+    [
+      'a label value that is none',
+      boundary({ ingress: [{ ...wayIn, from: { namespace: 'a', podLabels: { a: 'b c' } } }] }),
+      'podLabels',
+      'a label value has',
+    ],
+    [
+      'a way out of another namespace',
+      boundary({ egress: [{ ...wayIn, from: podsIn('mercato-shop'), to: { pods: podsIn('mercato-simulators') } }] }),
+      'spec.egress',
+      'no card namespace',
+    ],
+    ['a way out to nobody', wayOut({}), 'egress[0].to', 'exactly one of pods and cidrs'],
+    [
+      'a way out to pods and addresses at once',
+      wayOut({ pods: podsIn('a'), cidrs: [{ cidr: '203.0.113.0/24' }] }),
+      'exactly one of pods and cidrs',
+    ],
+    ['a CIDR that is none', toBlock('203.0.113.0'), 'cidrs[0].cidr', 'host bits are zero'],
+    ['a CIDR with host bits', toBlock('203.0.113.7/24'), 'cidrs[0].cidr', 'host bits are zero'],
+    [
+      'a mapped CIDR, which hides what it is',
+      toBlock('::ffff:169.254.169.254/128'),
+      'cidrs[0].cidr',
+      'host bits are zero',
+    ],
+    ['instance metadata', toBlock('169.254.169.254/32'), 'egress[0].to', 'add 169.254.0.0/16 to except'],
+    ['instance metadata over IPv6', toBlock('fd00:ec2::254/128'), 'egress[0].to', 'add fd00:ec2::/32 to except'],
+    ['a range around metadata', toBlock('169.254.0.0/16'), 'instance metadata would be reachable'],
+    ['a part of it', toBlock('169.254.169.0/24'), 'instance metadata would be reachable'],
+    [
+      'the whole internet with its metadata',
+      toBlock('0.0.0.0/0', { wide: true }),
+      'instance metadata would be reachable',
+    ],
+    ['the whole IPv6 internet with its metadata', toBlock('::/0', { wide: true }), 'fd00:ec2::/32'],
+    [
+      'the whole internet with one address of the metadata excepted',
+      toBlock('0.0.0.0/0', { wide: true }, ['169.254.169.254/32']),
+      'instance metadata would be reachable',
+    ],
+    ['the whole internet, unsaid', toBlock('0.0.0.0/0', {}, metadataOut), 'egress[0].to', 'say wide: true and why'],
+    ['half of it, unsaid', toBlock('128.0.0.0/1', {}, metadataOut), 'say wide: true and why'],
+    ['the Pod Identity agent on another port', toBlock('169.254.170.23/32'), 'as 169.254.170.23/32 on port 80'],
+    ['an exception outside its CIDR', toBlock('10.0.0.0/8', {}, ['192.168.0.0/24']), 'not within cidr'],
+    ['an exception of all', toBlock('10.0.0.0/8', {}, ['10.0.0.0/8']), 'remove the whole block'],
+    ['wide pods', wayOut({ pods: podsIn('a') }, { wide: true }), 'egress[0].wide', 'remove wide'],
+    ['no DNS server', boundary({ dns: {} }), 'spec.dns', 'say pods or cidrs or both'],
+    ['a subnet of DNS servers', boundary({ dns: { cidrs: ['10.0.0.0/24'] } }), 'dns.cidrs[0]', 'one address'],
+    ['metadata as DNS', boundary({ dns: { cidrs: ['169.254.169.254/32'] } }), 'dns.cidrs[0]', 'gives out credentials'],
+    [
+      'an API server anywhere',
+      boundary({ apiServer: { cidrs: ['10.0.0.0/8'], pods: [podsIn('mercato-card')] } }),
+      'apiServer.cidrs[0]',
+      '/16',
+    ],
+    [
+      'an API server among the metadata',
+      boundary({ apiServer: { cidrs: ['169.254.0.0/16'], pods: [podsIn('mercato-card')] } }),
+      'apiServer.cidrs[0]',
+      'link-local',
+    ],
+    [
+      'an API server for others',
+      boundary({ apiServer: { cidrs: ['10.0.0.0/24'], pods: [podsIn('mercato-shop')] } }),
+      'spec.apiServer',
+      'no card namespace',
+    ],
+    [
+      'a service account of no namespace',
+      boundary({ access: [{ kind: 'ServiceAccount', name: 'a', why: 'b' }] }),
+      'access[0]',
+      'give the namespace',
+    ],
+    [
+      'probes that start inside',
+      boundary({ probes: { namespaces: ['mercato-card'] } }),
+      'spec.probes',
+      'outside the card',
+    ],
+    ['probes without a pause', boundary({ probes: { interval: '1s' } }), 'probes.interval', '30s'],
+  ],
 };
 
 const PANS = [
@@ -385,6 +531,12 @@ describe('what the API server refuses', function () {
       sagaOf(...steps),
       warehouse({ policy: supplied, overrides }),
       adjustment({ quantity: 0 }),
+      toBlock('169.254.170.23/32', { ports: [{ port: 80 }] }),
+      toBlock('fd00:ec2::23/128', { ports: [{ port: 80 }] }),
+      toBlock('0.0.0.0/0', { wide: true }, [...metadataOut, '10.0.0.0/8']),
+      toBlock('::/0', { wide: true }, ['fd00::/8']),
+      boundary({ dns: { cidrs: ['169.254.20.10/32', 'fd00:ec2::253/128'] } }),
+      fullestBoundary(),
     ]) {
       const answer = await create(plane.request, namespace, object, { dryRun: true });
       expect(answer.status, messageOf(answer)).to.equal(201);

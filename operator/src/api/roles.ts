@@ -51,7 +51,11 @@ export function roles(): object[] {
       'edit',
     ),
     // Not a part of admin: who writes Participants has the operator's tokens sent where they like.
-    role('platform', 'Writes Participants: who is called, with which token.', [on(['participants'], WRITE)]),
+    // `administer` is asked for by the admission policies that keep the card namespaces as their PciBoundary says.
+    role('platform', 'Writes Participants: who is called, with which token. Draws PCI boundaries.', [
+      on(['participants'], WRITE),
+      on(['pciboundaries'], [...WRITE, 'administer']),
+    ]),
     role('operate', 'Sees everything, pauses runs, and decides about held ones.', [
       on(all, READ),
       on(['ordersagaruns'], [...CHANGE, 'decide']),

@@ -149,6 +149,34 @@ export const freeForm = (said: Described & { maxProperties: number }): TUnsafe<R
     'x-kubernetes-preserve-unknown-fields': true,
   });
 
+/** Labels of a selector: each is demanded. The API server itself knows what a label may look like. */
+export const labelMap = (
+  said: Described & { minProperties: number; maxProperties: number },
+): TUnsafe<Readonly<Record<string, string>>> =>
+  Type.Unsafe<Readonly<Record<string, string>>>({
+    ...annotations({
+      ...said,
+      rules: [
+        {
+          rule: 'self.all(k, !format.qualifiedName().validate(k).hasValue())',
+          message:
+            'a label key is a name of at most 63 characters, with a DNS domain and a slash before it if it has one',
+        },
+        {
+          rule: 'self.all(k, !format.labelValue().validate(self[k]).hasValue())',
+          message:
+            'a label value has at most 63 letters, digits, dots, hyphens and underscores, a letter or digit at both ends',
+        },
+        ...(said.rules ?? []),
+      ],
+    }),
+    type: 'object',
+    minProperties: said.minProperties,
+    maxProperties: said.maxProperties,
+    additionalProperties: { type: 'string', maxLength: 63 },
+    'x-kubernetes-map-type': 'atomic',
+  });
+
 /** A moment, RFC 3339, as `2026-11-22T12:00:00Z`. */
 export const moment = (said: Described<string>) =>
   Type.String({ ...annotations(said), format: 'date-time', maxLength: 40 });

@@ -1,7 +1,7 @@
 import type { ControlPlane } from '@mercato/controlplane';
 import { type ApiClient, type ApiResponse, apiClient } from '@mercato/controlplane/request.ts';
 import { kinds } from './index.ts';
-import { API_VERSION, crdName, crdOf } from './kind.ts';
+import { API_VERSION, crdName, crdOf, type KindDefinition } from './kind.ts';
 import { policies } from './policies.ts';
 import { roles } from './roles.ts';
 
@@ -109,12 +109,27 @@ export async function as(plane: ControlPlane, user: string): Promise<ApiClient> 
 }
 
 /** Gives a user one of our ClusterRoles in a namespace. */
-export async function grant(plane: ControlPlane, namespace: string, user: string, role: string): Promise<void> {
-  const answer = await plane.request(`/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`, {
+export function grant(plane: ControlPlane, namespace: string, user: string, role: string): Promise<void> {
+  return bind(
+    plane,
+    `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`,
+    'RoleBinding',
+    user,
+    role,
+  );
+}
+
+/** Gives a user one of our ClusterRoles in every namespace and for what has none. */
+export function grantEverywhere(plane: ControlPlane, user: string, role: string): Promise<void> {
+  return bind(plane, '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', 'ClusterRoleBinding', user, role);
+}
+
+async function bind(plane: ControlPlane, path: string, kind: string, user: string, role: string): Promise<void> {
+  const answer = await plane.request(path, {
     method: 'POST',
     body: {
       apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'RoleBinding',
+      kind,
       metadata: { name: `${user}-${role}` },
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
@@ -202,6 +217,11 @@ export function participantSpec(more: object = {}): object {
   return { url: 'http://127.0.0.1:18081', audience: 'inventory', commands: [{ name: 'reserve-stock' }], ...more };
 }
 
+/** A spec of a boundary around `mercato-card`, with other fields on top. */
+export function boundarySpec(more: object = {}): object {
+  return { namespaces: ['mercato-card'], ...more };
+}
+
 /** An object of any other kind. */
 export function draft(kind: string, name: string, spec: object): Draft {
   return { apiVersion: API_VERSION, kind, metadata: { name }, spec };
@@ -209,9 +229,19 @@ export function draft(kind: string, name: string, spec: object): Draft {
 
 /** The path segment of a kind. Throws for what is none of ours. */
 export function pluralOf(kind: string): string {
+  return definitionOf(kind).plural;
+}
+
+/** The path of a kind's objects, whether they live in a namespace or not. Throws for what is none of ours. */
+export function placeOf(kind: string, namespace: string): string {
+  const { scope, plural } = definitionOf(kind);
+  return scope === 'Cluster' ? `/apis/${API_VERSION}/${plural}` : collection(plural, namespace);
+}
+
+function definitionOf(kind: string): KindDefinition {
   const found = kinds.find((candidate) => candidate.kind === kind);
   if (found === undefined) throw new Error(`${kind} is none of our kinds`);
-  return found.plural;
+  return found;
 }
 
 /** Creates an object; with `dryRun` the API server only says whether it would. Any status is an answer. */
@@ -221,7 +251,7 @@ export function create(
   object: Draft,
   { dryRun = false, query = '' }: { dryRun?: boolean; query?: string } = {},
 ): Promise<ApiResponse> {
-  const path = collection(pluralOf(object.kind), namespace);
+  const path = placeOf(object.kind, namespace);
   return client(`${path}?${dryRun ? 'dryRun=All&' : ''}${query}`, { method: 'POST', body: object });
 }
 
@@ -233,6 +263,6 @@ export function patch(
   body: unknown,
   subresource = '',
 ): Promise<ApiResponse> {
-  const path = `${collection(pluralOf(object.kind), namespace)}/${object.metadata.name}${subresource}`;
+  const path = `${placeOf(object.kind, namespace)}/${object.metadata.name}${subresource}`;
   return client(path, { method: 'PATCH', contentType: 'application/merge-patch+json', body });
 }
