@@ -48,6 +48,9 @@ SEEDS ?= 2000
 sim: install ## Simulate faults; SEEDS=n sets how many seeds (default 2000); SEED=s plays one, and shows all of it
 	@$(NODE) test/sim/run.ts $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS))
 
+images: install ## Build all images with what builds images here; TAG=x names them, REGISTRY=prefix PUSH=1 sends them
+	@$(NODE) tools/images/src/main.ts $(if $(TAG),--tag '$(TAG)') $(if $(REGISTRY),--registry '$(REGISTRY)') $(if $(PUSH),--push)
+
 format: install ## Put all files into the project's style
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --write .
 

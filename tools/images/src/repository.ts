@@ -15,13 +15,20 @@ export function workspaces(root: string): Map<string, Manifest> {
 
 /** The files that npm installs by: the lock file and every package.json. Relative to the repository. */
 export function manifestsOf(root: string): string[] {
-  return ['package.json', 'package-lock.json', ...[...workspaces(root).keys()].map((folder) => `${folder}/package.json`)];
+  return [
+    'package.json',
+    'package-lock.json',
+    ...[...workspaces(root).keys()].map((folder) => `${folder}/package.json`),
+  ];
 }
 
 /** The files of the repository that an image holds, sorted. Relative to the repository. */
 export function sourcesOf(root: string, image: Image): string[] {
   const folders = [...closureOf(image.package, workspaces(root)), ...(image.folders ?? [])];
-  return folders.flatMap((folder) => filesIn(root, folder)).filter(isShipped).sort();
+  return folders
+    .flatMap((folder) => filesIn(root, folder))
+    .filter(isShipped)
+    .sort();
 }
 
 function filesIn(root: string, folder: string): string[] {
