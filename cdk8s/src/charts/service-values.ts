@@ -29,46 +29,56 @@ const settingSchema = ({ type, default: fallback, description, limits }: Setting
 export function serviceSchema(service: Service) {
   const { name, resources, scale, settings = [], secrets = [], state } = service;
   const secretNames = [...new Set(secrets.map((secret) => secret.name))];
-  return applicable(service, group(`Values of ${name}`, {
-    global: globalSchema,
-    enabled: boolean('Whether the umbrella chart installs it', true),
-    image: group('The image', {
-      repository: string('Its name in the registry', `mercato/${service.image}`, { pattern: '^[a-z0-9/._-]+$' }),
-      tag: optionalString('Another version than global.image.tag', { pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$' }),
-      digest: optionalString('The digest, instead of a tag', { pattern: '^sha256:[0-9a-f]{64}$' }),
+  return applicable(
+    service,
+    group(`Values of ${name}`, {
+      global: globalSchema,
+      enabled: boolean('Whether the umbrella chart installs it', true),
+      image: group('The image', {
+        repository: string('Its name in the registry', `mercato/${service.image}`, { pattern: '^[a-z0-9/._-]+$' }),
+        tag: optionalString('Another version than global.image.tag', {
+          pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$',
+        }),
+        digest: optionalString('The digest, instead of a tag', { pattern: '^sha256:[0-9a-f]{64}$' }),
+      }),
+      resources: group('What one pod gets', {
+        cpu: quantity('Processor time that is asked for', resources.cpu),
+        memory: quantity('Memory that is asked for, and the limit', resources.memory),
+      }),
+      replicas: integer('Pods, where no autoscaler decides', scale.from, 0, 100),
+      autoscaling: group('How far it scales, where several pods can do its work', {
+        min: integer('Pods at least', scale.from, 1, 1000),
+        max: integer('Pods at most', scale.to, 1, 1000),
+        cpuPercent: integer(
+          'Processor time to aim at, in percent of what is asked for',
+          scale.cpuPercent ?? 65,
+          10,
+          95,
+        ),
+        memoryPercent: integer('Memory to aim at, in percent of what is asked for', scale.memoryPercent ?? 80, 10, 95),
+        messagesPerPod: integer('Messages waiting for each pod', scale.queue?.messagesPerPod ?? 100, 1, 100_000),
+      }),
+      persistence: group('The volume of a service with an embedded store', {
+        size: quantity('Its size', state.kind === 'embedded' ? state.size : '1Gi'),
+        storageClass: optionalString('Its class; null: the cluster’s default'),
+      }),
+      logLevel: choice('What is logged', ['debug', 'info', 'warn', 'error'], 'info'),
+      settings: group(
+        'Settings',
+        Object.fromEntries(settings.map((setting) => [setting.name, settingSchema(setting)])),
+      ),
+      secrets: group(
+        'Names of Secrets with what must not be in values',
+        Object.fromEntries(secretNames.map((secret) => [secret, label('The Secret', `${name}-${secret}`)])),
+      ),
+      outsidePeers: list('NetworkPolicy peers outside the cluster that it may call', verbatim('A peer')),
+      podAnnotations: strings('More annotations of its pods'),
+      nodeSelector: strings('Nodes that it may run on'),
+      tolerations: list('Taints that it bears', verbatim('A toleration')),
+      extraEnv: list('More environment variables', verbatim('A variable')),
+      terminationGracePeriodSeconds: integer('How long a pod may take to end its work', 45, 5, 600),
     }),
-    resources: group('What one pod gets', {
-      cpu: quantity('Processor time that is asked for', resources.cpu),
-      memory: quantity('Memory that is asked for, and the limit', resources.memory),
-    }),
-    replicas: integer('Pods, where no autoscaler decides', scale.from, 0, 100),
-    autoscaling: group('How far it scales, where several pods can do its work', {
-      min: integer('Pods at least', scale.from, 1, 1000),
-      max: integer('Pods at most', scale.to, 1, 1000),
-      cpuPercent: integer('Processor time to aim at, in percent of what is asked for', scale.cpuPercent ?? 65, 10, 95),
-      memoryPercent: integer('Memory to aim at, in percent of what is asked for', scale.memoryPercent ?? 80, 10, 95),
-      messagesPerPod: integer('Messages waiting for each pod', scale.queue?.messagesPerPod ?? 100, 1, 100_000),
-    }),
-    persistence: group('The volume of a service with an embedded store', {
-      size: quantity('Its size', state.kind === 'embedded' ? state.size : '1Gi'),
-      storageClass: optionalString('Its class; null: the cluster’s default'),
-    }),
-    logLevel: choice('What is logged', ['debug', 'info', 'warn', 'error'], 'info'),
-    settings: group('Settings', Object.fromEntries(settings.map((setting) => [setting.name, settingSchema(setting)]))),
-    secrets: group(
-      'Names of Secrets with what must not be in values',
-      Object.fromEntries(secretNames.map((secret) => [secret, label('The Secret', `${name}-${secret}`)])),
-    ),
-    outsidePeers: list(
-      'NetworkPolicy peers outside the cluster that it may call',
-      verbatim('A peer'),
-    ),
-    podAnnotations: strings('More annotations of its pods'),
-    nodeSelector: strings('Nodes that it may run on'),
-    tolerations: list('Taints that it bears', verbatim('A toleration')),
-    extraEnv: list('More environment variables', verbatim('A variable')),
-    terminationGracePeriodSeconds: integer('How long a pod may take to end its work', 45, 5, 600),
-  }));
+  );
 }
 
 /** Leaves out what makes no difference to this service: a value that is taken and ignored would mislead. */
