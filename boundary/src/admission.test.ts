@@ -187,6 +187,38 @@ describe('Admission to the PCI boundary', function () {
     });
   });
 
+  it("lets Kubernetes' own controllers clean up", async () => {
+    for (const name of ['namespace-controller', 'generic-garbage-collector']) {
+      const account = `system:serviceaccount:kube-system:${name}`;
+      const rules = [{ apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: ['delete', 'create'] }];
+      await grant(account, `${name}-${suffix}`, rules);
+      allowed(await make(keeper, card, 'networkpolicies', networkPolicy(name), false));
+      const cleaner = await as(plane, account);
+      allowed(await cleaner(pathOf(card, 'networkpolicies', name), { method: 'DELETE' }));
+      forbidden(await make(cleaner, card, 'networkpolicies', networkPolicy(name)), 'card-networkpolicies');
+    }
+  });
+
+  describe("The controller's account", () => {
+    it('writes NetworkPolicies in card namespaces only, and removes its own elsewhere', async () => {
+      forbidden(
+        await make(keeper, shop, 'networkpolicies', networkPolicy('astray')),
+        'card-enforcers',
+        'card namespaces only',
+      );
+      const labels = { 'mercato.dev/boundary': 'shop' };
+      const own = { ...networkPolicy('own'), metadata: { name: 'own', labels } };
+      allowed(await make(ada, shop, 'networkpolicies', own, false));
+      allowed(await make(ada, shop, 'networkpolicies', networkPolicy('other'), false));
+      forbidden(
+        await change(keeper, pathOf(shop, 'networkpolicies', 'own'), { spec: { ingress: [] } }),
+        'card-enforcers',
+      );
+      allowed(await keeper(pathOf(shop, 'networkpolicies', 'own'), { method: 'DELETE' }));
+      forbidden(await keeper(pathOf(shop, 'networkpolicies', 'other'), { method: 'DELETE' }), 'card-enforcers');
+    });
+  });
+
   describe('Services', () => {
     for (const [what, spec] of Object.entries({
       NodePort: { type: 'NodePort' },

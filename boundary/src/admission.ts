@@ -1,6 +1,6 @@
 import { namespaces, roleBindings } from './admission/access.ts';
 import { callers, probes } from './admission/callers.ts';
-import { networkPolicies, services } from './admission/network.ts';
+import { enforcers, networkPolicies, services } from './admission/network.ts';
 import { tolerations } from './admission/nodes.ts';
 import { connections, ephemeralContainers, podLabels, pods } from './admission/pods.ts';
 import { type AdmissionObject, policyOf, type Rule } from './admission/policy.ts';
@@ -10,6 +10,7 @@ export type { AdmissionObject } from './admission/policy.ts';
 /** Every policy; a new one is a rule in admission/ and a line here. */
 const RULES: readonly Rule[] = [
   networkPolicies,
+  enforcers,
   services,
   pods,
   podLabels,

@@ -1,8 +1,21 @@
-import type { Rule } from './policy.ts';
+import { CARD_DATA } from '../labels.ts';
+import { BOUNDARY_LABEL } from '../policy/desired.ts';
+import type { RequestRule, Rule } from './policy.ts';
 
-/** The namespace controller, by its own account or, where controllers share one, by that of the controller manager: it empties namespaces that go. */
-const NAMESPACE_CONTROLLERS =
-  "['system:serviceaccount:kube-system:namespace-controller', 'system:kube-controller-manager']";
+/**
+ * The namespace controller, which empties namespaces that go, and the garbage collector, which deletes what a PciBoundary owned: only policies that open
+ * ways have an owner. By their own accounts or, where controllers share one, by that of the controller manager.
+ */
+const CLEANERS =
+  "['system:serviceaccount:kube-system:namespace-controller', 'system:serviceaccount:kube-system:generic-garbage-collector', 'system:kube-controller-manager']";
+
+const WRITES = ['CREATE', 'UPDATE', 'DELETE'] as const;
+const KUBERNETES_OWN: RequestRule = {
+  apiGroups: ['networking.k8s.io'],
+  apiVersions: ['*'],
+  operations: WRITES,
+  resources: ['networkpolicies'],
+};
 
 /**
  * NetworkPolicies add up, so one more can only open a way: in a card namespace they are the controller's alone, the deny policy included. Cilium's and
@@ -12,24 +25,36 @@ export const networkPolicies: Rule = {
   name: 'card-networkpolicies',
   where: 'card',
   requests: [
+    KUBERNETES_OWN,
     {
-      apiGroups: ['networking.k8s.io', 'crd.projectcalico.org', 'projectcalico.org'],
+      apiGroups: ['crd.projectcalico.org', 'projectcalico.org'],
       apiVersions: ['*'],
-      operations: ['CREATE', 'UPDATE', 'DELETE'],
+      operations: WRITES,
       resources: ['networkpolicies'],
     },
-    {
-      apiGroups: ['cilium.io'],
-      apiVersions: ['*'],
-      operations: ['CREATE', 'UPDATE', 'DELETE'],
-      resources: ['ciliumnetworkpolicies'],
-    },
+    { apiGroups: ['cilium.io'], apiVersions: ['*'], operations: WRITES, resources: ['ciliumnetworkpolicies'] },
   ],
   validations: [
     {
-      expression: `variables.enforces || request.operation == 'DELETE' && request.userInfo.username in ${NAMESPACE_CONTROLLERS}`,
+      expression: `variables.enforces || request.operation == 'DELETE' && request.userInfo.username in ${CLEANERS}`,
       message:
         'the NetworkPolicies of a card namespace come from its PciBoundary: declare callers and destinations there, or ask a holder of the verb administer on pciboundaries',
+    },
+  ],
+};
+
+/**
+ * The controller's account may write NetworkPolicies wherever RBAC lets it, which knows no namespace labels. So it is kept to card namespaces, and to
+ * removing its own from what ceased to be one.
+ */
+export const enforcers: Rule = {
+  name: 'card-enforcers',
+  where: 'not card',
+  requests: [KUBERNETES_OWN],
+  validations: [
+    {
+      expression: `!variables.enforces || request.operation == 'DELETE' && '${BOUNDARY_LABEL}' in oldObject.metadata.?labels.orValue({})`,
+      message: `whoever holds the verb enforce on pciboundaries writes NetworkPolicies in card namespaces only: label the namespace ${CARD_DATA}=true, or use another account`,
     },
   ],
 };

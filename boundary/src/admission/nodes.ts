@@ -11,7 +11,7 @@ const FITS = `t.?effect.orValue('') in ['', '${effect}'] &&
 /** Card nodes are for pods of card namespaces: others may neither tolerate their taint nor go round the scheduler, which alone looks at it. */
 export const tolerations: Rule = {
   name: 'card-tolerations',
-  where: 'elsewhere',
+  where: 'off card nodes',
   requests: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources: ['pods'] }],
   variables: {
     // A pod's tolerations can only grow. One that was there before must still lose its finalizers.

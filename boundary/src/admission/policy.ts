@@ -18,8 +18,8 @@ export interface Validation {
 export interface Rule {
   /** The policy is named `<name>.mercato.dev`. */
   readonly name: string;
-  /** In namespaces for card data, in all others but those of node agents, or whatever the namespace. */
-  readonly where: 'card' | 'elsewhere' | 'everywhere';
+  /** In namespaces for card data, in those that are not, in those without what may run on card nodes, or whatever the namespace. */
+  readonly where: 'card' | 'not card' | 'off card nodes' | 'everywhere';
   readonly requests: readonly RequestRule[];
   /** The policy is skipped unless all hold. */
   readonly conditions?: readonly { readonly name: string; readonly expression: string }[];
@@ -46,11 +46,13 @@ const GROUP = 'mercato.dev';
 const holds = (verb: string): string =>
   `authorizer.group('${GROUP}').resource('pciboundaries').check('${verb}').allowed()`;
 
+const NOT_CARD = { key: CARD_DATA, operator: 'NotIn', values: [YES] };
 const SELECTORS: Readonly<Record<Rule['where'], object | undefined>> = {
   card: { matchLabels: { [CARD_DATA]: YES } },
-  elsewhere: {
+  'not card': { matchExpressions: [NOT_CARD] },
+  'off card nodes': {
     matchExpressions: [
-      { key: CARD_DATA, operator: 'NotIn', values: [YES] },
+      NOT_CARD,
       { key: NODE_AGENTS, operator: 'NotIn', values: [YES] },
       { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: [...SYSTEM_NAMESPACES] },
     ],
