@@ -27,6 +27,7 @@ check: install ## Check types, style, and that generated files are current
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
 	$(NODE) operator/src/api/generate.ts --check
+	$(NODE) cdk8s/src/argocd/generate.ts --check
 
 test: controlplane tools ## Run all tests; TESTS=path/to/x.test.ts runs that file only
 	@$(NODE) tools/test.ts $(TESTS)
@@ -56,3 +57,4 @@ format: install ## Put all files into the project's style
 
 generate: install ## Make crds/, types and reference pages from the schemas
 	$(NODE) operator/src/api/generate.ts
+	$(NODE) cdk8s/src/argocd/generate.ts
