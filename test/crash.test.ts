@@ -6,9 +6,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { requireBinaries } from '@mercato/controlplane/testing.ts';
 import type { Violation } from '@mercato/demo/conservation.ts';
 import { Phases } from '@mercato/demo/local/phases.ts';
+import { localReach } from '@mercato/demo/local/reach.ts';
 import { startTemporaryShop, type TemporaryShop } from '@mercato/demo/local/shop.ts';
 import { checkSettled, SAGA, stockUp } from '@mercato/demo/play/day.ts';
-import { openShop, readExamples } from '@mercato/demo/play/examples.ts';
+import { atAddresses, openShop, readExamples } from '@mercato/demo/play/examples.ts';
 import { Administration, observe } from '@mercato/demo/play/observe.ts';
 import { orderBook } from '@mercato/demo/play/orderbook.ts';
 import { Player } from '@mercato/demo/play/player.ts';
@@ -61,7 +62,7 @@ async function play(shop: TemporaryShop, seed: string, began: number): Promise<v
   const examples = await readExamples();
   const orders = orderBook(seed, ORDERS);
   const kills = killsOf(seed, KILLS);
-  const admin = new Administration(shop.site, shop.client);
+  const admin = new Administration(localReach(shop.site, shop.client));
   const killer = new Killer(shop);
   const stop = new AbortController();
   const gate = new Gate(AT_ONCE);
@@ -80,7 +81,7 @@ async function play(shop: TemporaryShop, seed: string, began: number): Promise<v
   };
   let [playing, sending]: [Promise<void>, Promise<void>] = [Promise.resolve(), Promise.resolve()];
   try {
-    await openShop(shop.client, shop.site, admin, examples, NAMESPACE);
+    await openShop(shop.client, admin, atAddresses(examples, localReach(shop.site, shop.client)), NAMESPACE);
     const broughtIn = await stockUp({ seed, orders, warehouses: examples.warehouses }, admin);
     playing = player.watch(stop.signal);
     sending = player.send(stop.signal).catch(() => {});

@@ -9,9 +9,10 @@ import { demo } from '@mercato/demo/demo.ts';
 import { OrdersFileError } from '@mercato/demo/intake/csv.ts';
 import { COLUMNS } from '@mercato/demo/intake/records.ts';
 import { Phases } from '@mercato/demo/local/phases.ts';
+import { localVenue } from '@mercato/demo/local/reach.ts';
 import { startTemporaryShop } from '@mercato/demo/local/shop.ts';
 import { playDay, ShopBroke } from '@mercato/demo/play/day.ts';
-import { openShop, readExamples } from '@mercato/demo/play/examples.ts';
+import { atAddresses, openShop, readExamples } from '@mercato/demo/play/examples.ts';
 import { Administration } from '@mercato/demo/play/observe.ts';
 import { orderBook } from '@mercato/demo/play/orderbook.ts';
 import { expect } from 'chai';
@@ -140,11 +141,12 @@ describe('the demo', function () {
     const examples = await readExamples();
     const shop = await startTemporaryShop(home, new Phases((line) => paper.write(`${line}\n`)));
     try {
-      const admin = new Administration(shop.site, shop.client);
-      await openShop(shop.client, shop.site, admin, examples, 'default');
+      const venue = localVenue(shop);
+      const admin = new Administration(venue.reach);
+      await openShop(shop.client, admin, atAddresses(examples, venue.reach), 'default');
       await admin.close();
       const day = {
-        shop,
+        venue,
         namespace: 'default',
         seed: 'a',
         orders: orderBook('a', 20),

@@ -7,6 +7,7 @@ import { attachControlPlane } from '@mercato/controlplane';
 import { requireBinaries } from '@mercato/controlplane/testing.ts';
 import type { AcquirerNote } from '@mercato/demo/conservation.ts';
 import { applyManifest, readManifests } from '@mercato/demo/local/install.ts';
+import { localReach } from '@mercato/demo/local/reach.ts';
 import { clientOf, freePorts } from '@mercato/demo/local/shop.ts';
 import { livingPrograms } from '@mercato/demo/local/state.ts';
 import { Administration } from '@mercato/demo/play/observe.ts';
@@ -54,7 +55,7 @@ describe('a shop that stays', function () {
     const plane = await attachControlPlane(home.controlPlane);
     if (plane === undefined) throw new Error('no control plane runs');
     const client = await clientOf(plane);
-    const admin = new Administration(home.site, client);
+    const admin = new Administration(localReach(home.site, client));
     try {
       for (const manifest of await readManifests('examples/ordersagarun-ok.yaml'))
         await applyManifest(client, manifest, 'default');

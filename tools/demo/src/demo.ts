@@ -6,9 +6,10 @@ import { basename, join } from 'node:path';
 import type { Intake } from './intake/collect.ts';
 import { readOrders } from './intake/csv.ts';
 import { Phases } from './local/phases.ts';
+import { localVenue } from './local/reach.ts';
 import { startTemporaryShop, type TemporaryShop } from './local/shop.ts';
 import { type DayOptions, playDay } from './play/day.ts';
-import { type Examples, openShop, readExamples } from './play/examples.ts';
+import { atAddresses, type Examples, openShop, readExamples } from './play/examples.ts';
 import { Administration } from './play/observe.ts';
 import { orderBook, planned } from './play/orderbook.ts';
 import { type Outcome, summaryOf } from './play/summary.ts';
@@ -56,7 +57,8 @@ export async function demo(options: DemoOptions): Promise<Outcome> {
     say(`playing after ${millis(phases.elapsedMs)}`);
     const dayMs = options.dayMs ?? Math.max(LEAST_DAY_MS, (count / PACE) * 1000);
     const { warehouses } = examples;
-    const outcome = await playDay({ shop, namespace: NAMESPACE, seed, ...day, warehouses, dayMs, screen });
+    const venue = localVenue(shop);
+    const outcome = await playDay({ venue, namespace: NAMESPACE, seed, ...day, warehouses, dayMs, screen });
     say(`\n${summaryOf(outcome).join('\n')}`);
     return outcome;
   } finally {
@@ -70,9 +72,10 @@ async function end(shop: TemporaryShop): Promise<void> {
 }
 
 async function open(shop: TemporaryShop, examples: Examples): Promise<void> {
-  const admin = new Administration(shop.site, shop.client);
+  const { client, reach } = localVenue(shop);
+  const admin = new Administration(reach);
   try {
-    await openShop(shop.client, shop.site, admin, examples, NAMESPACE);
+    await openShop(client, admin, atAddresses(examples, reach), NAMESPACE);
   } finally {
     await admin.close();
   }

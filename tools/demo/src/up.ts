@@ -4,9 +4,10 @@ import type { Component } from '@mercato/controlplane/component.ts';
 import { ROOT } from './local/install.ts';
 import { Phases } from './local/phases.ts';
 import { FIXED_PORTS, PROGRAMS, type ProgramName, type Site } from './local/programs.ts';
+import { localReach } from './local/reach.ts';
 import { endPrograms, portsMessage, type Shop, startShop, takenPorts } from './local/shop.ts';
 import { livingPrograms, writePids } from './local/state.ts';
-import { openShop, readExamples } from './play/examples.ts';
+import { atAddresses, openShop, readExamples } from './play/examples.ts';
 import { Administration } from './play/observe.ts';
 import type { Screen } from './play/table.ts';
 
@@ -43,8 +44,9 @@ export async function up(screen: Screen, home: Home = HOME): Promise<void> {
   if (running.size > 0) say(`already running: ${[...running.keys()].join(', ')}`);
   const shop = await start(home, running, new Phases(say), say);
   try {
-    const admin = new Administration(shop.site, shop.client);
-    await openShop(shop.client, shop.site, admin, await readExamples(), NAMESPACE);
+    const reach = localReach(shop.site, shop.client);
+    const admin = new Administration(reach);
+    await openShop(shop.client, admin, atAddresses(await readExamples(), reach), NAMESPACE);
     await admin.close();
   } finally {
     await shop.client.transport.close();

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { ControlPlane } from '@mercato/controlplane';
 import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
+import { CALLER, OPERATOR } from '@mercato/operator/rights.ts';
+import type { SERVICES } from '../play/reach.ts';
 import { OBSERVER_ACCOUNT, ROOT, SHIPPING_ACCOUNT, SYSTEM_NAMESPACE } from './install.ts';
 import type { ProgramSpec } from './process.ts';
 
@@ -9,9 +11,6 @@ export const PROGRAMS = ['acquirer', 'carrier', 'inventory', 'payment', 'shippin
 
 /** A program of the shop. */
 export type ProgramName = (typeof PROGRAMS)[number];
-
-/** The services that carry out commands: each is a Participant of its own name. */
-export const SERVICES = ['inventory', 'payment', 'shipping'] as const;
 
 /** Where a shop's programs keep their things, and where they listen. */
 export interface Site {
@@ -40,12 +39,11 @@ export function logOf(folder: string, name: ProgramName): string {
   return join(folder, 'logs', `${name}.log`);
 }
 
-export const OPERATOR_ACCOUNT = 'mercato-operator';
 const userOf = (account: string) => `system:serviceaccount:${SYSTEM_NAMESPACE}:${account}`;
 
 /** The operator's identity, as its service account has it; RBAC (deploy/operator.yaml) gives it its rights and no others. */
 export const OPERATOR_IDENTITY = {
-  user: userOf(OPERATOR_ACCOUNT),
+  user: userOf(OPERATOR),
   groups: ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM_NAMESPACE}`],
 };
 
@@ -96,7 +94,7 @@ export function serviceSpec(
     MERCATO_JWKS_URL: `${plane.url}/openid/v1/jwks`,
     MERCATO_JWKS_CA_FILE: filesOf(site.folder).authority,
     MERCATO_AUDIENCE: name,
-    MERCATO_ALLOWED_SUBJECTS: [OPERATOR_ACCOUNT, OBSERVER_ACCOUNT].map(userOf).join(','),
+    MERCATO_ALLOWED_SUBJECTS: [CALLER, OBSERVER_ACCOUNT].map(userOf).join(','),
   };
   const neighbours = {
     inventory: { MERCATO_EVENT_SENDERS: userOf(SHIPPING_ACCOUNT) },
@@ -119,7 +117,7 @@ export function operatorSpec(site: Site, more: Readonly<Record<string, string>> 
   const flags = {
     kubeconfig: filesOf(site.folder).operatorKubeconfig,
     namespace: SYSTEM_NAMESPACE,
-    'service-account': OPERATOR_ACCOUNT,
+    'service-account': CALLER,
     'health-address': `127.0.0.1:${site.ports.operator}`,
     ...more,
   };

@@ -7,6 +7,7 @@ import { startWatchdog, type Watchdog } from '@mercato/controlplane/watchdog.ts'
 import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { configFromText } from '@mercato/operator/kube/config.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
+import { SERVICES } from '../play/reach.ts';
 import { install, SHIPPING_ACCOUNT, SYSTEM_NAMESPACE } from './install.ts';
 import type { Phases } from './phases.ts';
 import { launch, type ProgramSpec, untilReady } from './process.ts';
@@ -16,7 +17,6 @@ import {
   operatorSpec,
   PROGRAMS,
   type ProgramName,
-  SERVICES,
   type Site,
   serviceSpec,
   simulatorSpec,

@@ -1,25 +1,29 @@
 import { API_VERSION } from '@mercato/operator/api/kind.ts';
 import type { RestockOrder } from '@mercato/operator/api/restockorder.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
+import { ofPlay } from '../conservation/mark.ts';
 import { checkConservation, type Observations, type Violation } from '../conservation.ts';
 import type { Intake } from '../intake/collect.ts';
 import { resourceOf } from '../local/install.ts';
-import { firstEnded, type Shop } from '../local/shop.ts';
-import { Administration, observe } from './observe.ts';
+import { Administration, isPassing, ObserverError, observe } from './observe.ts';
 import type { PlannedOrder } from './order.ts';
+import { patiently } from './patience.ts';
 import { Player } from './player.ts';
 import { type OpeningStock, openingStock, type StockedWarehouse } from './stockplan.ts';
 import type { LowStock, Outcome } from './summary.ts';
 import { lineOf, type Screen, showLive, tableOf } from './table.ts';
+import type { Venue } from './venue.ts';
 
 /** The saga that the orders follow: examples/ordersaga-checkout.yaml. */
 export const SAGA = 'checkout';
 
 /** How a day is played. */
 export interface DayOptions {
-  readonly shop: Shop;
+  readonly venue: Venue;
   readonly namespace: string;
   readonly seed: string;
+  /** What this play's order ids and SKUs begin with, where others were played on the same stores. @default it is the only one */
+  readonly mark?: string;
   readonly orders: readonly PlannedOrder[];
   /** Orders whose goods are there already. @default none */
   readonly before?: readonly PlannedOrder[];
@@ -44,16 +48,20 @@ export class ShopBroke extends Error {
 
 /** Plays a day of orders and answers what came of it, the conservation check included. @throws ShopBroke */
 export async function playDay(options: DayOptions): Promise<Outcome> {
-  const { shop, namespace, dayMs, screen } = options;
+  const { venue, namespace, dayMs, screen, mark } = options;
+  const { client } = venue;
   const orders = [...(options.before ?? []), ...options.orders];
-  const admin = new Administration(shop.site, shop.client);
+  const admin = new Administration(venue.reach);
   try {
     const broughtIn = await stockUp(options, admin);
-    const player = new Player({ client: shop.client, namespace, saga: SAGA, orders, dayMs });
+    const player = new Player({ client, namespace, saga: SAGA, orders, dayMs });
     const began = performance.now();
-    await watchAndSend(player, shop, screen, options.stallMs ?? STALL_MS);
+    await watchAndSend(player, venue, screen, options.stallMs ?? STALL_MS);
     const tookMs = performance.now() - began;
-    const look = () => observe(player, admin, shop.client, { namespace, saga: SAGA }, broughtIn);
+    const look = async () => {
+      const seen = await observe(player, admin, client, { namespace, saga: SAGA }, broughtIn);
+      return mark === undefined ? seen : ofPlay(seen, mark);
+    };
     const violations = await checkSettled(look, options.settleMs ?? SETTLE_MS);
     return {
       tally: player.tally(),
@@ -62,7 +70,7 @@ export async function playDay(options: DayOptions): Promise<Outcome> {
       played: [...player.played.values()],
       ...(options.intake === undefined ? {} : { intake: options.intake }),
       lowStock: await lowStock(admin),
-      restocks: await restocks(shop.client, namespace),
+      restocks: await patiently(() => restocks(client, namespace), admin.patienceMs, isPassing),
       violations,
     };
   } finally {
@@ -89,7 +97,7 @@ const STALL_MS = 180_000;
 const POLL_MS = 100;
 
 /** Sends the orders and watches the runs until all is quiet, or nothing has changed for too long: the conservation check says what is open then. */
-async function watchAndSend(player: Player, shop: Shop, screen: Screen, stallMs: number): Promise<void> {
+async function watchAndSend(player: Player, venue: Venue, screen: Screen, stallMs: number): Promise<void> {
   const stop = new AbortController();
   const watching = player.watch(stop.signal);
   const began = performance.now();
@@ -104,7 +112,7 @@ async function watchAndSend(player: Player, shop: Shop, screen: Screen, stallMs:
   );
   try {
     while (!player.isQuiet && performance.now() - player.changedMs < stallMs) {
-      const ended = firstEnded(shop);
+      const ended = venue.broken?.();
       if (ended !== undefined) throw new ShopBroke(`in the middle of the day ${ended.message}`);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
@@ -122,7 +130,11 @@ export async function stockUp(
 ): Promise<NonNullable<Observations['broughtIn']>> {
   const { seed, orders, warehouses, scarce } = options;
   const stock = openingStock(seed, orders, { warehouses, ...(scarce === undefined ? {} : { scarce }) });
-  for (let i = 0; i < stock.length; i += BATCH) await bringIn(admin, stock.slice(i, i + BATCH));
+  for (let i = 0; i < stock.length; i += BATCH) {
+    const some = stock.slice(i, i + BATCH);
+    // Twice is once: inventory remembers the adjustments' ids for ever.
+    await patiently(() => bringIn(admin, some), admin.patienceMs, isPassing);
+  }
   return stock.map(({ adjustmentId, ...rest }) => ({ reference: adjustmentId, ...rest }));
 }
 
@@ -137,8 +149,12 @@ async function bringIn(admin: Administration, stock: readonly OpeningStock[]): P
     { items },
   );
   const failed = answer.items.findIndex(({ status }) => status !== 200);
-  if (failed >= 0)
-    throw new Error(`inventory did not take ${stock[failed]?.adjustmentId}: ${JSON.stringify(answer.items[failed])}`);
+  const refused = answer.items[failed];
+  if (refused !== undefined)
+    throw new ObserverError(
+      `inventory did not take ${stock[failed]?.adjustmentId}: ${JSON.stringify(refused)}`,
+      refused.status,
+    );
 }
 
 async function lowStock(admin: Administration): Promise<LowStock[]> {

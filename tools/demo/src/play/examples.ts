@@ -4,9 +4,10 @@ import type { WarehouseInventorySpec } from '@mercato/operator/api/warehouseinve
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import type { KubeObject } from '@mercato/operator/kube/types.ts';
 import { applyManifest, type Manifest, readManifests, resourceOf } from '../local/install.ts';
-import { SERVICES, type Site, urlOf } from '../local/programs.ts';
-import type { Administration } from './observe.ts';
+import { type Administration, isPassing } from './observe.ts';
 import type { PlannedOrder } from './order.ts';
+import { patiently } from './patience.ts';
+import { type Reach, SERVICES } from './reach.ts';
 import type { StockedWarehouse } from './stockplan.ts';
 
 /** What examples/ has for a shop. */
@@ -22,9 +23,17 @@ export interface Examples {
 /** Kinds that others refer to come before those that refer to them. */
 const ORDER = ['Participant', 'OrderSaga', 'WarehouseInventory', 'StockAdjustment', 'RestockOrder'];
 
-/** Reads examples/. The saga's runs become orders of the first moment of the day. */
-export async function readExamples(): Promise<Examples> {
-  const all = await readManifests('examples');
+/**
+ * Reads examples/. The saga's runs become orders of the first moment of the day.
+ *
+ * @param participants a file whose participants stand in for those of examples/, as 'examples/in-cluster/participants.yaml'
+ */
+export async function readExamples(participants?: string): Promise<Examples> {
+  const local = await readManifests('examples');
+  const all =
+    participants === undefined
+      ? local
+      : [...local.filter(({ kind }) => kind !== 'Participant'), ...(await readManifests(participants))];
   const priority = ({ spec }: Manifest) => (spec as { priority?: number }).priority ?? 100;
   return {
     manifests: all
@@ -47,19 +56,30 @@ export async function readExamples(): Promise<Examples> {
   };
 }
 
+/** The examples with participants at their actual addresses. */
+export function atAddresses(examples: Examples, reach: Pick<Reach, 'urlOf'>): Examples {
+  return { ...examples, manifests: examples.manifests.map((manifest) => atAddress(manifest, reach)) };
+}
+
+function atAddress(manifest: Manifest, reach: Pick<Reach, 'urlOf'>): Manifest {
+  const service = SERVICES.find((name) => manifest.kind === 'Participant' && name === manifest.metadata.name);
+  if (service === undefined) return manifest;
+  return { ...manifest, spec: { ...(manifest.spec as object), url: reach.urlOf(service) } };
+}
+
 /**
- * Puts the examples into a namespace, participants at their actual addresses, and returns when inventory knows the warehouses and
+ * Puts the examples into a namespace, and returns when inventory knows the warehouses and
  * has booked the opening stock.
  * @throws Error that says what did not happen within a minute
  */
 export async function openShop(
   client: KubeClient,
-  site: Site,
   admin: Administration,
   examples: Examples,
   namespace: string,
 ): Promise<void> {
-  const apply = (manifest: Manifest) => applyManifest(client, atPort(manifest, site), namespace);
+  const apply = (manifest: Manifest) =>
+    patiently(() => applyManifest(client, manifest, namespace), admin.patienceMs, isPassing);
   const [participants, rest] = parted(examples.manifests, ({ kind }) => kind === 'Participant');
   const [adjustments, others] = parted(rest, ({ kind }) => kind === 'StockAdjustment');
   await Promise.all(participants.map(apply));
@@ -96,19 +116,14 @@ async function untilStatus(
 ): Promise<void> {
   const of = resourceOf<KubeObject & { status?: Status }>(apiVersion, kind);
   await until(`the operator has taken ${kind} ${metadata.name} on`, async () => {
-    const { status } = await client.get(of, { namespace, name: metadata.name });
+    const read = () => client.get(of, { namespace, name: metadata.name });
+    const { status } = await patiently(read, PATIENCE_MS, isPassing);
     return status !== undefined && isSo(status);
   });
 }
 
 function parted<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
   return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
-}
-
-function atPort(manifest: Manifest, site: Site): Manifest {
-  const service = SERVICES.find((name) => manifest.kind === 'Participant' && name === manifest.metadata.name);
-  if (service === undefined) return manifest;
-  return { ...manifest, spec: { ...(manifest.spec as object), url: urlOf(site, service) } };
 }
 
 const PATIENCE_MS = 60_000;

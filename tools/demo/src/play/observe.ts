@@ -1,6 +1,7 @@
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
+import { ApiError, TransportError } from '@mercato/operator/kube/errors.ts';
 import { configMaps } from '@mercato/operator/kube/resource.ts';
-import { Agent, request } from 'undici';
+import { Agent, errors, request } from 'undici';
 import type {
   AcceptedOrder,
   AcquirerNote,
@@ -12,44 +13,64 @@ import type {
   Reservation,
   StockLevel,
 } from '../conservation.ts';
-import { OBSERVER_ACCOUNT, SYSTEM_NAMESPACE } from '../local/install.ts';
-import { type Site, urlOf } from '../local/programs.ts';
+import { SYSTEM_NAMESPACE } from '../local/install.ts';
 import { totalOf } from './order.ts';
+import { patiently } from './patience.ts';
 import type { Player } from './player.ts';
+import type { Asked, Reach, SERVICES } from './reach.ts';
 
 /** A service answered something else than what was asked for. */
 export class ObserverError extends Error {
   override readonly name = 'ObserverError';
+  /** Of the answer; undefined when what was told is no single answer. */
+  readonly status: number | undefined;
+
+  constructor(message: string, status?: number) {
+    super(message);
+    this.status = status;
+  }
 }
 
-/** Asks the services' administration, with tokens of this program's own service account. */
-export class Administration {
-  readonly #site: Site;
-  readonly #client: KubeClient;
-  readonly #agent = new Agent({ connections: 8 });
-  readonly #tokens = new Map<string, Promise<string>>();
+/** Whether a failed question may be answered later: nobody was there, or whoever was is busy or going. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof ObserverError) return error.status === 429 || (error.status ?? 0) >= 500;
+  if (error instanceof ApiError) return error.code === 429 || error.code >= 500;
+  return error instanceof TransportError || error instanceof errors.UndiciError || isBrokenConnection(error);
+}
 
-  constructor(site: Site, client: KubeClient) {
-    this.#site = site;
-    this.#client = client;
+/** What the system itself says of a connection: no such name (yet), nobody listens, the other side is gone. */
+function isBrokenConnection(error: unknown): boolean {
+  const codes = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ETIMEDOUT'];
+  return codes.includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+/** Asks the services' administration. All that it asks may be asked twice. */
+export class Administration {
+  readonly #reach: Reach;
+  readonly #agent = new Agent({ connections: 8 });
+
+  constructor(reach: Reach) {
+    this.#reach = reach;
+  }
+
+  /** How long a question is asked again while nobody answers, in milliseconds. */
+  get patienceMs(): number {
+    return this.#reach.patienceMs ?? 0;
   }
 
   /** Sends one request to a service. @throws ObserverError for everything but 200 */
-  async ask<T>(
-    service: 'inventory' | 'payment' | 'shipping',
-    method: 'GET' | 'POST' | 'PUT',
-    path: string,
-    body?: unknown,
-  ): Promise<T> {
-    return this.#send<T>(`${urlOf(this.#site, service)}${path}`, method, await this.#tokenFor(service), body);
+  ask<T>(service: (typeof SERVICES)[number], method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<T> {
+    const once = async () => this.#send<T>(service, path, method, await this.#reach.tokenFor(service), body);
+    return patiently(once, this.patienceMs, isPassing);
   }
 
   /** The whole log of a simulated company. It asks for no token. */
   async log<T>(company: 'acquirer' | 'carrier'): Promise<T[]> {
     const entries: T[] = [];
     for (;;) {
-      const url = `${urlOf(this.#site, company)}/log?cursor=${entries.length}&limit=1000`;
-      const page = await this.#send<{ entries: T[] }>(url, 'GET', undefined, undefined);
+      const path = `/log?cursor=${entries.length}&limit=1000`;
+      const once = () => this.#send<{ entries: T[] }>(company, path, 'GET', undefined, undefined);
+      const page = await patiently(once, this.patienceMs, isPassing);
       if (page.entries.length === 0) return entries;
       entries.push(...page.entries);
     }
@@ -59,7 +80,14 @@ export class Administration {
     await this.#agent.close();
   }
 
-  async #send<T>(url: string, method: 'GET' | 'POST' | 'PUT', token: string | undefined, body: unknown): Promise<T> {
+  async #send<T>(
+    name: Asked,
+    path: string,
+    method: 'GET' | 'POST' | 'PUT',
+    token: string | undefined,
+    body: unknown,
+  ): Promise<T> {
+    const url = `${this.#reach.urlOf(name)}${path}`;
     const answer = await request(url, {
       method,
       dispatcher: this.#agent,
@@ -71,19 +99,8 @@ export class Administration {
     });
     const text = await answer.body.text();
     if (answer.statusCode !== 200)
-      throw new ObserverError(`${method} ${url}: ${answer.statusCode}: ${text.slice(0, 500)}`);
+      throw new ObserverError(`${method} ${url}: ${answer.statusCode}: ${text.slice(0, 500)}`, answer.statusCode);
     return JSON.parse(text) as T;
-  }
-
-  #tokenFor(audience: string): Promise<string> {
-    const known = this.#tokens.get(audience);
-    if (known !== undefined) return known;
-    const account = { namespace: SYSTEM_NAMESPACE, name: OBSERVER_ACCOUNT };
-    const asked = this.#client
-      .createToken(account, { audiences: [audience], expirationSeconds: 3600 })
-      .then(({ token }) => token);
-    this.#tokens.set(audience, asked);
-    return asked;
   }
 }
 
@@ -124,7 +141,7 @@ export async function observe(
     admin.log<AcquirerNote>('acquirer'),
     admin.log<CarrierNote>('carrier'),
     observeStock(admin),
-    observeExceptions(client),
+    patiently(() => observeExceptions(client), admin.patienceMs, isPassing),
   ]);
   return { at: Date.now(), accepted, runs, acquirer, carrier, stock, exceptions, broughtIn };
 }

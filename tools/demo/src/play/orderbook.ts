@@ -36,17 +36,22 @@ const HOUR_MS = 3_600_000;
 /** Orders in each hour of the shop's day, from 8 to 22: a small peak at noon, a large one in the evening. */
 const BY_HOUR = [2, 3, 4, 6, 9, 8, 5, 4, 5, 7, 10, 12, 9, 4].map((weight, i) => ({ weight, hour: 8 + i }));
 
-/** The project's own order book: one day of orders that follows from its seed. */
-export function orderBook(seed: string, count: number): PlannedOrder[] {
+/**
+ * The project's own order book: one day of orders that follows from its seed.
+ *
+ * @param mark what order ids and SKUs begin with, before a hyphen; up to eight lower-case letters and digits. @default nothing
+ */
+export function orderBook(seed: string, count: number, mark?: string): PlannedOrder[] {
+  const prefix = mark === undefined ? '' : `${mark}-`;
   const random = randomStream(`${seed}\norders`);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   const lineOf = (): OrderLine => {
     const goods = weighted(GOODS, random());
-    const sku = `${goods.name}-${pick(COLOURS)}`;
+    const sku = `${prefix}${goods.name}-${pick(COLOURS)}`;
     return { sku, quantity: 1 + Math.floor(random() ** 2 * 6), unitPrice: goods.price };
   };
   const orders = Array.from({ length: count }, (_, i): PlannedOrder => {
-    const orderId = asOrderId(`order-${10_001 + i}`);
+    const orderId = asOrderId(`${prefix}order-${10_001 + i}`);
     const { country, currency, city } = weighted(CUSTOMERS, random());
     const lines = Array.from({ length: 1 + Math.floor(random() ** 2 * 5) }, lineOf);
     const customer = `customer-${1 + Math.floor(random() * 200)}`;

@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { KubeClient } from '@mercato/operator/kube/client.ts';
+import { ConfigError, loadConfig } from '@mercato/operator/kube/config.ts';
+import { createTransport } from '@mercato/operator/kube/transport.ts';
+import { playDay } from './play/day.ts';
+import { openShop, readExamples } from './play/examples.ts';
+import { Administration } from './play/observe.ts';
+import { orderBook } from './play/orderbook.ts';
+import { type Asked, type Reach, requestedTokens } from './play/reach.ts';
+import { type Outcome, summaryOf } from './play/summary.ts';
+
+const USAGE = `usage: node tools/demo/src/incluster.ts [OPTION]...
+
+Plays orders through the shop of the cluster that it runs in, waits until all is quiet, and checks that nothing was lost.
+Its last line is what came of it, as JSON; the status is 0 when nothing was lost, and all that was accepted came to an end.
+
+  --orders N             how many (default: 200)
+  --seconds N            how long the day takes, in seconds (default: 20)
+  --seed TEXT            from which the orders follow (default: a new one, which is printed)
+  --mark TEXT            what their ids and SKUs begin with: up to 8 lower-case letters and digits, another for each
+                         play on the same stores (default: a new one)
+  --namespace NAME       where the sagas are (default: mercato-shop)
+  --token-account NS/N   whose tokens are shown to inventory (default: mercato-system/mercato-caller)
+  --patience SECONDS     how long what does not answer is asked again (default: 120)
+  --participants FILE    who carries out commands (default: examples/in-cluster/participants.yaml)
+
+Where the services answer: INVENTORY_URL, PAYMENT_URL, SHIPPING_URL, ACQUIRER_URL, CARRIER_URL
+`;
+
+/** Where the charts put what a play asks. */
+const ADDRESSES: Readonly<Record<Asked, string>> = {
+  inventory: 'http://inventory.mercato-shop.svc:8080',
+  payment: 'http://payment.mercato-card.svc:8080',
+  shipping: 'http://shipping.mercato-shop.svc:8080',
+  acquirer: 'http://acquirer.mercato-simulators.svc:8080',
+  carrier: 'http://carrier.mercato-simulators.svc:8080',
+};
+
+/** What a program that reads the last line learns. */
+export interface Result {
+  readonly seed: string;
+  readonly mark: string;
+  readonly accepted: number;
+  readonly refused: number;
+  readonly settled: number;
+  readonly phases: Outcome['tally']['phases'];
+  readonly p50Ms: number | undefined;
+  readonly p99Ms: number | undefined;
+  readonly tookMs: number;
+  readonly violations: Outcome['violations'];
+}
+
+class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+interface Options {
+  readonly orders: number;
+  readonly seconds: number;
+  readonly seed: string;
+  readonly mark: string;
+  readonly namespace: string;
+  readonly account: { readonly namespace: string; readonly name: string };
+  readonly patienceMs: number;
+  readonly participants: string;
+}
+
+async function main(args: readonly string[]): Promise<boolean> {
+  const options = read(args);
+  const { namespace, seed, mark, patienceMs } = options;
+  const config = loadConfig();
+  const client = new KubeClient(createTransport(config, { userAgent: 'mercato-player' }), {
+    fieldManager: 'mercato-player',
+  });
+  const reach = reachOf(client, options);
+  const screen = { write: (text: string) => void process.stdout.write(text) };
+  screen.write(`playing ${options.orders} orders in ${namespace} (seed ${seed}, mark ${mark})\n`);
+  try {
+    const examples = await readExamples(options.participants);
+    const admin = new Administration(reach);
+    await openShop(client, admin, examples, namespace);
+    await admin.close();
+    const outcome = await playDay({
+      venue: { client, reach },
+      namespace,
+      seed,
+      mark,
+      orders: orderBook(seed, options.orders, mark),
+      warehouses: examples.warehouses,
+      dayMs: options.seconds * 1000,
+      screen,
+      // What was killed comes back, with the work that waited for it.
+      settleMs: patienceMs,
+    });
+    screen.write(`\n${summaryOf(outcome).join('\n')}\n`);
+    screen.write(`${JSON.stringify(resultOf(outcome, seed, mark))}\n`);
+    const { accepted, settled, refused } = outcome.tally;
+    return outcome.violations.length === 0 && settled === accepted && refused === 0;
+  } finally {
+    await client.transport.close();
+  }
+}
+
+function reachOf(client: KubeClient, { account, patienceMs }: Options): Reach {
+  return {
+    urlOf: (name) => process.env[`${name.toUpperCase()}_URL`] ?? ADDRESSES[name],
+    tokenFor: requestedTokens(client, account),
+    patienceMs,
+  };
+}
+
+function resultOf({ tally, tookMs, violations }: Outcome, seed: string, mark: string): Result {
+  const { accepted, refused, settled, phases, p50Ms, p99Ms } = tally;
+  return { seed, mark, accepted, refused, settled, phases, p50Ms, p99Ms, tookMs, violations };
+}
+
+function read(args: readonly string[]): Options {
+  const values = parse(args);
+  const mark = values.mark ?? randomBytes(3).toString('hex');
+  if (!/^[a-z0-9]{1,8}$/.test(mark)) throw new UsageError(`--mark ${mark}: up to 8 lower-case letters and digits`);
+  const account = values['token-account'] ?? 'mercato-system/mercato-caller';
+  const [namespace = '', name = ''] = account.split('/');
+  if (namespace === '' || name === '') throw new UsageError(`--token-account ${account}: give namespace/name`);
+  return {
+    orders: count('orders', values.orders ?? '200', 100_000),
+    seconds: count('seconds', values.seconds ?? '20', 86_400),
+    seed: values.seed ?? randomBytes(4).toString('hex'),
+    mark,
+    namespace: values.namespace ?? 'mercato-shop',
+    account: { namespace, name },
+    patienceMs: count('patience', values.patience ?? '120', 3_600) * 1000,
+    participants: values.participants ?? 'examples/in-cluster/participants.yaml',
+  };
+}
+
+const FLAGS = ['orders', 'seconds', 'seed', 'mark', 'namespace', 'token-account', 'patience', 'participants'] as const;
+
+function parse(args: readonly string[]): { readonly [flag in (typeof FLAGS)[number]]?: string } {
+  const options = Object.fromEntries(FLAGS.map((flag) => [flag, { type: 'string' as const }]));
+  try {
+    return parseArgs({ args: [...args], options, strict: true }).values;
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}\n\n${USAGE}`);
+  }
+}
+
+function count(flag: string, text: string, most: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > most)
+    throw new UsageError(`--${flag} ${text}: a whole number from 1 to ${most}`);
+  return value;
+}
+
+if (import.meta.main) {
+  try {
+    process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;
+  } catch (error) {
+    const known = error instanceof UsageError || error instanceof ConfigError;
+    process.stderr.write(`${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = error instanceof UsageError ? 2 : 1;
+  }
+}
