@@ -21,7 +21,7 @@ Its last line is what came of it, as JSON; the status is 0 when nothing was lost
   --mark TEXT            what their ids and SKUs begin with: up to 8 lower-case letters and digits, another for each
                          play on the same stores (default: a new one)
   --namespace NAME       where the sagas are (default: mercato-shop)
-  --token-account NS/N   whose tokens are shown to inventory (default: mercato-system/mercato-caller)
+  --token-account NS/N   whose tokens are shown to inventory (default: mercato-e2e/mercato-player)
   --patience SECONDS     how long what does not answer is asked again (default: 120)
   --participants FILE    who carries out commands (default: examples/in-cluster/participants.yaml)
 
@@ -119,7 +119,7 @@ function read(args: readonly string[]): Options {
   const values = parse(args);
   const mark = values.mark ?? randomBytes(3).toString('hex');
   if (!/^[a-z0-9]{1,8}$/.test(mark)) throw new UsageError(`--mark ${mark}: up to 8 lower-case letters and digits`);
-  const account = values['token-account'] ?? 'mercato-system/mercato-caller';
+  const account = values['token-account'] ?? 'mercato-e2e/mercato-player';
   const [namespace = '', name = ''] = account.split('/');
   if (namespace === '' || name === '') throw new UsageError(`--token-account ${account}: give namespace/name`);
   return {

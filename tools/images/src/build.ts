@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Builder, proxyArgs } from './builders/builder.ts';
 import { inputsOf } from './inputs.ts';
 import { IMAGES, type Image } from './list.ts';
@@ -11,7 +13,7 @@ export interface BuildOptions {
   /** @default the builder's own */
   readonly baseImage?: string;
   readonly tag: string;
-  /** Goes before every name, as `registry.example.com/shop`. @default none */
+  /** Goes before every name, as `registry.example.com/shop`. @default localhost, as the charts' */
   readonly registry?: string;
   /** @default all */
   readonly images?: readonly Image[];
@@ -30,9 +32,12 @@ export interface Result {
   readonly how: 'built' | 'retagged' | 'there';
 }
 
+/** What images are called that come from no registry: no short name, which each program completes in its own way. */
+export const LOCAL_REGISTRY = 'localhost';
+
 /** The name of an image. Pure. */
-export function referenceOf({ name }: Pick<Image, 'name'>, tag: string, registry?: string): string {
-  return `${registry === undefined ? '' : `${registry.replace(/\/+$/, '')}/`}mercato/${name}:${tag}`;
+export function referenceOf({ name }: Pick<Image, 'name'>, tag: string, registry = LOCAL_REGISTRY): string {
+  return `${registry.replace(/\/+$/, '')}/mercato/${name}:${tag}`;
 }
 
 /**
@@ -44,10 +49,10 @@ export async function buildImages(options: BuildOptions): Promise<Result[]> {
   const { root, builder, say, images = IMAGES } = options;
   const secrets = await writeBuildSecrets(root);
   try {
-    const revision = await gitSays(root, ['rev-parse', 'HEAD']);
+    const revision = (await run('git', ['rev-parse', 'HEAD'], { cwd: root }).catch(() => 'unknown')).trim();
     const results: Result[] = [];
     for (const image of images) {
-      const result = await buildOne(options, image, revision ?? 'unknown', secrets.options);
+      const result = await buildOne(options, image, revision, secrets.options);
       const [size, seconds] = [megabytes(result.bytes), (result.tookMs / 1000).toFixed(1)];
       say(`  ${result.reference}: ${result.how} with ${builder.name} in ${seconds} s, ${size}`);
       results.push(result);
@@ -67,6 +72,8 @@ async function buildOne(
   const began = performance.now();
   const reference = referenceOf(image, tag, registry);
   const inputs = inputsOf(root, image, baseImage);
+  // Not the tag: an image that is only named anew stays as it is.
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
   const known = referenceOf(image, `inputs-${inputs}`, registry);
   let how: Result['how'] = 'there';
   if ((await builder.inspect(reference))?.labels[INPUTS_LABEL] !== inputs) {
@@ -77,7 +84,7 @@ async function buildOne(
         BASE_IMAGE: baseImage,
         PACKAGE: image.package,
         TITLE: image.title,
-        VERSION: tag,
+        VERSION: version,
         REVISION: revision,
         INPUTS: inputs,
         ...proxyArgs(process.env),
@@ -96,11 +103,6 @@ async function buildOne(
 export const INPUTS_LABEL = 'dev.mercato.inputs';
 /** Every image is of the same moment: when it was built tells nothing that its labels do not. 2026-01-01T00:00:00Z */
 const EPOCH = 1_767_225_600;
-
-async function gitSays(root: string, args: readonly string[]): Promise<string | undefined> {
-  const text = await run('git', args, { cwd: root }).catch(() => undefined);
-  return text?.trim();
-}
 
 /** As `174 MB`: a million bytes each, as registries count. */
 export function megabytes(bytes: number): string {

@@ -11,7 +11,7 @@ const USAGE = `usage: node tools/images/src/main.ts [--tag TAG] [--registry PREF
 Builds the images of the packages named (default: all), and says how large they are.
 
   --tag TAG          default: the version and what "git describe" says; never latest
-  --registry PREFIX  goes before each name, as registry.example.com/shop
+  --registry PREFIX  goes before each name, as registry.example.com/shop (default: localhost, as the charts')
   --push             sends them there
 
 Environment: MERCATO_BUILDER (docker, podman, cluster or buildah; default: the first that works), BASE_IMAGE, MERCATO_CLUSTER_TOOL
