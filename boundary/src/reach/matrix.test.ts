@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { declared, denyAll } from '../policy/desired.ts';
 import { boundaryOf, pods } from '../testing/boundary.ts';
 import { policyIn, workloadOf } from '../testing/policies.ts';
-import { differences, digestOf, matrixOf, renderMatrix, telltales } from './matrix.ts';
+import { differences, digestOf, matrixOf, renderMatrix, strangers, telltales } from './matrix.ts';
 import { INTERNET, METADATA } from './types.ts';
 
 const tcp = (port: number) => [{ port, protocol: 'TCP' as const }];
@@ -66,7 +66,7 @@ describe('the matrix', () => {
     const policies = declared(boundaryOf(spec));
     expect(digestOf(matrix)).to.match(/^[0-9a-f]{16}$/);
     expect(digestOf(matrixOf(workloads, policies.toReversed(), [INTERNET, METADATA]))).to.equal(digestOf(matrix));
-    expect(digestOf(matrixOf(workloads, policies.slice(1), [INTERNET, METADATA]))).not.to.equal(digestOf(matrix));
+    expect(digestOf(matrixOf(workloads, policies.slice(0, -1), [INTERNET, METADATA]))).not.to.equal(digestOf(matrix));
   });
 
   it('refuses two ends of one name', () => {
@@ -86,6 +86,16 @@ describe('the matrix', () => {
       ),
     ).to.deep.equal(['shop/cart card/payment', 'shop/operator card/payment', 'internet card/payment']);
     expect(differences(matrix, matrix)).to.deep.equal([]);
+    expect(() => differences(matrix, after)).to.throw(RangeError, 'different ends');
+  });
+
+  it('shows with a stranger what a deny policy does beside policies that select the same pods', () => {
+    const policies = declared(boundaryOf(spec));
+    const without = policies.filter(({ metadata }) => metadata.name !== 'default-deny');
+    expect(differences(matrixOf(workloads, policies), matrixOf(workloads, without))).to.deep.equal([]);
+    const all = [...workloads, ...strangers(['card'])];
+    const changed = differences(matrixOf(all, policies), matrixOf(all, without));
+    expect(changed.map(({ from, to }) => `${from} ${to}`)).to.include('internet card/(any other pod)');
   });
 
   it('tells blocks apart by their edges', () => {

@@ -1,7 +1,7 @@
 import { sha256 } from '@mercato/operator/saga/canonical.ts';
 import type { NetworkPolicy } from '../policy/types.ts';
 import { type Cidr, edges, formatAddress, parseCidr } from './cidr.ts';
-import { formatPorts, type PortSet } from './ports.ts';
+import { formatPorts, NO_PORTS, type PortSet } from './ports.ts';
 import { reachOf } from './reach.ts';
 import { type End, endName, isWorkload, OUTSIDE, type Outside, type Workload } from './types.ts';
 
@@ -68,6 +68,14 @@ export function telltales(...sets: readonly (readonly NetworkPolicy[])[]): reado
   return [...addresses].map((address) => ({ name: address, address }));
 }
 
+/**
+ * A pod without labels in each namespace: what somebody might start tomorrow. Policies that name pods let it through nowhere, and only a policy that selects
+ * every pod denies it anything.
+ */
+export function strangers(namespaces: readonly string[]): readonly Workload[] {
+  return namespaces.map((namespace) => ({ namespace, name: '(any other pod)', labels: {}, namespaceLabels: {} }));
+}
+
 /** A way on which two matrices differ; empty ports are a closed way. */
 export interface Difference {
   readonly from: string;
@@ -76,14 +84,21 @@ export interface Difference {
   readonly after: PortSet;
 }
 
-/** The ways on which two matrices of the same ends differ, in the order of the ends. */
+/** The ways on which two matrices differ, in the order of the ends of `before`. Throws a RangeError if they do not speak of the same ends. */
 export function differences(before: Matrix, after: Matrix): readonly Difference[] {
-  const key = ({ from, to }: Way) => `${from} ${to}`;
-  const [old, now] = [before, after].map(({ ways }) => new Map(ways.map((way) => [key(way), way.ports])));
-  const seen = new Map([...before.ways, ...after.ways].map((way) => [key(way), way]));
-  return [...seen.entries()]
-    .map(([name, { from, to }]) => ({ from, to, before: old?.get(name) ?? [], after: now?.get(name) ?? [] }))
-    .filter((way) => formatPorts(way.before) !== formatPorts(way.after));
+  if (before.ends.join() !== after.ends.join())
+    throw new RangeError('the matrices speak of different ends: compute both of the same workloads and addresses');
+  const [old, now] = [portsByWay(before), portsByWay(after)];
+  return before.ends.flatMap((from) =>
+    before.ends
+      .map((to) => ({ from, to, before: old(from, to), after: now(from, to) }))
+      .filter((way) => formatPorts(way.before) !== formatPorts(way.after)),
+  );
+}
+
+function portsByWay({ ways }: Matrix): (from: string, to: string) => PortSet {
+  const known = new Map(ways.map(({ from, to, ports }) => [`${from} ${to}`, ports]));
+  return (from, to) => known.get(`${from} ${to}`) ?? NO_PORTS;
 }
 
 /**
@@ -99,10 +114,10 @@ function asText({ ways }: Matrix): string {
 }
 
 function asTable({ ends, workloads, ways }: Matrix): string {
-  const cells = new Map(ways.map(({ from, to, ports }) => [`${from} ${to}`, formatPorts(ports)]));
+  const ports = portsByWay({ ends, workloads, ways });
   const rows = ends.map((from, row) => [
     from,
-    ...ends.map((to, column) => (row >= workloads && column >= workloads ? '' : (cells.get(`${from} ${to}`) ?? '-'))),
+    ...ends.map((to, column) => (row >= workloads && column >= workloads ? '' : formatPorts(ports(from, to)))),
   ]);
   return [['from \\ to', ...ends], ['---', ...ends.map(() => '---')], ...rows]
     .map((row) => `| ${row.join(' | ')} |\n`)
