@@ -1,5 +1,5 @@
-import type { Static, TObject, TSchema } from '@sinclair/typebox';
-import { isStateful, scales } from '../model/derive.ts';
+import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox';
+import { isStateful, scales, usesAws } from '../model/derive.ts';
 import type { Service, Setting } from '../model/types.ts';
 import { globalSchema } from './global.ts';
 import {
@@ -71,26 +71,34 @@ export function serviceSchema(service: Service) {
         'Names of Secrets with what must not be in values',
         Object.fromEntries(secretNames.map((secret) => [secret, label('The Secret', `${name}-${secret}`)])),
       ),
+      allowedSubjects: list(
+        'Whose tokens it believes beside the operator’s, as system:serviceaccount:tools:administrator; they may use its administration too',
+        Type.String({ pattern: '^[A-Za-z0-9:@._-]+$', maxLength: 253 }),
+      ),
+      callers: list('NetworkPolicy peers that may call it beside those that the model names', verbatim('A peer')),
       outsidePeers: list('NetworkPolicy peers outside the cluster that it may call', verbatim('A peer')),
       podAnnotations: strings('More annotations of its pods'),
       nodeSelector: strings('Nodes that it may run on'),
       tolerations: list('Taints that it bears', verbatim('A toleration')),
       extraEnv: list('More environment variables', verbatim('A variable')),
-      terminationGracePeriodSeconds: integer('How long a pod may take to end its work', 45, 5, 600),
+      terminationGracePeriodSeconds: integer('How long a pod may take to end its work', 45, 15, 600),
     }),
   );
 }
 
 /** Leaves out what makes no difference to this service: a value that is taken and ignored would mislead. */
 function applicable<T extends TObject>(service: Service, schema: T): T {
-  const { settings = [], secrets = [], outside = [] } = service;
+  const { settings = [], secrets = [], outside = [], tokens } = service;
   const ignored = {
     replicas: scales(service) || isStateful(service),
     autoscaling: !scales(service),
     persistence: !isStateful(service),
     settings: settings.length === 0,
     secrets: secrets.length === 0,
-    outsidePeers: outside.length === 0,
+    allowedSubjects: tokens === undefined,
+    // The PciBoundary says who calls a service of the card zone, and whom it calls.
+    callers: service.zone === 'card',
+    outsidePeers: service.zone === 'card' || (outside.length === 0 && !usesAws(service)),
   };
   const properties = Object.entries(schema.properties).filter(([name]) => !ignored[name as keyof typeof ignored]);
   return { ...schema, properties: Object.fromEntries(properties), required: properties.map(([name]) => name) };

@@ -50,7 +50,8 @@ function plain(value: unknown): unknown {
 function withoutSubtrees(value: unknown): unknown {
   if (isHole(value) || typeof value !== 'object' || value === null) return value;
   if (value instanceof k8s.Quantity || value instanceof k8s.IntOrString) return value;
-  if (Array.isArray(value)) return value.map(withoutSubtrees);
+  // Entries that are not known yet come last, so the others keep their places.
+  if (Array.isArray(value)) return value.filter((entry) => !isSubtree(entry)).map(withoutSubtrees);
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, entry]) => !isSubtree(entry))

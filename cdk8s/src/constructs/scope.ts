@@ -1,5 +1,5 @@
-import { ApiObject, type Chart } from 'cdk8s';
-import { expressionOf, HoleError, isHole } from '../holes/hole.ts';
+import { ApiObject, type Chart, JsonPatch } from 'cdk8s';
+import { expressionOf, HoleError, isHole, isSubtree, placeholder } from '../holes/hole.ts';
 
 /** A Kubernetes object as plain JSON; leaves may be holes. */
 export interface Manifest {
@@ -44,11 +44,19 @@ export class Scope {
     if (isHole(metadata.name)) throw new HoleError(`${kind}: its name is a hole; names come from the model`);
     // The id tells objects of one name apart that stand under conditions of which one holds.
     const taken = this.chart.node.children.length;
-    const object = new ApiObject(this.chart, `${kind}-${metadata.name}-${taken}`, structuralCopy(manifest) as never);
+    const object = new ApiObject(this.chart, `${kind}-${metadata.name}-${taken}`, {
+      ...(structuralCopy(manifest) as Manifest),
+      metadata: structuralCopy(Object.fromEntries(known(metadata))) as Manifest['metadata'],
+    });
+    // The class spreads what it finds in the metadata, so a whole map that is not known yet enters afterwards.
+    for (const [field, value] of Object.entries(metadata).filter(([, value]) => isSubtree(value)))
+      object.addJsonPatch(JsonPatch.add(`/metadata/${field}`, placeholder(value)));
     if (this.#conditions.length > 0) CONDITIONS.set(object, this.#conditions);
     return object;
   }
 }
+
+const known = (metadata: Manifest['metadata']) => Object.entries(metadata).filter(([, value]) => !isSubtree(value));
 
 /** Copies lists and maps, and leaves holes alone; a field without a value is no field. */
 export function structuralCopy(value: unknown): unknown {

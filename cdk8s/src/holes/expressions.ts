@@ -33,7 +33,9 @@ export function isSet(value: unknown): boolean {
 
 export function equals<T extends string | number | boolean>(value: T, literal: T): boolean {
   if (!isHole(value)) return value === literal;
-  return hole(`eq ${argument(value)} ${expressionOf(literal)}`, 'boolean');
+  // Helm reads whole numbers from files as floats.
+  const known = typeOf(value) === 'integer' ? `(int64 ${argument(value)})` : argument(value);
+  return hole(`eq ${known} ${expressionOf(literal)}`, 'boolean');
 }
 
 export function not(condition: boolean): boolean {
@@ -57,6 +59,34 @@ export function any(...conditions: readonly boolean[]): boolean {
 /** A list's entries with a separator between them. */
 export function joined(list: readonly string[], separator: string): string {
   return isHole(list) ? hole(`join ${JSON.stringify(separator)} ${argument(list)}`, 'string') : list.join(separator);
+}
+
+/** Whether a list has no entries. */
+export function isEmpty(list: readonly unknown[]): boolean {
+  return isHole(list) ? hole(`empty ${argument(list)}`, 'boolean') : list.length === 0;
+}
+
+/** A list of these and then of an installation's own. The first must be known, since templates are written around them; there must be one at least. */
+export function appended<T>(first: readonly T[], more: readonly unknown[]): T[] {
+  return isHole(more) ? [...first, hole<T>(expressionOf(more), 'entries')] : [...first, ...(more as T[])];
+}
+
+/** A map of these and an installation's own; where both have a key, these win. */
+export function mergedUnder(
+  first: Readonly<Record<string, string>>,
+  more: Readonly<Record<string, string>>,
+): Record<string, string> {
+  if (!isHole(more)) return { ...more, ...first };
+  const pairs = Object.entries(first).map(([key, value]) => `${expressionOf(key)} ${argument(value)}`);
+  return hole(`merge (dict ${pairs.join(' ')}) ${argument(more)}`, 'subtree');
+}
+
+/** NetworkPolicy ports, of TCP, from a list of numbers. */
+export function tcpPorts(numbers: readonly number[]): { port: number; protocol: string }[] {
+  if (!isHole(numbers)) return numbers.map((port) => ({ port, protocol: 'TCP' }));
+  // Templates cannot map a list, but the JSON of a list of numbers can be rewritten.
+  const json = `regexReplaceAll "[0-9]+" (toJson ${argument(numbers)}) ${JSON.stringify('{"port":$' + '{0},"protocol":"TCP"}')}`;
+  return hole(`fromJsonArray (${json})`, 'subtree');
 }
 
 const argument = (value: unknown): string => (isHole(value) ? `(${expressionOf(value)})` : expressionOf(value));

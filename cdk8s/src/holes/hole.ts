@@ -9,8 +9,8 @@ const EXPRESSION = Symbol('expression');
 const TYPE = Symbol('type');
 const NULLABLE = Symbol('nullable');
 
-/** What will be in a hole. A subtree is a whole list or map. */
-export type HoleType = 'string' | 'integer' | 'boolean' | 'subtree';
+/** What will be in a hole. A subtree is a whole list or map; entries are a list's, at the end of a list that has others too. */
+export type HoleType = 'string' | 'integer' | 'boolean' | 'subtree' | 'entries';
 
 /** What a hole says of itself; the rest of the code sees the type of the value that will be there. */
 interface Hole {
@@ -45,12 +45,11 @@ export function hole<T>(expression: string, type: HoleType, nullable = false): T
       `${expression} is not known at synthesis and cannot be ${how}: pass it on as it is, or use text, choose, when (cdk8s/src/holes)`,
     );
   };
-  const placeholder = placeholderOf(expression, nullable);
   const target = { [EXPRESSION]: expression, [TYPE]: type, [NULLABLE]: nullable } satisfies Hole;
   return new Proxy(target, {
     get(_, property) {
       // cdk8s asks every value for resolve() when it serialises.
-      if (property === 'resolve') return () => placeholder;
+      if (property === 'resolve') return () => placeholderOf(expression, type, nullable);
       if (property === EXPRESSION) return expression;
       if (property === TYPE) return type;
       if (property === NULLABLE) return nullable;
@@ -72,7 +71,7 @@ export function isHole(value: unknown): boolean {
 
 /** Whether a value is a hole for a whole list or map: such ones never pass through a cdk8s class, which would drop them in silence. */
 export function isSubtree(value: unknown): boolean {
-  return isHole(value) && (value as Hole)[TYPE] === 'subtree';
+  return isHole(value) && ['subtree', 'entries'].includes((value as Hole)[TYPE]);
 }
 
 /** What will be in a hole. */
@@ -89,23 +88,36 @@ export function expressionOf(value: unknown): string {
   throw new HoleError(`a ${typeof value} has no place in a template's expression: ${JSON.stringify(value)}`);
 }
 
-const PLACEHOLDER = /(nullable)?hole0x([0-9a-f]+)x/g;
+const PLACEHOLDER = /(nullable|entries)?hole0x([0-9a-f]+)x/g;
+
+/** The word that stands for a hole in serialised text. */
+export function placeholder(value: unknown): string {
+  const { [EXPRESSION]: expression, [TYPE]: type, [NULLABLE]: nullable } = value as Hole;
+  return placeholderOf(expression, type, nullable);
+}
 
 /** A word that YAML leaves alone, in place of the hole until the text is written. */
-function placeholderOf(expression: string, nullable: boolean): string {
-  return `${nullable ? 'nullable' : ''}hole0x${Buffer.from(expression).toString('hex')}x`;
+function placeholderOf(expression: string, type: HoleType, nullable: boolean): string {
+  const kind = type === 'entries' ? 'entries' : nullable ? 'nullable' : '';
+  return `${kind}hole0x${Buffer.from(expression).toString('hex')}x`;
 }
 
 /** A placeholder found in text. */
 export interface Found {
   readonly expression: string;
   readonly nullable: boolean;
+  /** Stands for any number of entries of the list that it is in. */
+  readonly entries: boolean;
 }
 
 /** Replaces each placeholder in a text. */
 export function replaceHoles(text: string, by: (found: Found) => string): string {
-  return text.replace(PLACEHOLDER, (_, nullable: string | undefined, hex: string) =>
-    by({ expression: Buffer.from(hex, 'hex').toString(), nullable: nullable !== undefined }),
+  return text.replace(PLACEHOLDER, (_, kind: string | undefined, hex: string) =>
+    by({
+      expression: Buffer.from(hex, 'hex').toString(),
+      nullable: kind === 'nullable',
+      entries: kind === 'entries',
+    }),
   );
 }
 
@@ -136,6 +148,7 @@ function typeOfSchema(schema: TSchema): HoleType {
   );
 }
 
-function acceptsNull(schema: TSchema): boolean {
-  return schema['type'] === 'null' || ((schema['anyOf'] as TSchema[] | undefined)?.some(acceptsNull) ?? false);
+/** Whether a value may be left out. */
+export function acceptsNull(schema: TSchema | undefined): boolean {
+  return schema?.['type'] === 'null' || ((schema?.['anyOf'] as TSchema[] | undefined)?.some(acceptsNull) ?? false);
 }

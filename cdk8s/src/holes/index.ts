@@ -1,2 +1,15 @@
-export { all, any, choose, equals, isSet, joined, not, text } from './expressions.ts';
+export {
+  all,
+  any,
+  appended,
+  choose,
+  equals,
+  isEmpty,
+  isSet,
+  joined,
+  mergedUnder,
+  not,
+  tcpPorts,
+  text,
+} from './expressions.ts';
 export { HoleError, isHole } from './hole.ts';

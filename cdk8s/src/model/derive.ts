@@ -44,11 +44,21 @@ export const inZone = (model: Model, zone: Zone): Service[] => model.services.fi
 /** Whether the service asks the API server for the keys that it checks tokens with. */
 export const checksTokens = ({ tokens }: Service): boolean => tokens !== undefined;
 
+/** Who gets a service's events straight from it: those that believe its tokens. */
+export function subscribersOf(model: Model, { name }: Service): Service[] {
+  return model.services.filter(({ tokens }) => tokens?.eventSenders?.includes(name) === true);
+}
+
+/** Whether the service's pods get AWS permissions, where an installation declares AWS resources. */
+export function usesAws({ tables = [], queues = [], topics = [], events }: Service): boolean {
+  return tables.length + queues.length + topics.length > 0 || events !== undefined;
+}
+
 /** Whether the service works with the API server's objects. */
 export const isController = ({ component }: Service): boolean => component === 'controller';
 
 /**
- * Refuses a model that contradicts itself: a name twice, a call to nobody, card data outside the card zone or something else inside it,
+ * Refuses a model that contradicts itself: a name twice, a call to nobody, events from who does not call, card data outside the card zone or something else inside it,
  * a queue that nobody owns, a scale that goes nowhere.
  * @throws ModelError for the first contradiction
  */
@@ -63,6 +73,12 @@ export function checkModel(model: Model): void {
     if (!/^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$/.test(name)) wrong('its name is no DNS label of at most 42 characters');
     calleesOf(model, service);
     if (service.calls.some(({ to }) => to === name)) wrong('calls itself; leave that out');
+    for (const sender of service.tokens?.eventSenders ?? [])
+      if (!serviceOf(model, sender).calls.some(({ to }) => to === name))
+        wrong(`believes events of ${sender}, which does not call it; add the call to ${sender}`);
+    const audiences = new Set(subscribersOf(model, service).map(({ tokens }) => tokens?.audience));
+    if (audiences.size > 1)
+      wrong(`sends events to ${[...audiences].join(' and ')}: each would get the token for the other; use a queue`);
     if (cardData !== (zone === 'card')) wrong('card data lives in the zone card, and nothing else does');
     if (!(scale.from >= 1 && scale.to >= scale.from)) wrong(`scale goes from ${scale.from} to ${scale.to}`);
     const queues = (service.queues ?? []).map((queue) => queue.name);

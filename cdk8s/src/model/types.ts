@@ -40,6 +40,8 @@ export interface Call {
   /** A service of the model. */
   readonly to: string;
   readonly why: string;
+  /** The environment variable that gets the address, as `http://acquirer.mercato-simulators.svc:8080`. @default none: the caller finds it elsewhere */
+  readonly variable?: string;
   /** Settings under which it is made, as `{ processor: 'simulated' }`. @default always */
   readonly when?: Readonly<Record<string, string>>;
 }

@@ -16,7 +16,14 @@ export const payment: Service = {
     throughput: 500,
     source: "the architecture blueprint's table: Payment Service",
   },
-  calls: [{ to: 'acquirer', why: 'the simulated acquirer, where there is one', when: { processor: 'simulated' } }],
+  calls: [
+    {
+      to: 'acquirer',
+      why: 'the simulated acquirer, where there is one',
+      variable: 'ACQUIRER_URL',
+      when: { processor: 'simulated' },
+    },
+  ],
   outside: [{ name: 'processor', ports: [443], why: "the payment processor's API", when: { processor: 'stripe' } }],
   tokens: { audience: 'payment' },
   events: {

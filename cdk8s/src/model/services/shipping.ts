@@ -18,7 +18,12 @@ export const shipping: Service = {
   },
   calls: [
     { to: 'inventory', why: 'events: goods that left a warehouse' },
-    { to: 'carrier', why: 'the simulated carrier, where there is one', when: { carrier: 'simulated' } },
+    {
+      to: 'carrier',
+      why: 'the simulated carrier, where there is one',
+      variable: 'CARRIER_URL',
+      when: { carrier: 'simulated' },
+    },
   ],
   outside: [{ name: 'carrier', ports: [443], why: "the carrier's API", when: { carrier: 'easypost' } }],
   tokens: { audience: 'shipping' },

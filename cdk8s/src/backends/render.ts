@@ -1,0 +1,41 @@
+import type { Static, TObject } from '@sinclair/typebox';
+import { ApiObject, App, Chart } from 'cdk8s';
+import type { ChartDefinition } from '../charts/chart.ts';
+import { conditionsOf, Scope } from '../constructs/scope.ts';
+import { holesOf } from '../holes/hole.ts';
+
+/** A Kubernetes object as plain JSON. */
+export interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly [field: string]: unknown };
+  readonly [field: string]: unknown;
+}
+
+/** An object of a chart, with placeholders where holes are, and when it is there (expressions of Go's template language, all of which must hold). */
+export interface Template {
+  readonly object: KubernetesObject;
+  readonly conditions: readonly string[];
+}
+
+/** What a chart gives with these values, in the order in which its constructs added it. The values are taken as valid (`valuesOf`). */
+export function render<Values extends TObject>(
+  definition: ChartDefinition<Values>,
+  values: Static<Values>,
+): KubernetesObject[] {
+  return synthesise(definition, values).map((each) => each.toJson() as KubernetesObject);
+}
+
+/** What a chart gives when its values are not known yet. @throws HoleError where a construct wants to know one */
+export function renderTemplates(definition: ChartDefinition): Template[] {
+  return synthesise(definition, holesOf(definition.values)).map((each) => ({
+    object: each.toJson() as KubernetesObject,
+    conditions: conditionsOf(each),
+  }));
+}
+
+function synthesise<Values extends TObject>(definition: ChartDefinition<Values>, values: Static<Values>): ApiObject[] {
+  const chart = new Chart(new App(), definition.name, { disableResourceNameHashes: true });
+  definition.render(new Scope(chart), values);
+  return chart.node.children.filter(ApiObject.isApiObject);
+}

@@ -1,0 +1,40 @@
+import type { Environment } from './types.ts';
+
+/** What an environment says beside the defaults: `global`, and values by chart. */
+export interface EnvironmentValues {
+  readonly description: string;
+  readonly global: Readonly<Record<string, unknown>>;
+  readonly charts: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+const simulated = {
+  payment: { settings: { processor: 'simulated' } },
+  shipping: { settings: { carrier: 'simulated' } },
+};
+
+/** The environments. What only an installation knows (account, registry, addresses) stays a default that it overrides. */
+export const environments: Readonly<Record<Environment, EnvironmentValues>> = {
+  kind: {
+    description: 'A cluster on one machine, with simulated companies and nothing of AWS',
+    global: { environment: 'kind' },
+    charts: simulated,
+  },
+  staging: {
+    description: 'As production, with simulated companies',
+    global: {
+      environment: 'staging',
+      monitoring: { enabled: true },
+      aws: { enabled: true, identity: 'pod-identity' },
+    },
+    charts: simulated,
+  },
+  production: {
+    description: 'Real companies, AWS, Prometheus',
+    global: {
+      environment: 'production',
+      monitoring: { enabled: true },
+      aws: { enabled: true, identity: 'pod-identity' },
+    },
+    charts: { acquirer: { enabled: false }, carrier: { enabled: false } },
+  },
+};

@@ -1,0 +1,104 @@
+import type { Service } from '../model/types.ts';
+import type { Promised } from './budget.ts';
+
+/** Rates in PromQL, by namespace, over a window. */
+export interface Indicator {
+  /** Events a second that count against the objective. */
+  bad(window: string): string;
+  /** All events a second. */
+  all(window: string): string;
+  /** Said of `bad` to people. */
+  readonly says: string;
+}
+
+/** How a service's objective is measured, with metrics that its program exports. */
+export interface Indicators extends Readonly<Record<Promised, Indicator>> {
+  /** Requests (for the operator: orders) a second. */
+  throughput(window: string): string;
+  /** The latency objective's histogram; the objective must be one of its bounds. */
+  readonly histogram: string;
+}
+
+/** The label `job` of everything that is scraped from a service (its ServiceMonitor sets it). */
+export const jobOf = ({ name }: Pick<Service, 'name'>): string => `mercato/${name}`;
+
+/** A metric of a service, with more matchers if given. */
+export function of(service: Pick<Service, 'name'>, metric: string, matchers = ''): string {
+  return `${metric}{job="${jobOf(service)}"${matchers && `,${matchers}`}}`;
+}
+
+/** Matches a histogram's bound however Prometheus writes it: 1 until version 2, 1.0 since version 3. */
+export const bound = (seconds: number): string =>
+  Number.isInteger(seconds) ? `le=~"${seconds}(\\\\.0)?"` : `le="${seconds}"`;
+
+const sum = (selector: string, window: string): string => `sum by (namespace) (rate(${selector}[${window}]))`;
+
+/** 0 where there is nothing to count yet: a counter's series begins with the first event of its kind. */
+const orNone = (rate: string, all: string): string => `(${rate} or 0 * ${all})`;
+
+/** Slower than the bound: all without those that a bucket counts. */
+function slower(service: Service, histogram: string, matchers = ''): Indicator {
+  const { milliseconds } = service.objective.latency;
+  const seconds = milliseconds / 1000;
+  const comma = matchers && `,${matchers}`;
+  const all = (window: string) => sum(of(service, `${histogram}_count`, matchers), window);
+  return {
+    all,
+    bad: (window) => `(${all(window)} - ${sum(of(service, `${histogram}_bucket`, bound(seconds) + comma), window)})`,
+    says: `took longer than ${milliseconds} ms`,
+  };
+}
+
+/**
+ * A service with the participant contract: a fault is a 5xx or a request that was turned away (429). A business failure (422) is an answer; 4xx are
+ * the caller's. What a company outside breaks counts: whoever calls cannot tell.
+ */
+function participant(service: Service): Indicators {
+  const commands = (window: string) => sum(of(service, 'mercato_commands_total'), window);
+  const turnedAway = (window: string) => sum(of(service, 'mercato_http_overloaded_total'), window);
+  const all = (window: string) => `(${commands(window)} + ${turnedAway(window)})`;
+  const failed = (window: string) =>
+    orNone(sum(of(service, 'mercato_commands_total', 'status=~"5.."'), window), commands(window));
+  return {
+    availability: {
+      all,
+      bad: (window) => `(${failed(window)} + ${turnedAway(window)})`,
+      says: 'were answered with a fault (5xx) or turned away (429)',
+    },
+    latency: slower(service, 'mercato_command_seconds'),
+    throughput: all,
+    histogram: 'mercato_command_seconds',
+  };
+}
+
+/**
+ * The operator: what counts is what became of orders. A declined card is a good end. Bad are runs that turned back because a participant did not
+ * answer or the deadline passed, and runs that wait for a person.
+ */
+function operator(service: Service): Indicators {
+  const finished = (window: string) => sum(of(service, 'mercato_saga_runs_finished_total'), window);
+  const holds = (window: string) =>
+    orNone(sum(of(service, 'mercato_saga_holds_total'), window), finished(window));
+  const turned = (window: string) =>
+    orNone(
+      sum(of(service, 'mercato_saga_compensations_total', 'reason=~"StepFailed|DeadlineExceeded"'), window),
+      finished(window),
+    );
+  return {
+    availability: {
+      all: (window) => `(${finished(window)} + ${holds(window)})`,
+      bad: (window) => `(${turned(window)} + ${holds(window)})`,
+      says: 'were given up for technical reasons, or held',
+    },
+    latency: slower(service, 'mercato_saga_run_duration_seconds', 'outcome="Succeeded"'),
+    throughput: (window) => sum(of(service, 'mercato_saga_runs_started_total', 'how="New"'), window),
+    histogram: 'mercato_saga_run_duration_seconds',
+  };
+}
+
+/** How a service's objective is measured; nothing for simulators, which are there to fail. */
+export function indicatorsOf(service: Service): Indicators | undefined {
+  if (service.component === 'service') return participant(service);
+  if (service.name === 'mercato-operator') return operator(service);
+  return undefined;
+}
