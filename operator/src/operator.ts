@@ -22,6 +22,7 @@ import { participantTokens } from './participants/audiences.ts';
 import { observed } from './participants/observed.ts';
 import { ParticipantRegistry } from './participants/registry.ts';
 import { requestedTokens } from './participants/tokens.ts';
+import { OPERATOR } from './rights.ts';
 import { Runner } from './runner/runner.ts';
 import { pause, systemClock } from './runtime/clock.ts';
 import { watches } from './runtime/controller.ts';
@@ -32,7 +33,6 @@ import { done } from './runtime/result.ts';
 
 /** Runs at a time that are looked at; no reconcile waits for a participant, so few are enough. */
 const RUN_WORKERS = 16;
-const LEASE = 'mercato-operator';
 /** Runs that end within this time are remembered by one write. */
 const COLLECT_MILLIS = 500;
 
@@ -63,7 +63,7 @@ export class Operator {
       ...(watchNamespaces.length === 0 ? {} : { namespaces: watchNamespaces }),
       leaderElection: {
         namespace,
-        name: LEASE,
+        name: OPERATOR,
         identity,
         leaseDurationMs,
         renewDeadlineMs: Math.round((leaseDurationMs * 2) / 3),

@@ -16,7 +16,7 @@ describe('parseOptions', () => {
     expect(parseOptions([], {})).to.deep.equal({
       namespace: 'mercato-system',
       watchNamespaces: [],
-      serviceAccount: 'mercato-operator',
+      serviceAccount: 'mercato-caller',
       healthHost: '127.0.0.1',
       healthPort: 8081,
       leaseDurationMs: 15_000,

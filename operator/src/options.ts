@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { InvalidDuration, parseDuration } from './api/durations.ts';
+import { CALLER } from './rights.ts';
 import type { LogLevel } from './runtime/logger.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly LogLevel[];
@@ -32,7 +33,7 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --kubeconfig FILE         the cluster (default: KUBECONFIG, the pod's service account, ~/.kube/config)
   --namespace NAME          the operator's own namespace (default: mercato-system)
   --watch-namespaces A,B    look after these only (default: all)
-  --service-account NAME    whose tokens participants get (default: mercato-operator)
+  --service-account NAME    whose tokens participants get (default: mercato-caller)
   --health-address H:P      /healthz, /readyz, /metrics (default: 127.0.0.1:8081; port 0: any)
   --lease-duration D        how long a leader that died is waited for (default: 15s; at least 3s)
   --connections N           to the API server (default: 32)
@@ -67,7 +68,7 @@ export function parseOptions(
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     namespace: said('namespace') ?? env['POD_NAMESPACE'] ?? 'mercato-system',
     watchNamespaces: (said('watch-namespaces') ?? '').split(',').filter((name) => name !== ''),
-    serviceAccount: said('service-account') ?? 'mercato-operator',
+    serviceAccount: said('service-account') ?? CALLER,
     ...address(said('health-address') ?? '127.0.0.1:8081'),
     leaseDurationMs: duration('lease-duration', said('lease-duration') ?? '15s', 3_000),
     connections: integer('connections', said('connections') ?? '32', 1, 1_000),

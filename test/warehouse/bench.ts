@@ -35,7 +35,7 @@ import { eventually, TestCluster } from '@mercato/operator/testing/cluster.ts';
 
 /** Who approves in these tests: a user with the role `mercato-approve` and nothing else. */
 export const APPROVER = 'ada';
-const SERVICE_ACCOUNT = 'mercato-operator';
+const SERVICE_ACCOUNT = 'mercato-caller';
 const AUDIENCE = 'inventory';
 
 /** How often warehouses are looked at here: fast, so that nobody waits. */

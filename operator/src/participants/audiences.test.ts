@@ -36,7 +36,7 @@ describe('The audiences of tokens for participants', () => {
     this.timeout(60_000);
     const cluster = await TestCluster.create();
     try {
-      const account = { namespace: cluster.system, name: 'mercato-operator' };
+      const account = { namespace: cluster.system, name: 'mercato-caller' };
       const { token } = await cluster.client.createToken(account, { audiences: [], expirationSeconds: 600 });
       const [audience = ''] = claimsOf(token)?.aud ?? [];
       expect(audience).not.to.equal('');

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ControlPlane } from '@mercato/controlplane';
@@ -16,14 +16,9 @@ import { createTransport } from '../kube/transport.ts';
 import type { ConfigMap, KubeEvent } from '../kube/types.ts';
 import { Operator } from '../operator.ts';
 import { parseOptions } from '../options.ts';
+import { OPERATOR, rights } from '../rights.ts';
 import { type Reply, ScriptedParticipant } from './participant.ts';
 import { OperatorProcess, type Replica } from './replica.ts';
-
-/** The operator's user on the API server: its service account, with the rights of deploy/operator.yaml and no others. */
-const OPERATOR = {
-  user: 'system:serviceaccount:mercato-system:mercato-operator',
-  groups: ['system:serviceaccounts', 'system:serviceaccounts:mercato-system', 'system:authenticated'],
-};
 
 /** How long a test waits for something to become true. */
 const PATIENCE_MILLIS = 30_000;
@@ -85,18 +80,26 @@ export class TestCluster {
     this.#kubeconfig = kubeconfig;
   }
 
-  static async create(options: { controllerManager?: boolean; plane?: ControlPlane } = {}): Promise<TestCluster> {
+  /**
+   * @param options.confined gives the operator Roles in the test's namespace instead of a ClusterRole. @default false
+   */
+  static async create(
+    options: { controllerManager?: boolean; plane?: ControlPlane; confined?: boolean } = {},
+  ): Promise<TestCluster> {
     const plane = options.plane ?? (await sharedControlPlane(options));
     await installApi(plane);
     const system = await uniqueNamespace(plane, 'system');
     const namespace = await uniqueNamespace(plane, 'shop');
-    const rights = await readFile(new URL('../../../deploy/operator.yaml', import.meta.url), 'utf8');
-    // The same rights, in a namespace of its own.
-    await plane.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], inNamespace(rights, system));
+    const installed = rights({
+      namespace: system,
+      clusterName: `${OPERATOR}-${system}`,
+      ...(options.confined === true && { watchNamespaces: [namespace] }),
+    });
+    const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: installed });
+    await plane.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], list);
     const directory = await mkdtemp(join(tmpdir(), 'mercato-operator-'));
     const kubeconfig = join(directory, 'kubeconfig');
-    const user = { ...OPERATOR, user: `system:serviceaccount:${system}:mercato-operator` };
-    await writeFile(kubeconfig, await plane.kubeconfigYaml({ user: user.user, groups: user.groups }), { mode: 0o600 });
+    await writeFile(kubeconfig, await plane.kubeconfigYaml(operatorIdentity(system)), { mode: 0o600 });
     const client = new KubeClient(createTransport(loadConfig({ kubeconfig: plane.kubeconfigPath })), {
       fieldManager: 'test',
     });
@@ -344,10 +347,10 @@ export async function eventually(
   }
 }
 
-/** The manifest with its namespace and its cluster-wide names made the test's own. */
-function inNamespace(manifest: string, namespace: string): string {
-  return manifest
-    .replaceAll('namespace: mercato-system', `namespace: ${namespace}`)
-    .replace(/kind: Namespace\nmetadata:\n {2}name: mercato-system/, `kind: Namespace\nmetadata:\n  name: ${namespace}`)
-    .replace(/(kind: ClusterRoleBinding\nmetadata:\n {2}name: )mercato-operator/, `$1mercato-operator-${namespace}`);
+/** Who the operator is on the API server: its service account, with the rights of rights.ts and no others. @param system its namespace */
+export function operatorIdentity(system: string): { user: string; groups: string[] } {
+  return {
+    user: `system:serviceaccount:${system}:${OPERATOR}`,
+    groups: ['system:serviceaccounts', `system:serviceaccounts:${system}`, 'system:authenticated'],
+  };
 }

@@ -6,7 +6,7 @@ const good = {
   MERCATO_TOKEN_ISSUER: 'https://kubernetes.default.svc',
   MERCATO_JWKS_URL: 'https://127.0.0.1:6443/openid/v1/jwks',
   MERCATO_AUDIENCE: 'inventory',
-  MERCATO_ALLOWED_SUBJECTS: 'system:serviceaccount:mercato-system:mercato-operator',
+  MERCATO_ALLOWED_SUBJECTS: 'system:serviceaccount:mercato-system:mercato-caller',
 };
 
 describe('the configuration', () => {

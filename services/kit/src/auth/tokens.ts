@@ -8,7 +8,7 @@ import { type Milliseconds, minutes, seconds } from '../units.ts';
 
 /** Who calls. */
 export interface Caller {
-  /** As `system:serviceaccount:mercato-system:mercato-operator`. */
+  /** As `system:serviceaccount:mercato-system:mercato-caller`. */
   readonly subject: string;
 }
 

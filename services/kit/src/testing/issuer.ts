@@ -12,7 +12,7 @@ export interface TokenWish {
 }
 
 export const testAudience = 'participant-under-test';
-export const testSubject = 'system:serviceaccount:mercato-system:mercato-operator';
+export const testSubject = 'system:serviceaccount:mercato-system:mercato-caller';
 
 /** A small issuer of service-account tokens with a JWKS server on 127.0.0.1, as the cluster has one. Tokens are really signed (RS256). */
 export class TestIssuer {

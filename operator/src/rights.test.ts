@@ -1,0 +1,213 @@
+import { expect } from 'chai';
+import { findCondition } from './api/conditions.ts';
+import { type PolicyRule, type Right, rightsOf } from './api/rbac.ts';
+import { restockOrders } from './controllers/restockorder/resource.ts';
+import { stockAdjustments } from './controllers/stockadjustment/resource.ts';
+import { warehouseInventories } from './controllers/warehouseinventory/resource.ts';
+import { FinishedRuns } from './journals/kubernetes/finished.ts';
+import { KubeClient } from './kube/client.ts';
+import { loadConfig } from './kube/config.ts';
+import { createTransport } from './kube/transport.ts';
+import { CALLER, CLUSTER_WIDE, OPERATOR, ownRules, WATCHED } from './rights.ts';
+import { type Asked, AuditedPlane } from './testing/audit.ts';
+import { BROKEN, conditionOf, eventually, operatorIdentity, TestCluster } from './testing/cluster.ts';
+import { Stockroom } from './testing/stockroom.ts';
+
+/** A right and where it was granted or used. */
+const said = ({ verb, group, resource, name }: Right, where: string): string =>
+  `${where}: ${verb} ${group}/${resource}${name === undefined ? '' : ` ${name}`}`;
+
+/** Each single right of these rules in a place. */
+const granted = (rules: readonly PolicyRule[], where: string): string[] =>
+  rightsOf(rules).map((right) => said(right, where));
+
+/**
+ * Each single right that was used. The name of the object counts only for rights that were granted by name.
+ * @param places what to call the namespaces
+ */
+function used(asked: readonly Asked[], declared: ReadonlySet<string>, places: Readonly<Record<string, string>>) {
+  return new Set(
+    asked.map((each) => {
+      const where = each.namespace === undefined ? 'cluster' : (places[each.namespace] ?? each.namespace);
+      const named = said(each, where);
+      const { name: _, ...right } = each;
+      return declared.has(named) ? named : said(right, where);
+    }),
+  );
+}
+
+describe("The operator's rights", function () {
+  this.timeout(180_000);
+  let audited: AuditedPlane;
+  before(async () => {
+    audited = await AuditedPlane.start();
+  });
+  after(() => audited.stop());
+
+  const askedIn = (cluster: TestCluster): Promise<Asked[]> => audited.askedBy(operatorIdentity(cluster.system).user);
+
+  it('are what it uses, in the namespaces that it looks after and in its own: without any one of them it would be refused', async () => {
+    const cluster = await TestCluster.create({ plane: audited.plane, confined: true });
+    await everything(cluster);
+    await cluster.close();
+    const asked = await askedIn(cluster);
+    const places = { [cluster.namespace]: 'watched', [cluster.system]: 'own' };
+    // What no Role can give, and what it does without.
+    const refused = asked.filter(({ isRefused }) => isRefused);
+    expect([...used(refused, new Set(granted(CLUSTER_WIDE, 'cluster')), places)]).to.deep.equal(
+      granted(CLUSTER_WIDE, 'cluster'),
+    );
+    const served = asked.filter(({ isRefused }) => !isRefused);
+    const declared = [...granted(WATCHED, 'watched'), ...granted(ownRules(), 'own')];
+    expect(new Set(declared).size, 'a right is granted twice, so that removing it changes nothing').to.equal(
+      declared.length,
+    );
+    const uses = used(served, new Set(declared), places);
+    expect([...uses].sort()).to.deep.equal(declared.sort());
+    for (const { allowedBy } of served)
+      expect(allowedBy, 'a right that some other role gives').to.match(
+        new RegExp(`allowed by RoleBinding "${OPERATOR}/[^"]+" of Role "${OPERATOR}" to ServiceAccount`),
+      );
+  });
+
+  it('are asked for everywhere where it looks after all namespaces, and it sees the kind of runs go', async () => {
+    const cluster = await TestCluster.create({ plane: audited.plane });
+    cluster.allWell();
+    await cluster.applySaga({ onStepFailure: 'Hold' });
+    cluster.shop.on('book', BROKEN);
+    await cluster.startOperator('--watch-namespaces', '');
+    await cluster.applyRun('held');
+    await cluster.untilPhase('held', 'Held');
+    cluster.allWell();
+    await cluster.deleteRun('held');
+    await cluster.untilGone('held');
+    await cluster.close();
+    const asked = await askedIn(cluster);
+    expect(asked.filter(({ isRefused }) => isRefused)).to.deep.equal([]);
+    const declared = [
+      ...granted(
+        WATCHED.map((rule) => ({ ...rule, verbs: rule.verbs.filter((verb) => verb === 'list' || verb === 'watch') })),
+        'cluster',
+      ),
+      ...granted(CLUSTER_WIDE, 'cluster'),
+    ];
+    const uses = used(asked, new Set(declared), {});
+    expect([...uses].filter((use) => use.startsWith('cluster: ')).sort()).to.deep.equal(declared.sort());
+  });
+
+  it("of its callers' account are none", async () => {
+    const cluster = await TestCluster.create({ plane: audited.plane });
+    const groups = ['system:serviceaccounts', `system:serviceaccounts:${cluster.system}`, 'system:authenticated'];
+    const rulesOf = async (namespace: string, name: string) => {
+      const review = await audited.plane.kubectl([
+        'auth',
+        'can-i',
+        '--list',
+        '--no-headers',
+        '--namespace',
+        namespace,
+        '--as',
+        `system:serviceaccount:${cluster.system}:${name}`,
+        ...groups.flatMap((group) => ['--as-group', group]),
+      ]);
+      return review.split('\n').filter((line) => /\S/.test(line) && !/^\s|selfsubject/.test(line));
+    };
+    for (const namespace of [cluster.system, cluster.namespace]) {
+      expect(await rulesOf(namespace, CALLER), namespace).to.deep.equal([]);
+      expect(await rulesOf(namespace, OPERATOR), namespace).not.to.deep.equal([]);
+    }
+    await cluster.close();
+  });
+
+  /** All that the operator does. */
+  async function everything(cluster: TestCluster): Promise<void> {
+    cluster.allWell();
+    await cluster.applySaga({ ttlAfterFinished: { succeeded: '1s' }, onStepFailure: 'Hold' });
+    await cluster.startOperator();
+    await cluster.applyRun('short-lived');
+    await cluster.untilGone('short-lived');
+    cluster.shop.on('book', BROKEN);
+    await cluster.applyRun('held');
+    const { status } = await cluster.untilPhase('held', 'Held');
+    await cluster.untilEvent('held', 'AttemptFailed');
+    // A second event of the same kind goes into the first one's series.
+    await cluster.decide('held', { holdId: status?.holdId, do: 'Retry' });
+    const again = await cluster.until(
+      'held',
+      (run) => run.status?.phase === 'Held' && run.status.holdId !== status?.holdId,
+    );
+    await eventually(
+      async () => (await cluster.eventsOf('held')).some(({ series }) => (series?.count ?? 0) > 1),
+      () => 'an event of a series',
+      60_000,
+    );
+    // The next leader looks up a revision that is no longer the current one.
+    await cluster.stopOperator();
+    await cluster.applySaga({ ttlAfterFinished: { succeeded: '1h' }, deadline: '7m' });
+    await cluster.startOperator();
+    await cluster.deleteRun('held');
+    cluster.allWell();
+    await cluster.untilGone('held');
+    expect(again.status?.holdId).to.match(/^2-/);
+    // A decision that comes after the end needs the whole object.
+    await cluster.applyRun('over');
+    await cluster.untilPhase('over', 'Succeeded');
+    await cluster.decide('over', { holdId: 'none', do: 'Retry' });
+    await cluster.until('over', (run) => conditionOf(run, 'DecisionAccepted') !== undefined);
+    await stock(cluster);
+    await forget(cluster);
+  }
+
+  /** A warehouse that is looked at, a restock order that is proposed, an adjustment that is booked. */
+  async function stock(cluster: TestCluster): Promise<void> {
+    const room = await Stockroom.start();
+    try {
+      await cluster.apply({
+        kind: 'Participant',
+        metadata: { name: 'inventory' },
+        spec: { url: room.url, audience: 'inventory', commands: [{ name: 'reserve-stock', reasons: ['No'] }] },
+      });
+      const policy = { reorderPoint: 5, reorderUpTo: 20, supplier: 'potteries', leadTime: '1d' };
+      const location = { country: 'GB' };
+      await cluster.apply({
+        kind: 'WarehouseInventory',
+        metadata: { name: 'leeds' },
+        spec: { participant: { name: 'inventory' }, location, policy },
+      });
+      const adjustment = { warehouse: 'leeds', sku: 'MUG', type: 'Received', quantity: 1, reason: 'a test' };
+      await cluster.apply({
+        kind: 'StockAdjustment',
+        metadata: { name: 'found' },
+        spec: { adjustmentId: 'found', ...adjustment },
+      });
+      const { client, namespace } = cluster;
+      await eventually(
+        async () => {
+          const [adjusted, ordered, looked] = await Promise.all([
+            client.list(stockAdjustments, { namespace }),
+            client.list(restockOrders, { namespace }),
+            client.list(warehouseInventories, { namespace }),
+          ]);
+          return (
+            adjusted.items[0]?.status?.phase === 'Applied' &&
+            ordered.items[0]?.status?.phase === 'Proposed' &&
+            findCondition(looked.items[0]?.status?.conditions, 'StockLow')?.status === 'True'
+          );
+        },
+        () => 'an adjustment is booked and a restock order proposed',
+      );
+    } finally {
+      await cluster.stopOperator();
+      await room.stop();
+    }
+  }
+
+  /** What comes 36 days later. */
+  async function forget(cluster: TestCluster): Promise<void> {
+    const client = new KubeClient(createTransport(loadConfig({ kubeconfig: cluster.operatorKubeconfig })));
+    const later = new FinishedRuns(client, cluster.system, () => Date.now() + 40 * 86_400_000);
+    await later.load();
+    await later.prune();
+    await client.transport.close();
+  }
+});
