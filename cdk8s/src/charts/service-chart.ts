@@ -1,0 +1,31 @@
+import { autoscaler } from '../constructs/autoscaler.ts';
+import type { Program, ServiceContext } from '../constructs/context.ts';
+import { networkPolicies } from '../constructs/networkpolicy.ts';
+import { disruptionBudget } from '../constructs/pdb.ts';
+import type { Scope } from '../constructs/scope.ts';
+import { service as address } from '../constructs/service.ts';
+import { serviceAccount } from '../constructs/serviceaccount.ts';
+import { workload } from '../constructs/workload.ts';
+import type { Model, Service } from '../model/types.ts';
+import { type ChartDefinition, defineChart } from './chart.ts';
+import { type ServiceValues, serviceSchema } from './service-values.ts';
+
+/** The chart of a service: all that follows from its entry in the model. */
+export function serviceChart(model: Model, service: Service): ChartDefinition {
+  return defineChart({
+    name: service.name,
+    description: service.description,
+    values: serviceSchema(service),
+    render: (scope, values) => serviceObjects(scope, { model, service, values: values as unknown as ServiceValues }),
+  });
+}
+
+/** The objects of a service. Charts of controllers add theirs to these, and say by {@link Program} what the program is told. */
+export function serviceObjects(scope: Scope, ctx: ServiceContext): void {
+  serviceAccount(scope, ctx);
+  networkPolicies(scope, ctx);
+  workload(scope, ctx);
+  address(scope, ctx);
+  autoscaler(scope, ctx);
+  disruptionBudget(scope, ctx);
+}

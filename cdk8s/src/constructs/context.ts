@@ -1,0 +1,64 @@
+import type { GlobalValues } from '../charts/global.ts';
+import type { ServiceValues } from '../charts/service-values.ts';
+import { all, equals, text } from '../holes/index.ts';
+import { portOf } from '../model/derive.ts';
+import type { Model, Service, Zone } from '../model/types.ts';
+import type { k8s } from './kube.ts';
+
+/** What the constructs of a service are given: the model, the service of it, and an installation's values or holes in their place. */
+export interface ServiceContext {
+  readonly model: Model;
+  readonly service: Service;
+  readonly values: ServiceValues;
+  /** What the program is told that does not follow from the model. @default nothing */
+  readonly program?: Program;
+}
+
+/** What a controller's chart adds to the one container. */
+export interface Program {
+  readonly args?: readonly string[];
+  readonly env?: readonly k8s.EnvVar[];
+}
+
+/** The account without any rights as which the operator calls services. */
+export const CALLER_ACCOUNT = 'mercato-caller';
+
+/** What selects a service's pods. Never more than the name: selectors cannot be changed. */
+export function selector({ name }: Service): Record<string, string> {
+  return { 'app.kubernetes.io/name': name };
+}
+
+/** The labels of everything that a service has. */
+export function labels(service: Service): Record<string, string> {
+  return {
+    ...selector(service),
+    'app.kubernetes.io/part-of': 'mercato',
+    'app.kubernetes.io/component': service.component,
+  };
+}
+
+/** The namespace of a zone. */
+export const namespaceOf = (zone: Zone, global: GlobalValues): string => global.namespaces[zone];
+
+/** The metadata of an object of the service's. @param name @default the service's */
+export function metadata(
+  { service, values }: ServiceContext,
+  name = service.name,
+): { name: string; namespace: string; labels: Record<string, string> } {
+  return { name, namespace: namespaceOf(service.zone, values.global), labels: labels(service) };
+}
+
+/** Where a service answers within the cluster, as `http://inventory.mercato-shop.svc:8080`. */
+export function addressOf(service: Service, global: GlobalValues): string {
+  return text('http://', service.name, '.', namespaceOf(service.zone, global), '.svc:', portOf(service));
+}
+
+/** What a service account is called in its tokens. */
+export function subjectOf(account: string, zone: Zone, global: GlobalValues): string {
+  return text('system:serviceaccount:', namespaceOf(zone, global), ':', account);
+}
+
+/** Whether something of the model holds under the settings of an installation: all of `when`, or always without it. */
+export function applies(when: Readonly<Record<string, string>> | undefined, values: ServiceValues): boolean {
+  return all(...Object.entries(when ?? {}).map(([name, value]) => equals(values.settings[name] ?? '', value)));
+}
