@@ -60,6 +60,11 @@ export function serviceSchema(service: Service) {
       }),
       persistence: group('The volume of a service with an embedded store', {
         size: quantity('Its size', state.kind === 'embedded' ? state.size : '1Gi'),
+        accessMode: choice(
+          'Who may mount it: one pod, or where the storage does not know that, all pods of one node',
+          ['ReadWriteOncePod', 'ReadWriteOnce'],
+          'ReadWriteOncePod',
+        ),
         storageClass: optionalString('Its class; null: the cluster’s default'),
       }),
       logLevel: choice('What is logged', ['debug', 'info', 'warn', 'error'], 'info'),

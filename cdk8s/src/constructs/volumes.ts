@@ -78,11 +78,16 @@ function secrets({ service, values }: ServiceContext): Mounted[] {
       secret: {
         secretName: values.secrets[name] ?? name,
         items: files.map(({ key }) => ({ key, path: key })),
-        optional: not(any(...files.map(({ when }) => applies(when, values)))),
+        optional: not(any(...whens(files).map((when) => applies(when, values)))),
         defaultMode: 0o440,
       },
     },
     mountPath: `${SECRETS}/${name}`,
     readOnly: true,
   }));
+}
+
+/** The settings under which one of the files is needed, each once. */
+function whens(files: readonly SecretFile[]): SecretFile['when'][] {
+  return [...new Map(files.map(({ when }) => [JSON.stringify(when), when])).values()];
 }

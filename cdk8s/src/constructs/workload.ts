@@ -64,7 +64,7 @@ function statefulSet(scope: Scope, ctx: ServiceContext): void {
           {
             metadata: { name: 'data', labels },
             spec: {
-              accessModes: ['ReadWriteOncePod'],
+              accessModes: [values.persistence.accessMode],
               storageClassName: values.persistence.storageClass as string,
               resources: { requests: { storage: k8s.Quantity.fromString(values.persistence.size) } },
             },

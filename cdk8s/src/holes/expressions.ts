@@ -6,6 +6,7 @@ import { expressionOf, hole, isHole, typeOf } from './hole.ts';
  */
 export function text(...parts: readonly (string | number)[]): string {
   if (!parts.some(isHole)) return parts.join('');
+  if (parts.length === 1 && typeOf(parts[0]) === 'string') return parts[0] as string;
   const format = parts.map((part) => {
     if (!isHole(part)) return String(part).replaceAll('%', '%%');
     return typeOf(part) === 'integer' ? '%d' : '%s';

@@ -8,7 +8,7 @@ import type { AcquirerEntry } from './ledger.ts';
 import { acquirerSettings } from './settings.ts';
 
 /**
- * The simulated acquirer as a program of its own. Environment: PORT (0: any), DATA_DIR (its log is acquirer.jsonl there),
+ * The simulated acquirer as a program of its own. Environment: HOST (127.0.0.1), PORT (0: any), DATA_DIR (its log is acquirer.jsonl there),
  * FAULT_SEED, FAULT_RATES (`timeout=0.01,error=0.02`), DECLINE_RATE (0 to 1), LATE_MS, TIMEOUT_MS.
  * Prints one line of JSON, `{"listening":"http://..."}`, when it is ready.
  */
@@ -25,6 +25,7 @@ async function main(env: NodeJS.ProcessEnv): Promise<void> {
     backend,
     log,
     port: Number(env['PORT'] ?? 0),
+    host: env['HOST'] || '127.0.0.1',
     onFailure: (error) => {
       process.stderr.write(`${JSON.stringify({ level: 'fatal', message: `the log cannot be written: ${error}` })}\n`);
       process.exit(1);

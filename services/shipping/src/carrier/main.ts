@@ -9,7 +9,7 @@ import type { CarrierEntry } from './ledger.ts';
 import { carrierSettings } from './settings.ts';
 
 /**
- * The simulated carrier as a program of its own. Environment: PORT (0: any), DATA_DIR (its log is carrier.jsonl there),
+ * The simulated carrier as a program of its own. Environment: HOST (127.0.0.1), PORT (0: any), DATA_DIR (its log is carrier.jsonl there),
  * UNSERVED_COUNTRIES (`AQ,KP`), DECIDE_MS, PICK_UP_MS, DELIVER_MS, FAULT_SEED, FAULT_RATES (`timeout=0.01`), LATE_MS, TIMEOUT_MS.
  * Prints one line of JSON, `{"listening":"http://..."}`, when it is ready.
  */
@@ -26,7 +26,13 @@ async function main(env: NodeJS.ProcessEnv): Promise<void> {
     process.stderr.write(`${JSON.stringify({ level: 'fatal', message: `the log cannot be written: ${error}` })}\n`);
     process.exit(1);
   };
-  const server = await serveSimulator({ backend, log, port: Number(env['PORT'] ?? 0), onFailure: fail });
+  const server = await serveSimulator({
+    backend,
+    log,
+    port: Number(env['PORT'] ?? 0),
+    host: env['HOST'] || '127.0.0.1',
+    onFailure: fail,
+  });
   const stop = every(systemClock, seconds(1), () => log.append(backend.tick().work().entries), fail);
   process.stdout.write(`${JSON.stringify({ listening: server.url })}\n`);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
