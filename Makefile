@@ -8,7 +8,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install controlplane tools check test up down demo bench sim format generate
+.PHONY: help install controlplane tools check test up down demo synth bench sim format generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,7 @@ check: install ## Check types, style, and that generated files are current
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
 	$(NODE) operator/src/api/generate.ts --check
+	$(NODE) cdk8s/src/main.ts generate --check
 	$(NODE) cdk8s/src/argocd/generate.ts --check
 
 test: controlplane tools ## Run all tests; TESTS=path/to/x.test.ts runs that file only
@@ -41,7 +42,10 @@ down: install ## End what "make up" started
 demo: controlplane ## Play a day of orders; ORDERS=file.csv plays that file
 	@$(NODE) tools/demo/src/main.ts demo $(if $(ORDERS),--orders '$(ORDERS)')
 
-bench: controlplane ## Measure the operator beside a raw client
+synth: install ## Write the manifests of every environment to dist/
+	@$(NODE) cdk8s/src/main.ts synth
+
+bench: controlplane tools ## Measure the operator beside a raw client
 	@$(NODE) bench/run.ts
 
 SEEDS ?= 2000
@@ -55,6 +59,7 @@ images: install ## Build all images with what builds images here; TAG=x names th
 format: install ## Put all files into the project's style
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --write .
 
-generate: install ## Make crds/, types and reference pages from the schemas
+generate: install ## Make crds/, reference pages, charts/, environments/ and argocd/ from schemas and model
 	$(NODE) operator/src/api/generate.ts
+	$(NODE) cdk8s/src/main.ts generate
 	$(NODE) cdk8s/src/argocd/generate.ts

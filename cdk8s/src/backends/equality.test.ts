@@ -5,9 +5,33 @@ import { type Static, Type } from '@sinclair/typebox';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { defineChart } from '../charts/chart.ts';
-import { boolean, choice, group, integer, list, optionalString, string, strings, verbatim } from '../charts/schema.ts';
+import {
+  boolean,
+  choice,
+  group,
+  integer,
+  list,
+  namespaceList,
+  optionalString,
+  string,
+  strings,
+  verbatim,
+} from '../charts/schema.ts';
 import { k8s, kube } from '../constructs/kube.ts';
-import { all, any, choose, equals, HoleError, isSet, not, text } from '../holes/index.ts';
+import {
+  all,
+  any,
+  appended,
+  choose,
+  equals,
+  HoleError,
+  isEmpty,
+  isSet,
+  joined,
+  mergedUnder,
+  not,
+  text,
+} from '../holes/index.ts';
 import { valuesArbitrary } from '../testing/arbitrary.ts';
 import { expectEqual, Helm, writeFiles } from '../testing/helm.ts';
 import { chartFiles } from './charts.ts';
@@ -24,6 +48,7 @@ const schema = group('Everything that a chart can ask for', {
   labels: strings('A map'),
   peers: list('A list', verbatim('An entry')),
   names: list('A list of texts', Type.String()),
+  places: namespaceList('A list to go through'),
 });
 
 /** Uses every means that a construct has. */
@@ -45,10 +70,10 @@ const everything = defineChart({
           replicas: values.count,
           selector: { matchLabels: { app: 'one' } },
           template: {
-            metadata: { labels: { app: values.name } },
+            metadata: { labels: mergedUnder({ app: values.name, fixed: 'x' }, values.labels) },
             spec: {
               priorityClassName: values.class as string,
-              tolerations: values.peers as never,
+              tolerations: appended([{ key: 'own' }], values.peers) as never,
               containers: [
                 {
                   name: 'main',
@@ -87,6 +112,35 @@ const everything = defineChart({
         }),
       );
     });
+    scope.when(isEmpty(values.names), (inner) =>
+      inner.add({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'four' },
+        data: { names: joined(values.names, ',') },
+      }),
+    );
+    scope.when(values.enabled, (outer) =>
+      outer.each(values.places, (inner, place) => {
+        inner.add({
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { name: 'five', namespace: place },
+          data: { place: text('in ', place), name: values.name },
+        });
+        inner.when(not(equals(place, 'a')), (innermost) =>
+          innermost.each(values.places, (deepest, other) =>
+            deepest.add({
+              apiVersion: 'v1',
+              kind: 'Secret',
+              metadata: { name: 'six', namespace: text(place, '-', other), labels: values.labels },
+              peers: appended([{ other }], values.peers),
+              class: values.class,
+            }),
+          ),
+        );
+      }),
+    );
     scope.when(not(values.enabled), (inner) =>
       inner.add({
         apiVersion: 'v1',

@@ -1,0 +1,117 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TSchema } from '@sinclair/typebox';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { chartFiles, type Packaged } from '../backends/charts.ts';
+import { overridesOf } from '../backends/environments.ts';
+import { inequalities } from '../backends/equality.ts';
+import { objectsOf } from '../backends/manifests.ts';
+import type { Overrides } from '../backends/values.ts';
+import { environments } from '../model/environments.ts';
+import { mercato } from '../model/mercato.ts';
+import { ENVIRONMENTS } from '../model/types.ts';
+import { valuesArbitrary } from '../testing/arbitrary.ts';
+import { expectEqual, Helm, writeFiles } from '../testing/helm.ts';
+import { packagesOf } from './index.ts';
+
+const RANDOM_VALUES = 200;
+
+/** Random values of a chart, and of those that it brings along under their names. */
+function overridesArbitrary({ definition, dependencies }: Packaged): fc.Arbitrary<Overrides> {
+  const own = valuesArbitrary(definition.values) as fc.Arbitrary<Overrides>;
+  if (dependencies.length === 0) return own;
+  const theirs = fc.record(
+    Object.fromEntries(dependencies.map(({ name, values }) => [name, valuesArbitrary(withoutGlobal(values))])),
+    { requiredKeys: [] },
+  );
+  return fc.tuple(own, theirs).map(([mine, others]) => ({ ...mine, ...(others as Overrides) }));
+}
+
+/** What a parent chart says of all is its own to say. */
+function withoutGlobal(schema: TSchema): TSchema {
+  const { global: _, ...properties } = schema['properties'] as Record<string, TSchema>;
+  return { ...schema, properties };
+}
+
+describe('the charts', () => {
+  const packages = packagesOf(mercato);
+  let folder: string;
+  let helm: Helm;
+
+  before(async function () {
+    this.timeout(300_000);
+    helm = await Helm.find();
+    folder = await mkdtemp(join(tmpdir(), 'mercato-charts-'));
+    for (const each of packages) {
+      const own = join(folder, each.definition.name);
+      await writeFiles(own, chartFiles(each));
+      for (const { name } of each.dependencies)
+        await cp(join(folder, name), join(own, 'charts', name), { recursive: true });
+    }
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  async function compare(packaged: Packaged, overrides: Overrides, chart = join(folder, packaged.definition.name)) {
+    const file = join(folder, 'values.json');
+    await writeFile(file, JSON.stringify(overrides));
+    return inequalities(objectsOf(packaged, overrides), await helm.template(chart, file));
+  }
+
+  for (const packaged of packages) {
+    const { name } = packaged.definition;
+    for (const environment of ENVIRONMENTS)
+      it(`${name} gives in ${environment} what cdk8s gives`, async function () {
+        this.timeout(60_000);
+        const overrides = overridesOf(packaged, environments[environment]);
+        expect(objectsOf(packaged, overrides)).not.to.be.empty;
+        expectEqual(await compare(packaged, overrides));
+      });
+
+    it(`${name} gives with ${RANDOM_VALUES} random values what cdk8s gives`, async function () {
+      this.timeout(300_000);
+      const law = fc.asyncProperty(overridesArbitrary(packaged), async (overrides) =>
+        expectEqual(await compare(packaged, overrides)),
+      );
+      await fc.assert(law, { numRuns: RANDOM_VALUES, endOnFailure: true });
+    });
+  }
+
+  it('are seen to differ after any one change to a template', async function () {
+    this.timeout(300_000);
+    const packaged = packages.find(({ definition }) => definition.name === 'inventory') as Packaged;
+    const overrides = overridesOf(packaged, environments.production);
+    const copy = join(folder, 'mutant');
+    const templates = [...chartFiles(packaged)].filter(([path]) => path.startsWith('templates/'));
+    let mutants = 0;
+    for (const [path, text] of templates)
+      for (const mutant of mutantsOf(text)) {
+        await cp(join(folder, 'inventory'), copy, { recursive: true });
+        await writeFile(join(copy, path), mutant);
+        const seen = await compare(packaged, overrides, copy).then(
+          (found) => found.length > 0,
+          () => true,
+        );
+        expect(seen, `${path} was changed and nothing noticed:\n${mutant}`).to.equal(true);
+        mutants += 1;
+      }
+    expect(mutants).to.be.greaterThan(20);
+    expect(await readFile(join(folder, 'inventory', 'values.yaml'), 'utf8')).not.to.be.empty;
+  });
+});
+
+/** A template with one line changed: a value gone, a hole filled, a condition turned round. A few of each, spread over the file. */
+function* mutantsOf(text: string): Iterable<string> {
+  const lines = text.split('\n');
+  const change = (i: number, line: string | undefined) =>
+    [...lines.slice(0, i), ...(line === undefined ? [] : [line]), ...lines.slice(i + 1)].join('\n');
+  const choose = (wanted: (line: string) => boolean) => {
+    const found = lines.flatMap((line, i) => (wanted(line) ? [i] : []));
+    return found.filter((_, i) => i % Math.ceil(found.length / 3) === 0);
+  };
+  for (const i of choose((line) => /^ +\w+: [^{|]+$/.test(line))) yield change(i, `${lines[i]}x`);
+  for (const i of choose((line) => /^ +\w+: \{\{ .*toJson \}\}$/.test(line)))
+    yield change(i, lines[i]?.replace(/\{\{.*\}\}/, 'mutant'));
+  for (const i of choose((line) => line.startsWith('{{- if '))) yield change(i, '{{- if false }}');
+}
