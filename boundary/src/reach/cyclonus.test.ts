@@ -26,6 +26,7 @@ const PORTS: readonly (readonly [number, Protocol])[] = [
   [8080, 'TCP'],
   [8085, 'TCP'],
   [5353, 'UDP'],
+  [5353, 'TCP'],
   [9000, 'SCTP'],
 ];
 const WORLD: readonly Outside[] = [
