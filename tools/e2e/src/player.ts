@@ -1,0 +1,184 @@
+import { ensureBinaries } from '@mercato/controlplane';
+import type { Result } from '@mercato/demo/incluster.ts';
+import { run } from '@mercato/images/run.ts';
+import type { KubeClient } from '@mercato/operator/kube/client.ts';
+import type { Cluster } from './cluster.ts';
+import { jobs, podSecurity, pods, RESTRICTED_CONTAINER, RESTRICTED_POD, troubleOf } from './kube.ts';
+import { type Manifest, Objects, until } from './objects.ts';
+
+/** Where the player runs: beside the shop, not in it, so that it needs no exception from the shop's own policies. */
+export const PLAYER_NAMESPACE = 'mercato-e2e';
+/** The player's service account; its tokens are what inventory's administration sees. */
+export const PLAYER_ACCOUNT = 'mercato-player';
+/** As tokens say it. */
+export const PLAYER_SUBJECT = `system:serviceaccount:${PLAYER_NAMESPACE}:${PLAYER_ACCOUNT}`;
+
+/** How orders are played. */
+export interface PlayOptions {
+  /** Of mercato/tools. */
+  readonly image: string;
+  readonly orders: number;
+  /** How long the day takes. */
+  readonly seconds: number;
+  readonly seed: string;
+  /** Up to eight lower-case letters and digits, another for each play on the same stores. */
+  readonly mark: string;
+  /** @default mercato-shop */
+  readonly shop?: string;
+  /** Where the operator's exception records are. @default mercato-system */
+  readonly system?: string;
+}
+
+/**
+ * Values of the chart `mercato` that let the player in: inventory believes its tokens, and its pods may call inventory and the simulated companies.
+ * Test installations only.
+ */
+export function playerValues(): Record<string, unknown> {
+  const callers = [
+    {
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': PLAYER_NAMESPACE } },
+      podSelector: { matchLabels: { 'app.kubernetes.io/name': PLAYER_ACCOUNT } },
+    },
+  ];
+  return { inventory: { allowedSubjects: [PLAYER_SUBJECT], callers }, acquirer: { callers }, carrier: { callers } };
+}
+
+const LABELS = { 'app.kubernetes.io/name': PLAYER_ACCOUNT, 'app.kubernetes.io/part-of': 'mercato' };
+
+/** The player's namespace, account and rights: to create what a shop is made of, and to read what became of it. */
+export function playerRights(shop = 'mercato-shop', system = 'mercato-system'): Manifest[] {
+  const rule = (apiGroups: string[], resources: string[], verbs: string[], resourceNames?: string[]) => ({
+    apiGroups,
+    resources,
+    verbs,
+    ...(resourceNames === undefined ? {} : { resourceNames }),
+  });
+  const kinds = ['participants', 'ordersagas', 'warehouseinventories', 'stockadjustments', 'restockorders'];
+  return [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: PLAYER_NAMESPACE, labels: podSecurity('restricted') } },
+    {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: PLAYER_ACCOUNT, namespace: PLAYER_NAMESPACE, labels: LABELS },
+    },
+    // Tokens of its own for inventory.
+    ...granted(PLAYER_NAMESPACE, [rule([''], ['serviceaccounts/token'], ['create'], [PLAYER_ACCOUNT])]),
+    ...granted(shop, [
+      rule(['mercato.dev'], kinds, ['get', 'list', 'create', 'patch']),
+      rule(['mercato.dev'], ['ordersagaruns'], ['get', 'list', 'watch', 'create']),
+    ]),
+    // Exception records.
+    ...granted(system, [rule([''], ['configmaps'], ['list'])]),
+  ];
+}
+
+function granted(namespace: string, rules: readonly unknown[]): Manifest[] {
+  const metadata = { name: PLAYER_ACCOUNT, namespace, labels: LABELS };
+  const group = 'rbac.authorization.k8s.io';
+  return [
+    { apiVersion: `${group}/v1`, kind: 'Role', metadata, rules },
+    {
+      apiVersion: `${group}/v1`,
+      kind: 'RoleBinding',
+      metadata,
+      roleRef: { apiGroup: group, kind: 'Role', name: PLAYER_ACCOUNT },
+      subjects: [{ kind: 'ServiceAccount', name: PLAYER_ACCOUNT, namespace: PLAYER_NAMESPACE }],
+    },
+  ];
+}
+
+/** The Job that plays one day. It is not tried again: a second try would not know what the first one sent. */
+export function playerJob(options: PlayOptions): Manifest {
+  const { image, orders, seconds, seed, mark, shop = 'mercato-shop' } = options;
+  const flags = { orders, seconds, seed, mark, namespace: shop };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: `player-${mark}`, namespace: PLAYER_NAMESPACE, labels: LABELS },
+    spec: {
+      backoffLimit: 0,
+      template: {
+        metadata: { labels: LABELS },
+        spec: {
+          restartPolicy: 'Never',
+          serviceAccountName: PLAYER_ACCOUNT,
+          securityContext: RESTRICTED_POD,
+          containers: [
+            {
+              name: 'player',
+              image,
+              workingDir: '/app',
+              args: [
+                'tools/demo/src/incluster.ts',
+                ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
+              ],
+              resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } },
+              securityContext: RESTRICTED_CONTAINER,
+            },
+          ],
+        },
+      },
+    },
+  };
+}
+
+/** A day that is being played. */
+export interface Play {
+  readonly job: string;
+  /** What the player has written so far. Empty before it runs. */
+  log(): Promise<string>;
+  /** Waits for the player's end. @throws NotSoError with the pod's trouble; Error with its last lines when it ends without a result */
+  result(timeoutMs?: number): Promise<{ readonly isConserved: boolean; readonly result: Result; readonly log: string }>;
+}
+
+/** Starts a play in the cluster: its rights, and its Job. Answers at once. */
+export async function startPlay(cluster: Cluster, client: KubeClient, options: PlayOptions): Promise<Play> {
+  const objects = new Objects(client);
+  await objects.applyAll(playerRights(options.shop, options.system));
+  const job = playerJob(options);
+  const name = job.metadata.name;
+  await objects.removeAll([job]);
+  await objects.apply(job);
+  const place = { namespace: PLAYER_NAMESPACE, name };
+  const log = () => logOf(cluster, `job/${name}`);
+  const trouble = async () => {
+    const labelSelector = `batch.kubernetes.io/job-name=${name}`;
+    const { items } = await client.list(pods, { namespace: PLAYER_NAMESPACE, labelSelector });
+    return items.length === 0
+      ? `no pod: kubectl describe job ${name} -n ${PLAYER_NAMESPACE}`
+      : items.map(troubleOf).join('; ');
+  };
+  return {
+    job: name,
+    log,
+    result: async (timeoutMs = (options.seconds + 600) * 1000) => {
+      let isConserved = false;
+      const isOver = async () => {
+        const { status } = await client.get(jobs, place);
+        isConserved = (status?.succeeded ?? 0) > 0;
+        return isConserved || (status?.failed ?? 0) > 0;
+      };
+      await until(`the player ${name} has ended`, timeoutMs, isOver, trouble);
+      const text = await log();
+      return { isConserved, result: resultIn(text), log: text };
+    },
+  };
+}
+
+/** The result that the player's last line is. Pure. @throws Error with what it wrote last */
+export function resultIn(log: string): Result {
+  const last = log.trimEnd().split('\n').at(-1) ?? '';
+  if (!last.startsWith('{')) throw new Error(`the player ended without a result; it wrote last:\n${log.slice(-2_000)}`);
+  return JSON.parse(last) as Result;
+}
+
+/** What a pod has written, or `job/...`'s. Empty while there is nothing to read. */
+export async function logOf(
+  cluster: Pick<Cluster, 'kubeconfig'>,
+  what: string,
+  namespace = PLAYER_NAMESPACE,
+): Promise<string> {
+  const kubectl = (await ensureBinaries(['kubectl'])).get('kubectl')!;
+  const args = ['--kubeconfig', cluster.kubeconfig, '--namespace', namespace, 'logs', what, '--all-containers'];
+  return run(kubectl, args, { timeoutMs: 30_000 }).catch(() => '');
+}
