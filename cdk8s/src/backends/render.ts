@@ -1,7 +1,7 @@
 import type { Static, TObject } from '@sinclair/typebox';
 import { ApiObject, App, Chart } from 'cdk8s';
 import type { ChartDefinition } from '../charts/chart.ts';
-import { conditionsOf, Scope } from '../constructs/scope.ts';
+import { type Block, blocksOf, Scope } from '../constructs/scope.ts';
 import { holesOf } from '../holes/hole.ts';
 
 /** A Kubernetes object as plain JSON. */
@@ -12,10 +12,10 @@ export interface KubernetesObject {
   readonly [field: string]: unknown;
 }
 
-/** An object of a chart, with placeholders where holes are, and when it is there (expressions of Go's template language, all of which must hold). */
+/** An object of a chart, with placeholders where holes are, and what it stands in, from the outside in. */
 export interface Template {
   readonly object: KubernetesObject;
-  readonly conditions: readonly string[];
+  readonly blocks: readonly Block[];
 }
 
 /** What a chart gives with these values, in the order in which its constructs added it. The values are taken as valid (`valuesOf`). */
@@ -30,7 +30,7 @@ export function render<Values extends TObject>(
 export function renderTemplates(definition: ChartDefinition): Template[] {
   return synthesise(definition, holesOf(definition.values)).map((each) => ({
     object: each.toJson() as KubernetesObject,
-    conditions: conditionsOf(each),
+    blocks: blocksOf(each),
   }));
 }
 

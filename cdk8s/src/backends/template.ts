@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import type { Block } from '../constructs/scope.ts';
 import { type Found, HoleError, replaceHoles } from '../holes/hole.ts';
 import type { Template } from './render.ts';
 
@@ -10,14 +11,18 @@ export function yamlOf(object: unknown): string {
 }
 
 /** One object of a chart as a Helm template. */
-export function templateOf({ object, conditions }: Template): string {
-  const body = fill(escapeBraces(yamlOf(object)));
-  if (conditions.length === 0) return `---\n${body}`;
-  return `{{- if ${conditionOf(conditions)} }}\n---\n${body}{{- end }}\n`;
+export function templateOf({ object, blocks }: Template): string {
+  const body = `---\n${fill(escapeBraces(yamlOf(object)))}`;
+  return blocks.reduceRight((inner, block) => `${openingOf(block)}\n${inner}${closingOf(block)}\n`, body);
 }
 
-const conditionOf = (conditions: readonly string[]): string =>
-  conditions.length === 1 ? (conditions[0] as string) : `and ${conditions.map((each) => `(${each})`).join(' ')}`;
+/** `range` makes the entry the dot, so `with` makes it the root again, and every expression means the same wherever it stands. */
+function openingOf(block: Block): string {
+  if (block.kind === 'if') return `{{- if ${block.condition} }}`;
+  return `{{- range ${block.variable} := ${block.list} }}{{- with $ }}`;
+}
+
+const closingOf = ({ kind }: Block): string => (kind === 'if' ? '{{- end }}' : '{{- end }}{{- end }}');
 
 /** What is meant for somebody else's template language (Prometheus, Grafana) goes through Helm unread. */
 function escapeBraces(text: string): string {

@@ -21,8 +21,12 @@ export const optionalString = (description: string, limits: object = {}) =>
   Type.Union([Type.Null(), Type.String({ maxLength: 1024, ...limits })], { description, default: null });
 
 /** A list that is taken as a whole. */
-export const list = <T extends TSchema>(description: string, items: T, fallback: readonly unknown[] = []) =>
-  Type.Array(items, { description, default: [...fallback], maxItems: 64, [LEAF]: true });
+export const list = <T extends TSchema>(
+  description: string,
+  items: T,
+  fallback: readonly unknown[] = [],
+  limits: object = {},
+) => Type.Array(items, { description, default: [...fallback], maxItems: 64, ...limits, [LEAF]: true });
 
 /** A map of strings that is taken as a whole. */
 export const strings = (description: string, fallback: Readonly<Record<string, string>> = {}) =>
@@ -44,3 +48,7 @@ export const quantity = (description: string, fallback: string) =>
 /** A name that Kubernetes takes for a namespace. */
 export const label = (description: string, fallback: string) =>
   string(description, fallback, { pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$', maxLength: 63 });
+
+/** Namespaces, each once: what `scope.each` goes through. */
+export const namespaceList = (description: string, limits: object = {}) =>
+  list(description, label('A namespace', 'default'), [], { uniqueItems: true, ...limits });

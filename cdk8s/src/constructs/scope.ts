@@ -1,5 +1,5 @@
 import { ApiObject, type Chart, JsonPatch } from 'cdk8s';
-import { expressionOf, HoleError, isHole, isSubtree, placeholder } from '../holes/hole.ts';
+import { expressionOf, HoleError, hole, isHole, isSubtree, placeholder } from '../holes/hole.ts';
 
 /** A Kubernetes object as plain JSON; leaves may be holes. */
 export interface Manifest {
@@ -9,21 +9,26 @@ export interface Manifest {
   readonly [field: string]: unknown;
 }
 
-const CONDITIONS = new WeakMap<ApiObject, readonly string[]>();
+/** What a chart puts around an object, from the outside in: it is there if a condition holds, or once for each entry of a list. */
+export type Block =
+  | { readonly kind: 'if'; readonly condition: string }
+  | { readonly kind: 'each'; readonly list: string; readonly variable: string };
 
-/** Under which conditions a chart has an object, in Go's template language; none: always. */
-export function conditionsOf(object: ApiObject): readonly string[] {
-  return CONDITIONS.get(object) ?? [];
+const BLOCKS = new WeakMap<ApiObject, readonly Block[]>();
+
+/** When and how often a chart has an object, in Go's template language; none: always and once. */
+export function blocksOf(object: ApiObject): readonly Block[] {
+  return BLOCKS.get(object) ?? [];
 }
 
-/** Where constructs put their objects: a cdk8s chart, and the conditions under which they are wanted. */
+/** Where constructs put their objects: a cdk8s chart, and what it puts around them. */
 export class Scope {
   readonly chart: Chart;
-  readonly #conditions: readonly string[];
+  readonly #blocks: readonly Block[];
 
-  constructor(chart: Chart, conditions: readonly string[] = []) {
+  constructor(chart: Chart, blocks: readonly Block[] = []) {
     this.chart = chart;
-    this.#conditions = conditions;
+    this.#blocks = blocks;
   }
 
   /**
@@ -31,8 +36,26 @@ export class Scope {
    * chart puts each of its objects between `if` and `end`.
    */
   when(condition: boolean, body: (scope: Scope) => void): void {
-    if (isHole(condition)) body(new Scope(this.chart, [...this.#conditions, expressionOf(condition)]));
+    if (isHole(condition)) body(this.#within({ kind: 'if', condition: expressionOf(condition) }));
     else if (condition) body(this);
+  }
+
+  /**
+   * Objects that are there once for each entry of a list of strings. With a known list the body runs for each; with a hole it runs once, for an entry
+   * that is a hole too, and the chart puts each of its objects between `range` and `end`. The entry must be a part of what tells the objects apart,
+   * which is their namespace, since names come from the model: so the list's schema has unique entries.
+   */
+  each(list: readonly string[], body: (scope: Scope, entry: string) => void): void {
+    if (!isHole(list)) {
+      for (const entry of list) body(this, entry);
+      return;
+    }
+    const variable = `$each${this.#blocks.length}`;
+    body(this.#within({ kind: 'each', list: expressionOf(list), variable }), hole<string>(variable, 'string'));
+  }
+
+  #within(block: Block): Scope {
+    return new Scope(this.chart, [...this.#blocks, block]);
   }
 
   /**
@@ -51,7 +74,7 @@ export class Scope {
     // The class spreads what it finds in the metadata, so a whole map that is not known yet enters afterwards.
     for (const [field, value] of Object.entries(metadata).filter(([, value]) => isSubtree(value)))
       object.addJsonPatch(JsonPatch.add(`/metadata/${field}`, placeholder(value)));
-    if (this.#conditions.length > 0) CONDITIONS.set(object, this.#conditions);
+    if (this.#blocks.length > 0) BLOCKS.set(object, this.#blocks);
     return object;
   }
 }

@@ -53,10 +53,17 @@ function leafArbitrary(schema: TSchema): fc.Arbitrary<unknown> {
     case 'string':
       return stringArbitrary(schema);
     case 'array':
-      return fc.array(leafArbitrary(schema['items'] as TSchema), { maxLength: 3 });
+      return arrayArbitrary(schema);
     default:
       return mapArbitrary(schema);
   }
+}
+
+function arrayArbitrary(schema: TSchema): fc.Arbitrary<unknown[]> {
+  const { minItems: minLength = 0 } = schema as { minItems?: number };
+  const items = leafArbitrary(schema['items'] as TSchema);
+  const lengths = { minLength, maxLength: minLength + 3 };
+  return schema['uniqueItems'] === true ? fc.uniqueArray(items, lengths) : fc.array(items, lengths);
 }
 
 function stringArbitrary(schema: TSchema): fc.Arbitrary<string> {
