@@ -17,8 +17,7 @@ export interface Alert {
 }
 
 /** The file in docs/runbooks for an alert: `BoundaryNotEnforced` is `boundary-not-enforced.md`. */
-export const runbookOf = (name: string): string =>
-  `${name.replace(/(?<!^)([A-Z])/g, '-$1').toLowerCase()}.md`;
+export const runbookOf = (name: string): string => `${name.replace(/(?<!^)([A-Z])/g, '-$1').toLowerCase()}.md`;
 
 /** An entry of a PrometheusRule's group. */
 export interface Rule {

@@ -1,5 +1,4 @@
 import type { Service } from '../model/types.ts';
-import type { Promised } from './budget.ts';
 
 /** Rates in PromQL, by namespace, over a window. */
 export interface Indicator {
@@ -7,12 +6,15 @@ export interface Indicator {
   bad(window: string): string;
   /** All events a second. */
   all(window: string): string;
-  /** Said of `bad` to people. */
+  /** What goes wrong, as in: 2% of the ... */
   readonly says: string;
 }
 
 /** How a service's objective is measured, with metrics that its program exports. */
-export interface Indicators extends Readonly<Record<Promised, Indicator>> {
+export interface Indicators {
+  readonly availability: Indicator;
+  /** Absent where events are too few for a rate to say anything; an alert of its own then watches each one. */
+  readonly latency?: Indicator;
   /** Requests (for the operator: orders) a second. */
   throughput(window: string): string;
   /** The latency objective's histogram; the objective must be one of its bounds. */
@@ -37,7 +39,7 @@ const sum = (selector: string, window: string): string => `sum by (namespace) (r
 const orNone = (rate: string, all: string): string => `(${rate} or 0 * ${all})`;
 
 /** Slower than the bound: all without those that a bucket counts. */
-function slower(service: Service, histogram: string, matchers = ''): Indicator {
+function slower(service: Service, events: string, histogram: string, matchers = ''): Indicator {
   const { milliseconds } = service.objective.latency;
   const seconds = milliseconds / 1000;
   const comma = matchers && `,${matchers}`;
@@ -45,7 +47,7 @@ function slower(service: Service, histogram: string, matchers = ''): Indicator {
   return {
     all,
     bad: (window) => `(${all(window)} - ${sum(of(service, `${histogram}_bucket`, bound(seconds) + comma), window)})`,
-    says: `took longer than ${milliseconds} ms`,
+    says: `${events} took longer than ${milliseconds} ms`,
   };
 }
 
@@ -63,9 +65,9 @@ function participant(service: Service): Indicators {
     availability: {
       all,
       bad: (window) => `(${failed(window)} + ${turnedAway(window)})`,
-      says: 'were answered with a fault (5xx) or turned away (429)',
+      says: 'requests were answered with a fault (5xx) or turned away (429)',
     },
-    latency: slower(service, 'mercato_command_seconds'),
+    latency: slower(service, 'commands', 'mercato_command_seconds'),
     throughput: all,
     histogram: 'mercato_command_seconds',
   };
@@ -77,8 +79,7 @@ function participant(service: Service): Indicators {
  */
 function operator(service: Service): Indicators {
   const finished = (window: string) => sum(of(service, 'mercato_saga_runs_finished_total'), window);
-  const holds = (window: string) =>
-    orNone(sum(of(service, 'mercato_saga_holds_total'), window), finished(window));
+  const holds = (window: string) => orNone(sum(of(service, 'mercato_saga_holds_total'), window), finished(window));
   const turned = (window: string) =>
     orNone(
       sum(of(service, 'mercato_saga_compensations_total', 'reason=~"StepFailed|DeadlineExceeded"'), window),
@@ -88,11 +89,25 @@ function operator(service: Service): Indicators {
     availability: {
       all: (window) => `(${finished(window)} + ${holds(window)})`,
       bad: (window) => `(${turned(window)} + ${holds(window)})`,
-      says: 'were given up for technical reasons, or held',
+      says: 'orders were given up for technical reasons, or held',
     },
-    latency: slower(service, 'mercato_saga_run_duration_seconds', 'outcome="Succeeded"'),
+    latency: slower(service, 'orders that succeeded', 'mercato_saga_run_duration_seconds', 'outcome="Succeeded"'),
     throughput: (window) => sum(of(service, 'mercato_saga_runs_started_total', 'how="New"'), window),
     histogram: 'mercato_saga_run_duration_seconds',
+  };
+}
+
+/** The boundary's controller: reconciles that failed. Drift is rare, so each that took too long is told (`BoundaryRevertSlow`). */
+function boundary(service: Service): Indicators {
+  const all = (window: string) => sum(of(service, 'controller_runtime_reconcile_total'), window);
+  return {
+    availability: {
+      all,
+      bad: (window) => sum(of(service, 'controller_runtime_reconcile_total', 'result="error"'), window),
+      says: 'reconciles failed',
+    },
+    throughput: (window) => sum(of(service, 'mercato_boundary_reverts_total'), window),
+    histogram: 'mercato_boundary_revert_seconds',
   };
 }
 
@@ -100,5 +115,6 @@ function operator(service: Service): Indicators {
 export function indicatorsOf(service: Service): Indicators | undefined {
   if (service.component === 'service') return participant(service);
   if (service.name === 'mercato-operator') return operator(service);
+  if (service.name === 'mercato-boundary') return boundary(service);
   return undefined;
 }

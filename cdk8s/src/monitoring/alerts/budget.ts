@@ -1,6 +1,15 @@
 import type { Service } from '../../model/types.ts';
 import type { Alert, Rule } from '../alert.ts';
-import { BURN_WINDOWS, budgetOf, PROMISES, type Promised, type Severity, WINDOWS, type Window } from '../budget.ts';
+import {
+  BURN_WINDOWS,
+  budgetOf,
+  exact,
+  PROMISES,
+  type Promised,
+  type Severity,
+  WINDOWS,
+  type Window,
+} from '../budget.ts';
 import { type Indicators, indicatorsOf } from '../indicators.ts';
 
 /** Share of a service's throughput from which on somebody should plan for more. */
@@ -21,9 +30,12 @@ export function recordingRules(service: Service): Rule[] {
   if (indicators === undefined) return [];
   return PROMISES.flatMap((promised) => {
     const labels = { service: service.name, objective: promised };
-    const { all, bad } = indicators[promised];
+    const indicator = indicators[promised];
+    if (indicator === undefined) return [];
+    const { all, bad } = indicator;
     const [events, errors] = [`mercato:sli_events:rate5m`, `mercato:sli_errors:rate5m`];
-    const over = (record: string, window: Window) => `sum_over_time(${record}${selector(service, promised)}[${window}])`;
+    const over = (record: string, window: Window) =>
+      `sum_over_time(${record}${selector(service, promised)}[${window}])`;
     return [
       { record: events, expr: all('5m'), labels },
       { record: errors, expr: bad('5m'), labels },
@@ -52,23 +64,24 @@ export function budgetAlerts(service: Service): Alert[] {
 }
 
 function burnAlerts(service: Service, promised: Promised, indicators: Indicators): Alert[] {
+  const indicator = indicators[promised];
+  if (indicator === undefined) return [];
   const budget = budgetOf(service.objective, promised);
-  const { says } = indicators[promised];
   return (['page', 'ticket'] as const).map((severity) => {
     const pairs = BURN_WINDOWS.filter((each) => each.severity === severity);
     const parts = pairs.map(({ factor, long, short }) => {
       const fast = (window: Window) => `${ratioOf(service, promised, window)} > ${factor} * ${budget}`;
       return `(${fast(long)} and ${fast(short)})`;
     });
-    const percents = pairs.map(({ budgetPercent, long }) => `${budgetPercent}% of it in ${long}`).join(' or ');
+    const percents = pairs.map(({ budgetPercent, long }) => `${budgetPercent}% of it within ${long}`).join(' or ');
     return {
       name: NAMES[promised][severity],
       severity,
       expr: parts.join(' or '),
       summary: `${service.name} breaks its ${promised} objective${severity === 'page' ? ' fast' : ' slowly'}`,
       description:
-        `{{ $value | humanizePercentage }} of what {{ $labels.service }} does in {{ $labels.namespace }} ${says}; ` +
-        `its objective leaves ${budget * 100}% over 30 days, and at this rate ${percents} is gone.`,
+        `{{ $value | humanizePercentage }} of the ${indicator.says} in {{ $labels.namespace }}. ` +
+        `The budget is ${exact(budget * 100)}% over 30 days; ${percents} is gone.`,
     };
   });
 }
