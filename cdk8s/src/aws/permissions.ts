@@ -1,0 +1,148 @@
+import type { Model, Service } from '../model/types.ts';
+import { type KeyName, messageKey, storeKey } from './names.ts';
+
+/** What a permission is about, by the model's names. */
+export type Resource =
+  | { readonly kind: 'table'; readonly table: string }
+  | { readonly kind: 'index'; readonly table: string; readonly index: string }
+  | { readonly kind: 'queue'; readonly queue: string }
+  | { readonly kind: 'topic'; readonly topic: string }
+  | { readonly kind: 'bus' };
+
+/** Something that a service's role allows it. */
+export interface Permission {
+  readonly name: string;
+  readonly why: string;
+  readonly actions: readonly string[];
+  readonly resources: readonly Resource[];
+  /** The only events that it may put on the bus, and as whose. */
+  readonly events?: { readonly source: string; readonly types: readonly string[] };
+}
+
+/** Something that a key's policy allows a service, and only through the AWS service whose data it is. */
+export interface KeyUse {
+  readonly key: KeyName;
+  readonly service: Service;
+  readonly through: 'dynamodb' | 'sqs' | 'sns';
+  readonly actions: readonly string[];
+}
+
+/** Reads and writes of items. No Scan: it reads all there is, and nothing here needs that. */
+const TABLE_ACTIONS = [
+  'dynamodb:BatchGetItem',
+  'dynamodb:BatchWriteItem',
+  'dynamodb:ConditionCheckItem',
+  'dynamodb:DeleteItem',
+  'dynamodb:DescribeTable',
+  'dynamodb:GetItem',
+  'dynamodb:PutItem',
+  'dynamodb:Query',
+  'dynamodb:UpdateItem',
+];
+
+const RECEIVE_ACTIONS = [
+  'sqs:ChangeMessageVisibility',
+  'sqs:DeleteMessage',
+  'sqs:GetQueueAttributes',
+  'sqs:GetQueueUrl',
+  'sqs:ReceiveMessage',
+];
+
+/** The `source` of a service's events, on the bus as in CloudEvents. */
+export const eventSource = ({ name }: Service): string => `/mercato/${name}`;
+
+/** Whether events come to a queue, so that only the event bus sends to it. */
+export const isFed = ({ events }: Service, queue: string): boolean =>
+  events?.consumes.some((each) => each.queue === queue) ?? false;
+
+/** Everything that a service may do in AWS, except with keys (`keyUses`). Nothing: it gets no role. */
+export function permissionsOf(service: Service): Permission[] {
+  return [
+    ...tablePermissions(service),
+    ...queuePermissions(service),
+    ...topicPermissions(service),
+    ...busPermissions(service),
+  ];
+}
+
+function tablePermissions({ tables = [] }: Service): Permission[] {
+  return tables.flatMap(({ name, indexes = [], why }) => {
+    const items: Permission = {
+      name: `items-${name}`,
+      why,
+      actions: TABLE_ACTIONS,
+      resources: [{ kind: 'table', table: name }],
+    };
+    if (indexes.length === 0) return [items];
+    const queries: Permission = {
+      name: `indexes-${name}`,
+      why,
+      actions: ['dynamodb:Query'],
+      resources: indexes.map((index) => ({ kind: 'index', table: name, index: index.name })),
+    };
+    return [items, queries];
+  });
+}
+
+function queuePermissions(service: Service): Permission[] {
+  return (service.queues ?? []).map(({ name, why }) => ({
+    name: `queue-${name}`,
+    why,
+    actions: isFed(service, name) ? RECEIVE_ACTIONS : [...RECEIVE_ACTIONS, 'sqs:SendMessage'],
+    resources: [{ kind: 'queue', queue: name }],
+  }));
+}
+
+function topicPermissions({ topics = [] }: Service): Permission[] {
+  return topics.map(({ name, why }) => ({
+    name: `topic-${name}`,
+    why,
+    actions: ['sns:Publish'],
+    resources: [{ kind: 'topic', topic: name }],
+  }));
+}
+
+function busPermissions(service: Service): Permission[] {
+  const types = service.events?.publishes ?? [];
+  if (types.length === 0) return [];
+  return [
+    {
+      name: 'events',
+      why: 'tells the others what happened',
+      actions: ['events:PutEvents'],
+      resources: [{ kind: 'bus' }],
+      events: { source: eventSource(service), types },
+    },
+  ];
+}
+
+/** Whether a service's pods get AWS credentials. */
+export const usesAws = (service: Service): boolean => permissionsOf(service).length > 0;
+
+/** What each key's policy allows whom. */
+export const keyUses = ({ services }: Model): KeyUse[] => services.flatMap(keyUsesOf);
+
+function keyUsesOf(service: Service): KeyUse[] {
+  const { zone, tables = [], queues = [], topics = [] } = service;
+  const uses: KeyUse[] = [];
+  // DynamoDB unwraps a table's key in the name of whoever reads or writes.
+  if (tables.length > 0)
+    uses.push({ key: storeKey(zone), service, through: 'dynamodb', actions: ['kms:Decrypt', 'kms:DescribeKey'] });
+  if (queues.length > 0) {
+    const sends = queues.some(({ name }) => !isFed(service, name));
+    uses.push({
+      key: messageKey(zone),
+      service,
+      through: 'sqs',
+      actions: sends ? ['kms:Decrypt', 'kms:GenerateDataKey'] : ['kms:Decrypt'],
+    });
+  }
+  if (topics.length > 0)
+    uses.push({
+      key: messageKey(zone),
+      service,
+      through: 'sns',
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+    });
+  return uses;
+}
