@@ -1,3 +1,4 @@
+import { CARD_DATA, CARD_TAINT, YES } from '@mercato/boundary/labels.ts';
 import { appended, choose, isSet, mergedUnder, text } from '../holes/index.ts';
 import { isController, isStateful, portOf, scales } from '../model/derive.ts';
 import { labels, type ServiceContext, selector } from './context.ts';
@@ -10,10 +11,10 @@ import { volumeMounts, volumes } from './volumes.ts';
 const USER = 65_532;
 
 /** Where the pods of the card zone run, and nobody else's: a label, and a taint that they bear. */
-export const CARD_NODES = {
-  label: { 'mercato.dev/card-data': 'true' },
-  toleration: { key: 'mercato.dev/card-data', operator: 'Equal', value: 'true', effect: 'NoSchedule' },
-} as const;
+const CARD_NODES = {
+  label: { [CARD_DATA]: YES },
+  toleration: { ...CARD_TAINT, operator: 'Equal' },
+};
 
 /**
  * Seconds that a pod goes on serving after it was told to go: so long takes it until every node's proxy and every client with an open connection has

@@ -1,0 +1,47 @@
+import { type KubernetesObject, render } from '../backends/render.ts';
+import { type Overrides, valuesOf } from '../backends/values.ts';
+import { serviceChart } from '../charts/service-chart.ts';
+import { serviceOf } from '../model/derive.ts';
+import type { Model } from '../model/types.ts';
+
+/** The objects of a service's chart. @throws ValuesError, ModelError */
+export function rendered(model: Model, name: string, overrides: Overrides = {}): KubernetesObject[] {
+  const chart = serviceChart(model, serviceOf(model, name));
+  return render(chart, valuesOf(chart, overrides));
+}
+
+/** Those of a kind. */
+export function ofKind(objects: readonly KubernetesObject[], kind: string): KubernetesObject[] {
+  return objects.filter((object) => object.kind === kind);
+}
+
+/** The one of a kind. @throws Error when there is none, or more than one */
+export function theOne(objects: readonly KubernetesObject[], kind: string): KubernetesObject {
+  const found = ofKind(objects, kind);
+  if (found.length !== 1) throw new Error(`${found.length} of ${kind}: ${found.map(({ metadata }) => metadata.name)}`);
+  return found[0] as KubernetesObject;
+}
+
+/** What is at a path of an object, as `spec.template.spec.containers.0.env`, or by keys where one has a dot; undefined where the path ends early. */
+export function at(object: unknown, path: string | readonly string[]): unknown {
+  const keys = typeof path === 'string' ? path.split('.') : path;
+  return keys.reduce<unknown>((value, key) => {
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+  }, object);
+}
+
+/** A pod template. */
+export interface PodTemplate {
+  readonly metadata: { readonly labels: Record<string, string>; readonly annotations?: Record<string, string> };
+  readonly spec: Readonly<Record<string, unknown>> & {
+    readonly containers: readonly (Readonly<Record<string, unknown>> & {
+      readonly env: readonly { readonly name: string; readonly value?: string }[];
+    })[];
+  };
+}
+
+/** The pod template of a service's Deployment or StatefulSet. */
+export function podTemplateOf(objects: readonly KubernetesObject[]): PodTemplate {
+  const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
+  return at(workload, 'spec.template') as PodTemplate;
+}
