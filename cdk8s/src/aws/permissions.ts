@@ -116,9 +116,6 @@ function busPermissions(service: Service): Permission[] {
   ];
 }
 
-/** Whether a service's pods get AWS credentials. */
-export const usesAws = (service: Service): boolean => permissionsOf(service).length > 0;
-
 /** What each key's policy allows whom. */
 export const keyUses = ({ services }: Model): KeyUse[] => services.flatMap(keyUsesOf);
 

@@ -1,10 +1,11 @@
 import type { GlobalValues } from '../charts/global.ts';
 import type { Scope } from '../constructs/scope.ts';
 import { choose, equals, not, text } from '../holes/index.ts';
+import { usesAws } from '../model/derive.ts';
 import type { Service } from '../model/types.ts';
 import { awsName, busArn, clusterArn, indexArn, queueArn, tableArn, topicArn } from './names.ts';
 import { ack, labelsOf, ref, tagList } from './objects.ts';
-import { type Permission, permissionsOf, type Resource, usesAws } from './permissions.ts';
+import { type Permission, permissionsOf, type Resource } from './permissions.ts';
 import { policy, type Statement, sid } from './policy.ts';
 import { type Json, members, policyJson } from './policy-json.ts';
 import { WAVES } from './waves.ts';

@@ -1,3 +1,4 @@
+import { aws } from '../aws/index.ts';
 import { autoscaler } from '../constructs/autoscaler.ts';
 import type { Program, ServiceContext } from '../constructs/context.ts';
 import { networkPolicies } from '../constructs/networkpolicy.ts';
@@ -22,6 +23,7 @@ export function serviceChart(model: Model, service: Service): ChartDefinition {
 
 /** The objects of a service. Charts of controllers add theirs to these, and say by {@link Program} what the program is told. */
 export function serviceObjects(scope: Scope, ctx: ServiceContext): void {
+  aws(scope, ctx);
   serviceAccount(scope, ctx);
   networkPolicies(scope, ctx);
   workload(scope, ctx);

@@ -1,3 +1,4 @@
+import { queueUrl } from '../aws/names.ts';
 import { choose, equals, not, text } from '../holes/index.ts';
 import { scales } from '../model/derive.ts';
 import type { Queue } from '../model/types.ts';
@@ -92,14 +93,13 @@ function scaledObject(scope: Scope, ctx: ServiceContext, queues: readonly Trigge
 
 /** Messages of the service's own queue, waiting and in flight, for each pod. */
 function queueTrigger({ service, values }: ServiceContext, queue: Queue): Trigger {
-  const { aws, cluster } = values.global;
   return {
     type: 'aws-sqs-queue',
     authenticationRef: { name: service.name },
     metadata: {
-      queueURL: text('https://sqs.', aws.region, '.amazonaws.com/', aws.accountId, '/', cluster.name, '-', queue.name),
+      queueURL: queueUrl(values.global, queue.name),
       queueLength: text(values.autoscaling.messagesPerPod),
-      awsRegion: aws.region,
+      awsRegion: values.global.aws.region,
     },
   };
 }

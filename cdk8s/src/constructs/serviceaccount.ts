@@ -1,4 +1,5 @@
-import { equals, not, text } from '../holes/index.ts';
+import { roleArn } from '../aws/names.ts';
+import { equals, not } from '../holes/index.ts';
 import { usesAws } from '../model/derive.ts';
 import { metadata, type ServiceContext } from './context.ts';
 import { k8s, kube } from './kube.ts';
@@ -16,12 +17,9 @@ export function serviceAccount(scope: Scope, ctx: ServiceContext): void {
     return;
   }
   const irsa = equals(ctx.values.global.aws.identity, 'irsa');
-  scope.when(irsa, (inner) => void add(inner, { 'eks.amazonaws.com/role-arn': roleArn(ctx) }));
+  scope.when(
+    irsa,
+    (inner) => void add(inner, { 'eks.amazonaws.com/role-arn': roleArn(ctx.values.global, ctx.service) }),
+  );
   scope.when(not(irsa), (inner) => void add(inner));
-}
-
-/** The role that pods of the service take on. */
-function roleArn({ service, values }: ServiceContext): string {
-  const { aws, cluster } = values.global;
-  return text('arn:aws:iam::', aws.accountId, ':role/', cluster.name, '-', service.name);
 }

@@ -51,7 +51,7 @@ export function subscribersOf(model: Model, { name }: Service): Service[] {
 
 /** Whether the service's pods get AWS permissions, where an installation declares AWS resources. */
 export function usesAws({ tables = [], queues = [], topics = [], events }: Service): boolean {
-  return tables.length + queues.length + topics.length > 0 || events !== undefined;
+  return tables.length + queues.length + topics.length + (events?.publishes.length ?? 0) > 0;
 }
 
 /** Whether the service works with the API server's objects. */
