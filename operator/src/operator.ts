@@ -6,6 +6,7 @@ import { Leadership } from './controllers/ordersagarun/leadership.ts';
 import { runMetrics } from './controllers/ordersagarun/metrics.ts';
 import { observeRuns } from './controllers/ordersagarun/observer.ts';
 import { outcomeOf, trim } from './controllers/ordersagarun/run.ts';
+import { standingMetrics } from './controllers/ordersagarun/standing.ts';
 import { Undertow } from './controllers/ordersagarun/undertow.ts';
 import { ParticipantController } from './controllers/participant/controller.ts';
 import { ParticipantHealth } from './controllers/participant/health.ts';
@@ -110,6 +111,7 @@ export class Operator {
           0,
         ),
     );
+    standingMetrics(metrics.registry, runs, () => clock.wall());
     const tokens = requestedTokens({
       requestToken: participantTokens((audiences, expirationSeconds, signal) =>
         client.createToken(

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { Store } from '../kube/store.ts';
 import { FrameworkMetrics } from '../runtime/metrics.ts';
 import { runMetrics } from './ordersagarun/metrics.ts';
+import { standingMetrics } from './ordersagarun/standing.ts';
 
 describe('metrics', () => {
   it('are all in the reference, and the reference names no other of the operator', async () => {
@@ -11,6 +13,7 @@ describe('metrics', () => {
       () => 0,
       () => 0,
     );
+    standingMetrics(registry, new Store(), () => 0);
     const registered = registry.getMetricsAsArray().map(({ name }) => name);
     const page = await readFile(new URL('../../../docs/reference/metrics.md', import.meta.url), 'utf8');
     const written = new Set([...page.matchAll(/`([a-z]+_[a-z_]+)`/g)].map((match) => match[1]));

@@ -2,6 +2,8 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Receipt } from './inbox/inbox.ts';
 import type { Answer } from './participant/answer.ts';
 
+const OUTCOMES: readonly (keyof Receipt)[] = ['applied', 'duplicate', 'stale', 'ignored', 'unsubscribed'];
+
 /** A service's metrics, in a registry of its own so that several services can live in one process. */
 export class ServiceMetrics {
   readonly registry = new Registry();
@@ -47,6 +49,8 @@ export class ServiceMetrics {
       labelNames: ['outcome'],
       registers,
     });
+    // Series exist from the start, so that an increase to the first ignored event is not lost.
+    for (const outcome of OUTCOMES) this.#received.inc({ outcome }, 0);
     this.inFlight = new Gauge({ name: 'mercato_http_in_flight', help: 'Commands being carried out', registers });
     this.overloaded = new Counter({
       name: 'mercato_http_overloaded_total',

@@ -27,6 +27,13 @@ export function runMetrics(registry: Registry, active: () => number, held: () =>
   gauge(registry, 'mercato_saga_runs_held', 'Runs that wait for a decision.', held);
   const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> =>
     new Counter({ name, help, labelNames: [...labelNames], registers });
+  const dropped = counter(
+    'mercato_saga_runs_dropped_total',
+    'Runs given up because another writer has them (Taken) or their object is gone (Gone).',
+    ['why'],
+  );
+  // Series exist from the start, so that an increase to the first one is not lost.
+  for (const why of ['Taken', 'Gone']) dropped.inc({ why }, 0);
   return {
     started: counter('mercato_saga_runs_started_total', 'Runs taken up: new, taken over, or with a damaged journal.', [
       ...saga,
@@ -55,11 +62,7 @@ export function runMetrics(registry: Registry, active: () => number, held: () =>
       'outcome',
     ]),
     exceptions: counter('mercato_saga_exceptions_total', 'Exception records.', [...saga, 'decision']),
-    dropped: counter(
-      'mercato_saga_runs_dropped_total',
-      'Runs given up because another writer has them (Taken) or their object is gone (Gone).',
-      ['why'],
-    ),
+    dropped,
     journalFailures: counter('mercato_journal_failures_total', 'Journal writes that failed and were tried again.', []),
     requests: new Histogram({
       name: 'mercato_participant_request_duration_seconds',

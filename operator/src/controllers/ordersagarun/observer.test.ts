@@ -17,8 +17,10 @@ const request = { method: 'PATCH', path: '/apis/mercato.dev/...' };
 describe('What is told of runs', () => {
   let told: EventInput[];
   let clock: VirtualClock;
+  let registry: Registry;
 
   const observer = () => {
+    registry = new Registry();
     told = [];
     clock = new VirtualClock();
     const runs = new Store<OrderSagaRun>();
@@ -30,7 +32,7 @@ describe('What is told of runs', () => {
       spec: {},
     } as unknown as OrderSagaRun);
     const metrics = runMetrics(
-      new Registry(),
+      registry,
       () => 0,
       () => 0,
     );
@@ -73,5 +75,13 @@ describe('What is told of runs', () => {
     clock.advance(1_000);
     for (let n = 0; n < 200; n++) tell('Normal');
     expect(told).to.have.length(245);
+  });
+
+  it('exceptions are counted from 0, so that an alert on their increase hears of the first', async () => {
+    observer().adopted?.(id, 'New');
+    for (const decision of ['Skip', 'Abort', 'LetGo'])
+      expect(await registry.metrics()).to.include(
+        `mercato_saga_exceptions_total{namespace="shop",saga="checkout",decision="${decision}"} 0`,
+      );
   });
 });

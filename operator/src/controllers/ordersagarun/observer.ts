@@ -38,8 +38,10 @@ export function observeRuns({
   left,
 }: RunObserverOptions): RunnerObserver {
   const budget = new Budget(NORMAL_PER_SECOND, NORMAL_AT_ONCE, clock);
+  const known = new Set<string>();
   return {
     adopted({ namespace, saga }, how) {
+      expectExceptions(namespace, saga);
       metrics.started.inc({ namespace, saga, how });
     },
     transitioned(id, before, after, event, effects) {
@@ -83,6 +85,15 @@ export function observeRuns({
       logger.warn('journal write failed, trying again', { run: `${id.namespace}/${id.saga}-${id.orderId}`, error });
     },
   };
+
+  /** The series exist before the first exception does: an increase from nothing to 1 is none to Prometheus, and nobody would be told. */
+  function expectExceptions(namespace: string, saga: string): void {
+    const key = `${namespace}/${saga}`;
+    if (known.has(key)) return;
+    known.add(key);
+    for (const decision of ['Skip', 'Abort', 'LetGo'] as const)
+      metrics.exceptions.inc({ namespace, saga, decision }, 0);
+  }
 
   /** A write that the API server refuses (admission, quota, size) is tried again for ever: only a person can help. */
   function tellRefused(id: RunId, error: unknown): void {
