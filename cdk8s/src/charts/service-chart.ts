@@ -8,6 +8,7 @@ import { service as address } from '../constructs/service.ts';
 import { serviceAccount } from '../constructs/serviceaccount.ts';
 import { workload } from '../constructs/workload.ts';
 import type { Model, Service } from '../model/types.ts';
+import { monitoring } from '../monitoring/index.ts';
 import { type ChartDefinition, defineChart } from './chart.ts';
 import { type ServiceValues, serviceSchema } from './service-values.ts';
 
@@ -30,4 +31,5 @@ export function serviceObjects(scope: Scope, ctx: ServiceContext): void {
   address(scope, ctx);
   autoscaler(scope, ctx);
   disruptionBudget(scope, ctx);
+  monitoring(scope, ctx);
 }

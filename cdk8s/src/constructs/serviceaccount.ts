@@ -1,5 +1,5 @@
 import { roleArn } from '../aws/names.ts';
-import { equals, not } from '../holes/index.ts';
+import { all, equals, not } from '../holes/index.ts';
 import { usesAws } from '../model/derive.ts';
 import { metadata, type ServiceContext } from './context.ts';
 import { k8s, kube } from './kube.ts';
@@ -16,10 +16,8 @@ export function serviceAccount(scope: Scope, ctx: ServiceContext): void {
     add(scope);
     return;
   }
-  const irsa = equals(ctx.values.global.aws.identity, 'irsa');
-  scope.when(
-    irsa,
-    (inner) => void add(inner, { 'eks.amazonaws.com/role-arn': roleArn(ctx.values.global, ctx.service) }),
-  );
+  const { global } = ctx.values;
+  const irsa = all(global.aws.enabled, equals(global.aws.identity, 'irsa'));
+  scope.when(irsa, (inner) => void add(inner, { 'eks.amazonaws.com/role-arn': roleArn(global, ctx.service) }));
   scope.when(not(irsa), (inner) => void add(inner));
 }
