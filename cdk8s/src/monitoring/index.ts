@@ -1,3 +1,4 @@
+import { awsName, deadLetterOf } from '../aws/names.ts';
 import { metadata, namespaceOf, type ServiceContext, selector } from '../constructs/context.ts';
 import type { Scope } from '../constructs/scope.ts';
 import { dashboardsOf } from './dashboards/index.ts';
@@ -20,7 +21,7 @@ export function monitoring(scope: Scope, ctx: ServiceContext): void {
     serviceMonitor(watched, ctx);
     prometheusRule(watched, ctx, service.name, ruleGroups(service, place));
     for (const [name, dashboard] of dashboardsOf(service)) dashboardMap(watched, ctx, name, dashboard);
-    const queues = queueGroups(service, place, ({ name }) => `${name}-dlq`);
+    const queues = queueGroups(service, place, ({ name }) => awsName(global, deadLetterOf(name)));
     if (queues.length > 0)
       watched.when(global.aws.enabled, (inAws) => prometheusRule(inAws, ctx, `${service.name}-queues`, queues));
   });

@@ -28,7 +28,7 @@ export class ServiceMetrics {
       name: 'mercato_command_seconds',
       help: 'Time from the parsed request to its answer',
       labelNames: ['command'],
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2.5, 5, 10],
       registers,
     });
     this.#group = new Histogram({
