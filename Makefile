@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .PHONY: help install controlplane tools check test up down demo synth bench sim format generate
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 install: ## Install the packages, if package-lock.json names others than are there
 	@node tools/installed.mjs || PATH='$(SYSTEM_PATH)' npm ci --no-audit --no-fund --loglevel=error
@@ -55,6 +55,23 @@ sim: install ## Simulate faults; SEEDS=n sets how many seeds (default 2000); SEE
 
 images: install ## Build all images with what builds images here; TAG=x names them, REGISTRY=prefix PUSH=1 sends them
 	@$(NODE) tools/images/src/main.ts $(if $(TAG),--tag '$(TAG)') $(if $(REGISTRY),--registry '$(REGISTRY)') $(if $(PUSH),--push)
+
+# What builds, and where it goes, as the programs take it.
+IMAGE_OPTIONS := $(if $(TAG),--tag '$(TAG)') $(if $(REGISTRY),--registry '$(REGISTRY)')
+
+kind-up: install ## Start a kind cluster: three zones, and a node for card data
+	@$(NODE) tools/e2e/src/main.ts kind-up
+
+kind-down: install ## Remove the kind cluster
+	@$(NODE) tools/e2e/src/main.ts kind-down
+
+deploy: install ## Build images and install Mercato where KUBECONFIG points; else into kind; ENVIRONMENT=kind
+	@NODE_USE_ENV_PROXY=1 $(NODE) tools/e2e/src/main.ts deploy $(IMAGE_OPTIONS) $(if $(ENVIRONMENT),--environment '$(ENVIRONMENT)')
+
+undeploy: install ## Remove Mercato from there, with all of its data
+	@NODE_USE_ENV_PROXY=1 $(NODE) tools/e2e/src/main.ts undeploy $(IMAGE_OPTIONS)
+
+.PHONY: images kind-up kind-down deploy undeploy
 
 format: install ## Put all files into the project's style
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --write .
