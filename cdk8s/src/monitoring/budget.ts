@@ -71,13 +71,3 @@ export function budgetOf({ availability, latency }: Objective, promised: Promise
 
 /** Without what binary fractions add: 0.0005, not 0.0005000000000000027. */
 export const exact = (value: number): number => Number(value.toPrecision(9));
-
-/**
- * Which pairs of windows alert, given the share of errors in each window. This is what the PromQL of `alerts/budget.ts` says, in TypeScript.
- * @param ratios errors over events; NaN where there were no events, which alerts nobody
- */
-export function burning(ratios: Readonly<Record<Window, number>>, budget: number): BurnWindows[] {
-  return BURN_WINDOWS.filter(
-    ({ factor, long, short }) => ratios[long] > factor * budget && ratios[short] > factor * budget,
-  );
-}
