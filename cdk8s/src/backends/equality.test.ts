@@ -23,6 +23,7 @@ import {
   any,
   appended,
   choose,
+  concatenated,
   equals,
   HoleError,
   isEmpty,
@@ -30,6 +31,8 @@ import {
   joined,
   mergedUnder,
   not,
+  onlyIf,
+  optional,
   text,
 } from '../holes/index.ts';
 import { valuesArbitrary } from '../testing/arbitrary.ts';
@@ -120,6 +123,19 @@ const everything = defineChart({
         data: { names: joined(values.names, ',') },
       }),
     );
+    scope.add({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: text('of-', values.name) } });
+    scope.add({
+      apiVersion: 'example.com/v1',
+      kind: 'Lists',
+      metadata: { name: 'seven' },
+      map: optional(isSet(values.class), { class: values.class, of: [{ mode: values.mode, count: values.count }] }),
+      list: concatenated(
+        [{ peers: values.peers, text: 'a "b" {{ c }} \\' }],
+        onlyIf(equals(values.mode, 'c'), [{ labels: values.labels, port: 8080, yes: true }]),
+        values.peers,
+        [],
+      ),
+    });
     scope.when(values.enabled, (outer) =>
       outer.each(values.places, (inner, place) => {
         inner.add({

@@ -60,14 +60,15 @@ export class Scope {
 
   /**
    * Adds an object as it is. For kinds that cdk8s-plus has no class for; the others go through `kube`.
-   * @throws HoleError if its name is a hole: a name says what an object is, so it is the model's to give
+   * @throws HoleError if its name is a hole: a name says what an object is, so it is the model's to give. Only a namespace's is the installation's
    */
   add(manifest: Manifest): ApiObject {
     const { kind, metadata } = manifest;
-    if (isHole(metadata.name)) throw new HoleError(`${kind}: its name is a hole; names come from the model`);
+    const isNamed = !isHole(metadata.name);
+    if (!isNamed && kind !== 'Namespace') throw new HoleError(`${kind}: its name is a hole; names come from the model`);
     // The id tells objects of one name apart that stand under conditions of which one holds.
     const taken = this.chart.node.children.length;
-    const object = new ApiObject(this.chart, `${kind}-${metadata.name}-${taken}`, {
+    const object = new ApiObject(this.chart, `${kind}-${isNamed ? metadata.name : ''}-${taken}`, {
       ...(structuralCopy(manifest) as Manifest),
       metadata: structuralCopy(Object.fromEntries(known(metadata))) as Manifest['metadata'],
     });

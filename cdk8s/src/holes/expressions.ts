@@ -90,6 +90,37 @@ export function tcpPorts(numbers: readonly number[]): { port: number; protocol: 
   return hole(`fromJsonArray (${json})`, 'subtree');
 }
 
+/**
+ * A list if the condition holds, else an empty one: entries that are there only sometimes, of a list that holes may be in. Handed on as a whole, or to
+ * {@link concatenated}.
+ */
+export function onlyIf<T>(condition: boolean, entries: readonly T[]): readonly T[] {
+  if (!isHole(condition)) return condition ? entries : [];
+  return hole(`ternary ${literal(entries)} (list) ${bool(condition)}`, 'subtree');
+}
+
+/** A map if the condition holds, else nothing: a field that is there only sometimes. */
+export function optional<T extends object>(condition: boolean, map: T): T | undefined {
+  if (!isHole(condition)) return condition ? map : undefined;
+  return hole(`ternary ${literal(map)} nil ${bool(condition)}`, 'subtree', true);
+}
+
+/** Lists one after the other. Unlike {@link appended} it wants nothing known, and is written on one line. */
+export function concatenated<T>(...lists: readonly (readonly T[])[]): readonly T[] {
+  if (!lists.some(isHole)) return lists.flat();
+  return hole(`concat ${lists.map(literal).join(' ')}`, 'subtree');
+}
+
+/** What a list or map is in Go's template language, holes and all. */
+function literal(value: unknown): string {
+  if (isHole(value) || typeof value !== 'object' || value === null) return argument(value);
+  if (Array.isArray(value)) return value.length === 0 ? '(list)' : `(list ${value.map(literal).join(' ')})`;
+  const pairs = Object.entries(value)
+    .filter(([, entry]) => entry !== undefined)
+    .map(([key, entry]) => `${expressionOf(key)} ${literal(entry)}`);
+  return pairs.length === 0 ? '(dict)' : `(dict ${pairs.join(' ')})`;
+}
+
 const argument = (value: unknown): string => (isHole(value) ? `(${expressionOf(value)})` : expressionOf(value));
 
 /** `ternary` wants a real boolean, and `and`, `or` give back one of their arguments. */
