@@ -80,7 +80,7 @@ export function childApplication(
         repoURL: inherited.repoURL,
         targetRevision: inherited.revision,
         path: `charts/${chart}`,
-        helm: { releaseName: chart, valueFiles: [`../../environments/${environment}.yaml`] },
+        helm: { releaseName: chart, ...valuesOf(chart, environment) },
       },
       destination: { server: inherited.server, namespace: namespaces[zone] },
       syncPolicy: {
@@ -96,6 +96,20 @@ export function childApplication(
         retry: { limit: 5, backoff: { duration: '5s', factor: 2, maxDuration: '1m' } },
       },
     },
+  };
+}
+
+/**
+ * The environment's generated values, then what only this installation knows: registry, version, account. The latter are written by hand in
+ * `installation/`, for all charts and for one, and need not be there.
+ */
+function valuesOf(chart: string, environment: Environment): object {
+  const own = `../../environments/${environment}/${chart}.yaml`;
+  if (chart === CRDS_CHART) return { valueFiles: [own] };
+  const installation = `../../installation/${environment}`;
+  return {
+    valueFiles: [own, `${installation}/global.yaml`, `${installation}/${chart}.yaml`],
+    ignoreMissingValueFiles: true,
   };
 }
 

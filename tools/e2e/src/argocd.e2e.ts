@@ -1,0 +1,223 @@
+import { applicationSet, inCluster } from '@mercato/cdk8s/argocd/appset.ts';
+import { argocdConfigMap } from '@mercato/cdk8s/argocd/configmap.ts';
+import { healthChecks } from '@mercato/cdk8s/argocd/health.ts';
+import { INSTALLATION } from '@mercato/cdk8s/argocd/installation.ts';
+import { projects } from '@mercato/cdk8s/argocd/project.ts';
+import type { Installation, Manifest } from '@mercato/cdk8s/argocd/types.ts';
+import { kinds } from '@mercato/operator/api/index.ts';
+import type { KubeClient } from '@mercato/operator/kube/client.ts';
+import type { KubeObject } from '@mercato/operator/kube/types.ts';
+import { expect } from 'chai';
+import { ARGOCD, EnvironmentWatch, isDone, type Seen } from './argocd/applications.ts';
+import { ApplicationSetController, argocdProgram } from './argocd/applicationsets.ts';
+import { type Change, Repository } from './argocd/repository.ts';
+import { type Shop, standInShop } from './argocd/shop.ts';
+import { clientOf, findCluster } from './cluster.ts';
+import { Objects, until } from './objects.ts';
+
+/** What the repository's charts do not have: something that changes with every commit that wants it to. */
+const MARKER = 'charts/inventory/templates/marker.yaml';
+const marker = (note: string) =>
+  `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: marker\ndata:\n  note: ${JSON.stringify(note)}\n`;
+
+/**
+ * The app of apps under Argo CD's own controllers, from a repository on this machine's disk. Needs the cluster of a machine without Docker, with
+ * `cluster argocd up`: elsewhere Argo CD's repository server does not see this disk.
+ */
+describe('Mercato under Argo CD', function () {
+  this.timeout(150_000);
+  this.bail(true);
+
+  let client: KubeClient;
+  let objects: Objects;
+  let repository: Repository;
+  let shop: Shop;
+  let installation: Installation;
+  let environment: EnvironmentWatch;
+  let controller: ApplicationSetController | undefined;
+
+  before(async function () {
+    const program = argocdProgram();
+    const cluster = await findCluster(() => {}).catch(() => undefined);
+    if (cluster?.provider !== 'tool' || program === undefined) {
+      console.log('      skipped: it needs the cluster of a machine without Docker, with "cluster argocd up"');
+      this.skip();
+    }
+    client = clientOf(cluster);
+    objects = new Objects(client);
+    shop = await standInShop(client);
+    repository = await Repository.create();
+    installation = { ...INSTALLATION, repoURL: repository.url, namespaces: shop.namespaces };
+    await repository.commit('Begin', { ...shop.files(installation), [MARKER]: marker('one') });
+    environment = new EnvironmentWatch(client, 'mercato-kind-in-cluster');
+    await objects.apply(argocdConfigMap(installation, healthChecks(kinds)));
+    await objects.applyAll(projects(installation));
+    controller = new ApplicationSetController(program, cluster.kubeconfig);
+  });
+
+  after(async () => {
+    if (installation === undefined) return;
+    await controller?.end();
+    await objects.removeAll([applicationSet(installation, ['kind']), inCluster('kind', installation)]);
+    await objects.removeAll([root()]);
+    await shop.remove(objects);
+    await objects.removeAll(projects(installation));
+    await repository.remove();
+    await client.transport.close();
+  });
+
+  const root = (): Manifest => ({
+    apiVersion: 'argoproj.io/v1alpha1',
+    kind: 'Application',
+    metadata: { name: environment.root, namespace: ARGOCD },
+  });
+
+  const find = <T extends KubeObject>(kind: string, name: string, namespace: string, apiVersion = 'v1') =>
+    objects.find<T>({ apiVersion, kind, metadata: { name, namespace } });
+
+  const note = async () => {
+    const found = await find<KubeObject & { data?: { note?: string } }>('ConfigMap', 'marker', shop.namespaces.shop);
+    return found?.data?.note;
+  };
+
+  const show = (children: readonly Seen[]) =>
+    children.map(({ name, ...rest }) => `${name} ${JSON.stringify(rest)}`).join('\n');
+
+  /** Waits until a commit is installed in every part and works. */
+  const installed = async (commit: string, timeoutMs = 90_000): Promise<readonly Seen[]> => {
+    let children: readonly Seen[] = [];
+    await until(
+      `every chart is installed from ${commit}`,
+      timeoutMs,
+      async () => {
+        children = await environment.children();
+        return children.length === shop.charts.length && children.every((child) => isDone(child, commit));
+      },
+      async () => `${show(children)}\n${show([(await environment.self())!])}\n${controller?.log}`,
+    );
+    return children;
+  };
+
+  const commit = async (message: string, change: Change): Promise<string> => {
+    const made = await repository.commit(message, change);
+    await environment.refresh();
+    return made;
+  };
+
+  /** No part was told to install a commit before every part of the waves before it had it, and worked. */
+  const expectWaves = (children: readonly Seen[], of: string) => {
+    for (const { name, wave } of children) {
+      const earlier = children.filter((other) => other.wave < wave).map((other) => other.name);
+      expect(environment.doneBefore(name, of), name).to.include.members(earlier);
+    }
+  };
+
+  it('makes the environment of a cluster that is labelled as one, and installs it wave by wave', async () => {
+    await objects.apply(inCluster('kind', installation));
+    await objects.apply(applicationSet(installation, ['kind']));
+    await until(
+      'the ApplicationSet makes the environment',
+      30_000,
+      async () => (await environment.self()) !== undefined,
+    );
+    const first = await repository.head();
+    const children = await installed(first);
+    expect(children.map(({ name }) => name)).to.have.members(shop.charts.map((chart) => environment.nameOf(chart)));
+    expectWaves(children, first);
+    expect(await note()).to.equal('one');
+  });
+
+  it('enforces Pod Security in the namespaces that it makes', async () => {
+    for (const name of Object.values(shop.namespaces)) {
+      const found = await objects.find({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+      expect(found?.metadata.labels, name).to.include({ 'pod-security.kubernetes.io/enforce': 'restricted' });
+    }
+  });
+
+  it('takes a change in Git through the same waves', async () => {
+    const second = await commit('Say two', { [MARKER]: marker('two') });
+    const children = await installed(second);
+    expectWaves(children, second);
+    expect(await note()).to.equal('two');
+  });
+
+  it('puts drift back, and makes again what was deleted', async () => {
+    const place = { name: 'marker', namespace: shop.namespaces.shop };
+    const configMaps = await objects.resourceOf({ apiVersion: 'v1', kind: 'ConfigMap' });
+    const drift = { data: { note: 'drift' } } as object;
+    await client.patch(configMaps, place, drift);
+    const before = await find('Service', 'inventory', shop.namespaces.shop);
+    await objects.remove({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'inventory', namespace: place.namespace },
+    });
+    await until('the drift is put back', 60_000, async () => (await note()) === 'two');
+    await until('the Service is there again', 60_000, async () => {
+      const now = await find('Service', 'inventory', shop.namespaces.shop);
+      return now !== undefined && now.metadata.uid !== before?.metadata.uid;
+    });
+  });
+
+  it('stops a broken change at its wave, and takes the revert of it', async () => {
+    const good = await installed(await repository.head());
+    const broken = await commit('Break the operator', { ...shop.breakOperator(), [MARKER]: marker('never') });
+    const operator = environment.nameOf('mercato-operator');
+    let children: readonly Seen[] = [];
+    await until(
+      'the operator is Degraded and the sync has failed there',
+      60_000,
+      async () => {
+        children = await environment.children();
+        const self = await environment.self();
+        const degraded = children.some(({ name, health }) => name === operator && health === 'Degraded');
+        return degraded && self !== undefined && self.health === 'Degraded' && /Retrying/.test(self.message);
+      },
+      async () => `${show(children)}\n${show([(await environment.self())!])}`,
+    );
+    const later = good.filter(({ wave }) => wave > -20).map(({ name }) => name);
+    for (const name of later)
+      expect(environment.doneBefore(name, broken), `${name} must not begin`).to.equal(undefined);
+    expect(await note()).to.equal('two');
+
+    const reverted = await repository.revert();
+    await environment.refresh();
+    expectWaves(await installed(reverted), reverted);
+    expect(await note()).to.equal('two');
+  });
+
+  it('prunes what Git no longer has: an object, and a chart with all that it made', async () => {
+    const { simulators } = shop.namespaces;
+    expect(await find('Service', 'carrier', simulators), 'before').not.to.equal(undefined);
+    await commit('Do without the carrier', { [MARKER]: undefined, 'argocd/kind/templates/carrier.yaml': undefined });
+    await until(
+      'the carrier is gone',
+      60_000,
+      async () => (await find('Service', 'carrier', simulators)) === undefined,
+    );
+    await until('the marker is gone', 60_000, async () => (await note()) === undefined);
+    await until('its Application is gone', 60_000, async () => {
+      const names = (await environment.children()).map(({ name }) => name);
+      return !names.includes(environment.nameOf('carrier'));
+    });
+  });
+
+  it('upgrades kinds under objects of them, which go on', async () => {
+    await shop.upgradeKinds(async (change) => {
+      const upgrade = await commit('Upgrade the kinds', change);
+      await until('the kinds are upgraded', 60_000, async () =>
+        (await environment.children()).every((child) => isDone(child, upgrade)),
+      );
+    }, objects);
+  });
+
+  it('keeps the kinds and their objects when the environment is taken down', async () => {
+    controller = await controller?.end().then(() => undefined);
+    await objects.removeAll([applicationSet(installation, ['kind'])]);
+    expect(await environment.self(), 'the ApplicationSet takes nothing down').not.to.equal(undefined);
+    await objects.removeAll([root()]);
+    await until('nothing of it runs', 60_000, async () => (await environment.children()).length <= 1);
+    expect(await find('Service', 'inventory', shop.namespaces.shop)).to.equal(undefined);
+    await shop.expectKinds(objects);
+  });
+});
