@@ -61,7 +61,7 @@ function addKey(scope: Scope, { model, values }: PlatformContext, key: KeyName):
     kind: 'Alias',
     name: key,
     namespace,
-    wave: WAVES.foundations,
+    wave: WAVES.stores,
     adopt: { name: text('alias/', awsName(global, key)) },
     labels: labelsOf(OWNER),
     spec: { name: text('alias/', awsName(global, key)), targetKeyRef: ref(key) },

@@ -5,7 +5,7 @@
 export const WAVES = {
   /** Keys and the event bus, which everything else refers to. */
   foundations: -40,
-  /** Tables, queues, topics. */
+  /** Tables, queues, topics, the bus' archive, keys' aliases. */
   stores: -30,
   /** Rules, which need their queues, and roles, which name what they may use. */
   access: -20,
