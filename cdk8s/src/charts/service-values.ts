@@ -16,7 +16,8 @@ import {
   verbatim,
 } from './schema.ts';
 
-const settingSchema = ({ type, default: fallback, description, limits }: Setting): TSchema =>
+/** The schema of a setting. */
+export const settingSchema = ({ type, default: fallback, description, limits }: Setting): TSchema =>
   ({
     type,
     description,
@@ -56,6 +57,7 @@ export function serviceSchema(service: Service) {
           95,
         ),
         memoryPercent: integer('Memory to aim at, in percent of what is asked for', scale.memoryPercent ?? 80, 10, 95),
+        scaleInAfterSeconds: integer('How long less must be wanted before it scales in, in seconds', 300, 0, 3_600),
         messagesPerPod: integer('Messages waiting for each pod', scale.queue?.messagesPerPod ?? 100, 1, 100_000),
       }),
       persistence: group('The volume of a service with an embedded store', {

@@ -7,10 +7,10 @@ import { k8s, kube } from './kube.ts';
 import type { Scope } from './scope.ts';
 
 /**
- * Out at once, doubling each 15 s; in slowly, a tenth a minute, by the most that was wanted during the last five minutes: a lull must not
- * cost the next rush its pods.
+ * Out at once, doubling each 15 s; in slowly, a tenth a minute, by the most that was wanted lately (five minutes, unless values say otherwise): a lull must
+ * not cost the next rush its pods.
  */
-const BEHAVIOUR = {
+const behaviour = ({ values }: ServiceContext) => ({
   scaleUp: {
     stabilizationWindowSeconds: 0,
     selectPolicy: 'Max',
@@ -20,14 +20,14 @@ const BEHAVIOUR = {
     ],
   },
   scaleDown: {
-    stabilizationWindowSeconds: 300,
+    stabilizationWindowSeconds: values.autoscaling.scaleInAfterSeconds,
     selectPolicy: 'Max',
     policies: [
       { type: 'Percent', value: 10, periodSeconds: 60 },
       { type: 'Pods', value: 1, periodSeconds: 60 },
     ],
   },
-};
+});
 
 /** One scaler for a service that several pods can work for: an HPA, or KEDA's ScaledObject, which makes an HPA itself and refuses a second one. */
 export function autoscaler(scope: Scope, ctx: ServiceContext): void {
@@ -62,7 +62,7 @@ function horizontal(scope: Scope, ctx: ServiceContext): void {
       minReplicas: min,
       maxReplicas: max,
       metrics: [resource('cpu', cpuPercent), resource('memory', memoryPercent)],
-      behavior: BEHAVIOUR,
+      behavior: behaviour(ctx),
     },
   });
 }
@@ -85,7 +85,7 @@ function scaledObject(scope: Scope, ctx: ServiceContext, queues: readonly Trigge
       minReplicaCount: min,
       maxReplicaCount: max,
       pollingInterval: 15,
-      advanced: { horizontalPodAutoscalerConfig: { name: ctx.service.name, behavior: BEHAVIOUR } },
+      advanced: { horizontalPodAutoscalerConfig: { name: ctx.service.name, behavior: behaviour(ctx) } },
       triggers: [resource('cpu', cpuPercent), resource('memory', memoryPercent), ...queues],
     },
   });
