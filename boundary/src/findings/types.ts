@@ -1,5 +1,5 @@
 import type { PciFinding } from '@mercato/operator/api/pciboundary.ts';
-import type { KubeObject, Namespace, ObjectReference, ServiceAccount } from '@mercato/operator/kube/types.ts';
+import type { KubeObject, Namespace, ServiceAccount } from '@mercato/operator/kube/types.ts';
 import type { NetworkPolicy } from '../policy/types.ts';
 
 /**
@@ -82,5 +82,3 @@ export interface Observed {
 
 /** A finding before it is known since when. */
 export type Found = Omit<PciFinding, 'since'>;
-/** Where a finding is. */
-export type Subject = Pick<ObjectReference, 'kind' | 'namespace' | 'name'>;

@@ -1,0 +1,11 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { FINDINGS_PAGE, findingsPage } from './reference.ts';
+
+describe('docs/pci/findings.md', () => {
+  it('is current', async () => {
+    expect(await readFile(FINDINGS_PAGE, 'utf8'), 'run `node boundary/src/findings/reference.ts`').to.equal(
+      findingsPage(),
+    );
+  });
+});
