@@ -8,7 +8,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install controlplane tools check test up down demo synth bench sim format generate
+.PHONY: help install controlplane tools check test e2e up down demo synth bench sim format generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ check: install ## Check types, style, and that generated files are current
 
 test: controlplane tools ## Run all tests; TESTS=path/to/x.test.ts runs that file only
 	@$(NODE) tools/test.ts $(TESTS)
+
+e2e: controlplane tools ## Install the shop on a real cluster and try it there: that of KUBECONFIG, else kind; TESTS=file runs that file only
+	@NODE_USE_ENV_PROXY=1 $(NODE) tools/test.ts --e2e $(TESTS)
 
 up: controlplane ## Start control plane, operator and services, and leave them running
 	@$(NODE) tools/demo/src/main.ts up

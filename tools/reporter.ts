@@ -15,7 +15,10 @@ export default class CountingReporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
     const { counts: file } = options.reporterOptions as { readonly counts: string };
+    const skipped: string[] = [];
+    runner.on(Mocha.Runner.constants.EVENT_TEST_PENDING, (test) => skipped.push(test.fullTitle()));
     runner.once(Mocha.Runner.constants.EVENT_RUN_END, () => {
+      if (skipped.length > 0) process.stdout.write(`skipped, since this cluster cannot: ${skipped.join('; ')}\n`);
       const counts: Counts = { passed: this.stats.passes, failed: this.stats.failures };
       writeFileSync(file, JSON.stringify(counts));
     });

@@ -1,0 +1,289 @@
+import { randomBytes } from 'node:crypto';
+import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
+import type { KubeClient } from '@mercato/operator/kube/client.ts';
+import { isNotFound } from '@mercato/operator/kube/errors.ts';
+import { expect } from 'chai';
+import { type Capabilities, capabilitiesOf, describe as inWords } from './capabilities.ts';
+import { type Cluster, clientOf, findCluster } from './cluster.ts';
+import {
+  deploy,
+  type Images,
+  imageIn,
+  imagesFor,
+  merge,
+  NAMESPACES,
+  SYSTEM_NAMESPACE,
+  undeploy,
+  valuesFor,
+} from './deploy.ts';
+import { enforcesPolicies } from './enforcement.ts';
+import { Killer, Rollouts } from './faults.ts';
+import { Helm } from './helm.ts';
+import { isTrue, type Pod, podSecurity, pods, troubleOf } from './kube.ts';
+import { Objects, until } from './objects.ts';
+import { logOf, PLAYER_NAMESPACE, type Play, playerRights, playerValues, startPlay } from './player.ts';
+import { type Load, SENDER, startLoad } from './scaling/load.ts';
+import { quote, quoteChart } from './scaling/service.ts';
+
+const ALL = [SYSTEM_NAMESPACE, ...NAMESPACES];
+const SHOP = 'mercato-shop';
+
+/** The whole shop on a real cluster, from its charts: works, is conserved whatever happens to its pods, scales, and goes without a trace. */
+describe('the shop on a cluster', function () {
+  this.timeout(900_000);
+  this.bail(true);
+
+  const seed = process.env['E2E_SEED'] ?? randomBytes(4).toString('hex');
+  const say = (line: string) => console.log(`      ${line}`);
+  let cluster: Cluster;
+  let client: KubeClient;
+  let objects: Objects;
+  let able: Capabilities;
+  let images: Images;
+  let rollouts: Rollouts;
+  let days = 0;
+
+  before(async () => {
+    cluster = await findCluster(say);
+    client = clientOf(cluster);
+    objects = new Objects(client);
+    able = await capabilitiesOf(client);
+    say(`${cluster.name}, seed ${seed}`);
+    for (const line of inWords(able)) say(line);
+    images = await imagesFor(cluster, { tag: process.env['TAG'], registry: process.env['REGISTRY'] }, say);
+    rollouts = new Rollouts(client, ALL);
+    await install();
+  });
+
+  afterEach(async function () {
+    if (this.currentTest?.state !== 'failed') return;
+    for (const pod of await ours()) if (!isTrue(pod.status?.conditions, 'Ready')) say(troubleOf(pod));
+    for (const namespace of ALL)
+      for (const { metadata } of (await client.list(pods, { namespace })).items)
+        say(`${metadata.name}:\n${(await logOf(cluster, metadata.name, namespace)).slice(-1_500)}`);
+  });
+
+  after(async function () {
+    if (client === undefined) return;
+    // Whoever wants to look at what failed keeps it.
+    const failed = this.test?.parent?.tests.some(({ state }) => state === 'failed') ?? false;
+    if (failed && process.env['E2E_KEEP'] !== undefined) say('left as it is, since E2E_KEEP is set: make undeploy');
+    else if (images !== undefined) await undeploy({ cluster, client, images, say });
+    await client.transport.close();
+  });
+
+  const install = (values: Readonly<Record<string, unknown>> = {}) =>
+    deploy({ cluster, client, images, values: merge(playerValues(), values), say });
+
+  /** A day of orders inside the cluster. What happens meanwhile is the test's. */
+  const play = (orders: number, seconds: number): Promise<Play> => {
+    days += 1;
+    const mark = `d${days}${seed.slice(0, 4)}`;
+    return startPlay(cluster, client, {
+      image: imageIn(images, 'tools'),
+      orders,
+      seconds,
+      seed: `${seed}-${days}`,
+      mark,
+    });
+  };
+
+  const expectConserved = async (day: Play): Promise<void> => {
+    const { isConserved, result, log } = await day.result();
+    say(`${result.accepted} orders: ${JSON.stringify(result.phases)}, p99 ${result.p99Ms?.toFixed(0)} ms`);
+    expect(result.violations, log.slice(-3_000)).to.deep.equal([]);
+    expect(isConserved, log.slice(-3_000)).to.equal(true);
+  };
+
+  it('has every pod ready under Pod Security', async () => {
+    for (const namespace of ALL) {
+      const found = await objects.find({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+      expect(found?.metadata.labels, namespace).to.include(podSecurity('restricted'));
+      await client
+        .create(pods, privileged(namespace), { dryRun: true })
+        .then(() => expect.fail(`${namespace} takes a privileged pod`))
+        .catch((error: Error) => expect(error.message).to.match(/violates PodSecurity "restricted/));
+    }
+    for (const pod of await ours()) expect(isTrue(pod.status?.conditions, 'Ready'), troubleOf(pod)).to.equal(true);
+    const services = new Set((await ours()).map(({ metadata }) => metadata.labels?.['app.kubernetes.io/name']));
+    expect([...services]).to.include.members([
+      'mercato-operator',
+      'mercato-boundary',
+      'inventory',
+      'payment',
+      'shipping',
+      'acquirer',
+      'carrier',
+    ]);
+  });
+
+  it('passes the tests of its charts', async () => {
+    await (await Helm.for(cluster, say)).test('mercato', SYSTEM_NAMESPACE);
+  });
+
+  it('carries a day of orders, and loses nothing', async () => {
+    await expectConserved(await play(200, 20));
+  });
+
+  it('spreads a service over zones', async function () {
+    if (able.zones.length < 2) {
+      say(`skipped: the nodes are in ${able.zones.length} zones`);
+      this.skip();
+    }
+    const operators = (await ours()).filter((pod) => nameOf(pod) === 'mercato-operator');
+    expect(new Set(operators.map(({ spec }) => spec.nodeName))).to.have.length(operators.length);
+  });
+
+  describe('a service that any pod can do the work of', () => {
+    let chart: string;
+    const url = `http://${quote.name}.${SHOP}.svc:8080/work?ms=5`;
+    const sender = {
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': PLAYER_NAMESPACE } },
+      podSelector: { matchLabels: SENDER },
+    };
+    const load = (name: string, rate: number, seconds: number) =>
+      startLoad(cluster, client, { image: imageIn(images, 'tools'), name, url, rate, seconds });
+    const count = async () => (await ours()).filter((pod) => nameOf(pod) === quote.name).length;
+
+    before(async () => {
+      chart = await quoteChart();
+      await objects.applyAll(playerRights());
+      const values = { callers: [sender], autoscaling: { min: 2, max: 3, scaleInAfterSeconds: 15 } };
+      const helm = await Helm.for(cluster, say);
+      await helm.upgrade(quote.name, chart, { namespace: SYSTEM_NAMESPACE, values: valuesFor(able, images, values) });
+    });
+    after(async () => {
+      await (await Helm.for(cluster, say)).uninstall(quote.name, SYSTEM_NAMESPACE);
+    });
+
+    it('fails no request while it is rolled, and no order is lost while all else is', async () => {
+      const day = await play(200, 60);
+      const requests = await load('load-rollout', 20, 75);
+      await rollouts.restartAll();
+      await rollouts.areComplete();
+      await expectNoneFailed(await requests.result());
+      await expectConserved(day);
+    });
+
+    it('scales out under load, and in after it', async function () {
+      if (!able.metrics) {
+        say('skipped: the cluster serves no metrics of pods');
+        this.skip();
+      }
+      expect(await count()).to.equal(2);
+      const requests = await load('load-scaling', 50, 180);
+      await until('a third pod is there', 120_000, async () => (await count()) > 2, hpa);
+      await requests.stop();
+      await until('two pods are left', 240_000, async () => (await count()) === 2, hpa);
+    });
+
+    const hpa = async () =>
+      JSON.stringify(
+        (
+          await objects.find<{ status?: unknown } & Pod>({
+            apiVersion: 'autoscaling/v2',
+            kind: 'HorizontalPodAutoscaler',
+            metadata: { name: quote.name, namespace: SHOP },
+          })
+        )?.status,
+      );
+
+    async function expectNoneFailed(requests: Load): Promise<void> {
+      say(`${requests.sent} requests, p99 ${requests.p99Ms} ms, failed: ${JSON.stringify(requests.failures)}`);
+      expect(requests.failures).to.deep.equal({});
+    }
+  });
+
+  it('loses no order while pods are killed at random', async () => {
+    const day = await play(200, 45);
+    const killer = new Killer(client, ALL, `${seed}-kills`);
+    await killer.killFor(45_000);
+    say(`killed ${killer.victims.join(', ')}`);
+    expect(killer.victims.length).to.be.greaterThan(5);
+    await expectConserved(day);
+    await rollouts.areComplete();
+  });
+
+  it('is upgraded with runs in flight', async () => {
+    const day = await play(200, 40);
+    const unfinished = async () =>
+      (await client.list(orderSagaRuns, { namespace: SHOP })).items.filter(
+        ({ status }) => status?.phase === 'Running' || status?.phase === 'Pending',
+      ).length;
+    await until('runs are in flight', 60_000, async () => (await unfinished()) > 0);
+    const debug = { logLevel: 'debug' };
+    await install({ 'mercato-operator': debug, inventory: debug, payment: debug, shipping: debug });
+    await expectConserved(day);
+  });
+
+  it('says whether its cluster enforces the PCI boundary, and puts back what was changed', async () => {
+    const enforced = await enforcesPolicies(client, imageIn(images, 'tools'));
+    const expected = enforced ? 'True' : 'False';
+    const condition = async (type: string) =>
+      (await boundary())?.status?.conditions?.find((each) => each.type === type);
+    await until(
+      `the boundary's condition Enforced is ${expected}`,
+      180_000,
+      async () => (await condition('Enforced'))?.status === expected,
+      async () => JSON.stringify((await boundary())?.status?.conditions),
+    );
+    say(`Enforced=${expected}: ${(await condition('Enforced'))?.message}`);
+
+    const deny = {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { name: 'default-deny', namespace: 'mercato-card' },
+    };
+    const before = await objects.find(deny);
+    expect(before, 'the default denial').not.to.equal(undefined);
+    await objects.remove(deny);
+    const began = performance.now();
+    await until('the denial is back', 5_000, async () => {
+      const now = await objects.find(deny);
+      return now !== undefined && now.metadata.uid !== before?.metadata.uid;
+    });
+    say(`the denial was back after ${Math.round(performance.now() - began)} ms`);
+  });
+
+  it('goes without a trace, and finishes first what it has begun', async () => {
+    const day = await play(60, 10);
+    await day.result();
+    await undeploy({ cluster, client, images, say });
+    for (const name of ALL)
+      expect(await objects.find({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }), name).to.equal(undefined);
+    expect(await objects.serves('mercato.dev/v1alpha1', 'OrderSagaRun').catch(() => false)).to.equal(false);
+    await objects.removeAll([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: PLAYER_NAMESPACE } }]);
+  });
+
+  const nameOf = ({ metadata }: Pod): string => metadata.labels?.['app.kubernetes.io/name'] ?? '';
+
+  /** Pods of services; those of Jobs come and go. */
+  async function ours(): Promise<Pod[]> {
+    const labelSelector = 'app.kubernetes.io/part-of=mercato,!batch.kubernetes.io/job-name';
+    const lists = await Promise.all(ALL.map((namespace) => client.list(pods, { namespace, labelSelector })));
+    return lists.flatMap(({ items }) => items).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+  }
+
+  interface Boundary extends Pod {
+    readonly status?: { readonly conditions?: readonly { type: string; status: string; message?: string }[] };
+  }
+
+  async function boundary(): Promise<Boundary | undefined> {
+    const found = await objects
+      .find<Boundary>({ apiVersion: 'mercato.dev/v1alpha1', kind: 'PciBoundary', metadata: { name: 'card' } })
+      .catch((error: unknown) => {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      });
+    return found;
+  }
+});
+
+function privileged(namespace: string): Pod & { apiVersion: string } {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'privileged', namespace },
+    spec: { containers: [{ name: 'main', image: 'none:0', securityContext: { privileged: true } }] },
+  } as Pod & { apiVersion: string };
+}
