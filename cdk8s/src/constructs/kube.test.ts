@@ -5,7 +5,7 @@ import { type Overrides, valuesOf } from '../backends/values.ts';
 import { serviceChart } from '../charts/service-chart.ts';
 import { search, withSearch } from '../testing/added.ts';
 import { valuesArbitrary } from '../testing/arbitrary.ts';
-import { at, rendered, theOne } from '../testing/rendered.ts';
+import { at, missing, rendered, theOne } from '../testing/rendered.ts';
 import { k8s, manifestOf } from './kube.ts';
 import { structuralCopy } from './scope.ts';
 
@@ -26,14 +26,6 @@ const CLASSES: Readonly<Record<string, Kind>> = {
   PodDisruptionBudget: k8s.KubePodDisruptionBudget,
 };
 const OF_OTHERS = ['ScaledObject', 'TriggerAuthentication', 'ServiceMonitor', 'PrometheusRule'];
-
-/** Paths of leaves that are in one object and not, or otherwise, in another. */
-function lost(given: unknown, made: unknown, path: readonly string[] = []): (readonly string[])[] {
-  if (typeof given !== 'object' || given === null) return Object.is(given, made) ? [] : [path];
-  const entries = Object.entries(given);
-  if (entries.length === 0) return JSON.stringify(given) === JSON.stringify(made) ? [] : [path];
-  return entries.flatMap(([key, value]) => lost(value, at(made, [key]), [...path, key]));
-}
 
 const classOf = ({ kind }: KubernetesObject): Kind => CLASSES[kind] as Kind;
 const propsOf = ({ apiVersion: _, kind: __, ...props }: KubernetesObject) => props;
@@ -76,7 +68,7 @@ describe('kube', () => {
           const { given, path } = withField(propsOf(object), field, value, n);
           const made = manifestOf(classOf(object), given as never);
           expect(at(made, [...path, field])).to.deep.equal(value);
-          expect(lost(given, made)).to.be.empty;
+          expect(missing(given, made)).to.be.empty;
         },
       ),
       { numRuns: 300 },
@@ -87,7 +79,7 @@ describe('kube', () => {
     const objects = rendered(withSearch, search.name);
     const alone = ofClasses(objects).flatMap((object) => {
       const made = structuralCopy(classOf(object).manifest(wrapped(propsOf(object))));
-      return lost(propsOf(object), made).map((path) => [object.kind, ...path].join('.'));
+      return missing(propsOf(object), made).map((path) => [object.kind, ...path].join('.'));
     });
     expect(alone).to.have.members([
       'Deployment.spec.template.spec.containers.0.lifecycle.preStop.sleep.seconds',

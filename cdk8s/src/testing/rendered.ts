@@ -30,6 +30,14 @@ export function at(object: unknown, path: string | readonly string[]): unknown {
   }, object);
 }
 
+/** Paths of leaves that an object should have, and that another has not or has otherwise. */
+export function missing(given: unknown, made: unknown, path: readonly string[] = []): (readonly string[])[] {
+  if (typeof given !== 'object' || given === null) return Object.is(given, made) ? [] : [path];
+  const entries = Object.entries(given);
+  if (entries.length === 0) return JSON.stringify(given) === JSON.stringify(made) ? [] : [path];
+  return entries.flatMap(([key, value]) => missing(value, at(made, [key]), [...path, key]));
+}
+
 /** A pod template. */
 export interface PodTemplate {
   readonly metadata: { readonly labels: Record<string, string>; readonly annotations?: Record<string, string> };
