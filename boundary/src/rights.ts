@@ -1,0 +1,38 @@
+/** A rule of a Role or ClusterRole (rbac.authorization.k8s.io/v1). */
+export interface PolicyRule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  readonly resourceNames?: readonly string[];
+}
+
+/**
+ * What the boundary's controller may do in the cluster: exactly what it does (boundary/src/rights.test.ts). The charts' ClusterRole is made of this.
+ *
+ * It reads no Secret and no ConfigMap. Its writes are kept in check once more by admission: NetworkPolicies in card namespaces only, and no Jobs but
+ * probes, which have neither token nor volume (boundary/src/admission/).
+ */
+export const clusterRights: readonly PolicyRule[] = [
+  // The finalizer is metadata; spec is never written. `enforce` lets it through the admission policies.
+  { apiGroups: ['mercato.dev'], resources: ['pciboundaries'], verbs: ['list', 'watch', 'patch', 'enforce'] },
+  { apiGroups: ['mercato.dev'], resources: ['pciboundaries/status'], verbs: ['patch'] },
+  {
+    apiGroups: ['networking.k8s.io'],
+    resources: ['networkpolicies'],
+    verbs: ['list', 'watch', 'create', 'patch', 'delete'],
+  },
+  // What the findings are about. Which namespaces are for card data is known at run time only, so it reads all.
+  {
+    apiGroups: [''],
+    resources: ['namespaces', 'nodes', 'pods', 'services', 'serviceaccounts', 'resourcequotas'],
+    verbs: ['list', 'watch'],
+  },
+  { apiGroups: ['rbac.authorization.k8s.io'], resources: ['rolebindings'], verbs: ['list', 'watch'] },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['list', 'create', 'delete'] },
+  { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+];
+
+/** What it may do in its own namespace: hold its lease. */
+export const namespaceRights: readonly PolicyRule[] = [
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
+];
