@@ -56,6 +56,9 @@ function statefulSet(scope: Scope, ctx: ServiceContext): void {
         replicas: 1,
         revisionHistoryLimit: REVISIONS,
         serviceName: name,
+        // With OrderedReady a pod that cannot start waits for itself to be ready: even the template that mends it is not rolled out
+        // (https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback).
+        podManagementPolicy: 'Parallel',
         selector: { matchLabels: selector(service) },
         updateStrategy: { type: 'RollingUpdate' },
         persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
