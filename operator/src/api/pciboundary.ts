@@ -87,7 +87,7 @@ const port = object(
 const ports = () =>
   list(port, { description: 'The ports, each said: nothing is opened on all ports.', minItems: 1, maxItems: 8 });
 
-const ruleName = () => label({ description: 'Names the rule, its NetworkPolicies and its findings.', maxLength: 40 });
+const ruleName = () => label({ description: 'Names the rule, its NetworkPolicies and its findings.' });
 const why = () =>
   text({
     description: 'Why the shop needs this way. For the yearly review of rules (PCI DSS 1.2.5, 1.2.7).',
