@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { ACK_KINDS } from '../argocd/health.ts';
 import type { KubernetesObject } from '../backends/render.ts';
 import { mercato } from '../model/mercato.ts';
 import { ENVIRONMENTS } from '../model/types.ts';
@@ -269,6 +270,12 @@ describe('what is declared in AWS', () => {
     const archive = specOf(find('Archive', 'mercato'));
     expect(archive).to.include({ retentionDays: 30 });
     expect(archive).not.to.have.property('eventPattern');
+  });
+
+  it('is judged by a health check of its own, so that Argo CD’s waves wait for it', () => {
+    const judged = ACK_KINDS.map(({ group, kind }) => `${group} ${kind}`);
+    const made = rich.map(({ apiVersion, kind }) => `${apiVersion.split('/')[0]} ${kind}`);
+    expect(judged).to.include.members([...new Set(made)]);
   });
 
   it('is nothing but resources of ACK’s controllers', () => {

@@ -159,6 +159,13 @@ describe('permissions', () => {
     expect(allowed(irsa, 'inventory')).to.deep.equal(allowed(objects, 'inventory'));
   });
 
+  it('go with IRSA to tokens of the cluster’s own issuer, if no other is named', () => {
+    const irsa = ackObjects(richModel, 'production', { ...INSTALLATION, identity: 'irsa' });
+    expect(policiesIn(theRole(irsa, 'payment'))[0]?.Statement[0]?.Principal).to.deep.equal({
+      Federated: `arn:aws:iam::${ACCOUNT}:oidc-provider/kubernetes.default.svc.cluster.local`,
+    });
+  });
+
   it('are nobody’s when pods get no AWS identity', () => {
     const none = ackObjects(richModel, 'production', { ...INSTALLATION, identity: 'none' });
     expect(none.filter(({ kind }) => ['Role', 'PodIdentityAssociation'].includes(kind))).to.be.empty;

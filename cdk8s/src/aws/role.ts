@@ -1,6 +1,7 @@
 import type { GlobalValues } from '../charts/global.ts';
 import type { Scope } from '../constructs/scope.ts';
-import { choose, equals, not, text } from '../holes/index.ts';
+import { expressionOf, hole, isHole } from '../holes/hole.ts';
+import { choose, equals, isSet, not, text } from '../holes/index.ts';
 import { usesAws } from '../model/derive.ts';
 import type { Service } from '../model/types.ts';
 import { awsName, busArn, clusterArn, indexArn, queueArn, tableArn, topicArn } from './names.ts';
@@ -72,7 +73,7 @@ const podIdentityTrust = (global: GlobalValues, { name, zone }: Service): Statem
 
 /** With IRSA the cluster's tokens are the credentials: their subject and audience must be exactly these. */
 function irsaTrust(global: GlobalValues, { name, zone }: Service): Statement {
-  const provider = global.aws.oidcProvider ?? '';
+  const provider = oidcProvider(global);
   return {
     Sid: 'TokensOfItsServiceAccount',
     Effect: 'Allow',
@@ -85,6 +86,15 @@ function irsaTrust(global: GlobalValues, { name, zone }: Service): Statement {
       ),
     },
   };
+}
+
+/** The issuer of the cluster's tokens, as IAM knows it: without its scheme. */
+function oidcProvider({ aws, cluster }: GlobalValues): string {
+  const { tokenIssuer } = cluster;
+  const issuer = isHole(tokenIssuer)
+    ? hole<string>(`trimPrefix "https://" (${expressionOf(tokenIssuer)})`, 'string')
+    : tokenIssuer.replace(/^https:\/\//, '');
+  return choose(isSet(aws.oidcProvider), aws.oidcProvider ?? '', issuer);
 }
 
 /** What a service's role allows, as IAM has it. */

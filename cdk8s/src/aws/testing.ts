@@ -1,8 +1,8 @@
+import { overridesOf } from '../backends/environments.ts';
+import { objectsOf } from '../backends/manifests.ts';
 import type { KubernetesObject } from '../backends/render.ts';
-import { render } from '../backends/render.ts';
-import { type Overrides, valuesOf } from '../backends/values.ts';
-import { awsChart } from '../charts/aws-chart.ts';
-import { serviceChart } from '../charts/service-chart.ts';
+import { merge, type Overrides } from '../backends/values.ts';
+import { packagesOf } from '../charts/index.ts';
 import { environments } from '../model/environments.ts';
 import { mercato } from '../model/mercato.ts';
 import { shipping } from '../model/services/shipping.ts';
@@ -65,19 +65,15 @@ export function ackObjects(
   aws: Overrides = {},
   platform: Overrides = {},
 ): KubernetesObject[] {
-  const { global, charts } = environments[environment];
-  const merged = { ...global, aws: { ...(global['aws'] as Overrides | undefined), ...aws } };
-  const services = model.services.filter((service) => service.environments?.includes(environment) ?? true);
-  return [
-    ...objectsOf(awsChart(model) as never, { ...platform, global: merged }),
-    ...services.flatMap((service) =>
-      objectsOf(serviceChart(model, service) as never, { ...charts[service.name], global: merged }),
-    ),
-  ].filter(isAck);
+  return packagesOf(model)
+    .filter(({ definition, dependencies }) => dependencies.length === 0 && 'global' in definition.values.properties)
+    .flatMap((packaged) => {
+      const own = overridesOf(packaged, environments[environment]);
+      const more = packaged.definition.name === 'mercato-aws' ? platform : {};
+      return objectsOf(packaged, merge({ ...own, ...more }, { global: { aws } }) as Overrides);
+    })
+    .filter(isAck);
 }
-
-const objectsOf = (chart: Parameters<typeof valuesOf>[0], overrides: Overrides): KubernetesObject[] =>
-  render(chart, valuesOf(chart, overrides));
 
 /** The specification of an object, as tests look into it. */
 export const specOf = (object: KubernetesObject): Record<string, unknown> => object['spec'] as Record<string, unknown>;

@@ -61,7 +61,9 @@ export const globalSchema = group('What all charts share', {
     accountId: string('The account', '000000000000', { pattern: '^[0-9]{12}$' }),
     region: string('The region', 'eu-west-1', { pattern: '^[a-z]{2}(-[a-z]+)+-[0-9]$' }),
     identity: choice('How pods get AWS permissions', ['none', 'pod-identity', 'irsa'], 'none'),
-    oidcProvider: optionalString('For irsa: the issuer of the cluster’s tokens without https://'),
+    oidcProvider: optionalString(
+      'For irsa: the issuer of the cluster’s tokens without https://, if it is not cluster.tokenIssuer',
+    ),
   }),
 });
 
