@@ -52,3 +52,10 @@ export const label = (description: string, fallback: string) =>
 /** Namespaces, each once: what `scope.each` goes through. */
 export const namespaceList = (description: string, limits: object = {}) =>
   list(description, label('A namespace', 'default'), [], { uniqueItems: true, ...limits });
+
+/** A group with more values. */
+export const extended = <T extends TObject, P extends TProperties>(schema: T, more: P): TObject<T['properties'] & P> =>
+  Type.Object({ ...schema.properties, ...more } as T['properties'] & P, {
+    description: schema['description'] as string,
+    additionalProperties: false,
+  });

@@ -59,7 +59,7 @@ function container(ctx: ServiceContext): k8s.Container {
   const memory = k8s.Quantity.fromString(values.resources.memory);
   return {
     name: service.name,
-    image: image(ctx),
+    image: imageOf(ctx),
     imagePullPolicy: values.global.image.pullPolicy,
     workingDir: '/app',
     args: [service.program, ...(ctx.program?.args ?? [])],
@@ -77,7 +77,7 @@ function container(ctx: ServiceContext): k8s.Container {
 }
 
 /** `registry/repository@digest` where a digest is given, else with the service's own tag, else with that of all images. */
-function image({ values }: ServiceContext): string {
+export function imageOf({ values }: Pick<ServiceContext, 'values'>): string {
   const { image: own, global } = values;
   const tag = choose(isSet(own.tag), own.tag ?? '', global.image.tag);
   const version = choose(isSet(own.digest), text('@', own.digest ?? ''), text(':', tag));

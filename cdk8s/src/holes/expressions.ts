@@ -96,7 +96,7 @@ export function tcpPorts(numbers: readonly number[]): { port: number; protocol: 
  */
 export function onlyIf<T>(condition: boolean, entries: readonly T[]): readonly T[] {
   if (!isHole(condition)) return condition ? entries : [];
-  return hole(`ternary ${literal(entries)} (list) ${bool(condition)}`, 'subtree');
+  return hole(`ternary ${literal(entries)} ${NO_ENTRIES} ${bool(condition)}`, 'subtree');
 }
 
 /** A map if the condition holds, else nothing: a field that is there only sometimes. */
@@ -108,13 +108,16 @@ export function optional<T extends object>(condition: boolean, map: T): T | unde
 /** Lists one after the other. Unlike {@link appended} it wants nothing known, and is written on one line. */
 export function concatenated<T>(...lists: readonly (readonly T[])[]): readonly T[] {
   if (!lists.some(isHole)) return lists.flat();
-  return hole(`concat ${lists.map(literal).join(' ')}`, 'subtree');
+  return hole(`default ${NO_ENTRIES} (concat ${lists.map(literal).join(' ')})`, 'subtree');
 }
+
+/** Sprig's own `list` and `concat` give nil where there are no entries, which is null as JSON. */
+const NO_ENTRIES = '(fromJsonArray "[]")';
 
 /** What a list or map is in Go's template language, holes and all. */
 function literal(value: unknown): string {
   if (isHole(value) || typeof value !== 'object' || value === null) return argument(value);
-  if (Array.isArray(value)) return value.length === 0 ? '(list)' : `(list ${value.map(literal).join(' ')})`;
+  if (Array.isArray(value)) return value.length === 0 ? NO_ENTRIES : `(list ${value.map(literal).join(' ')})`;
   const pairs = Object.entries(value)
     .filter(([, entry]) => entry !== undefined)
     .map(([key, entry]) => `${expressionOf(key)} ${literal(entry)}`);

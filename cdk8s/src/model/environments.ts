@@ -10,14 +10,22 @@ export interface EnvironmentValues {
 const simulated = {
   payment: { settings: { processor: 'simulated' } },
   shipping: { settings: { carrier: 'simulated' } },
+  'mercato-boundary': { settings: { payment: { processor: 'simulated' } } },
 };
+
+/** kind's own addresses: its Docker network, and the first of its Services. */
+const kindApiServer = { cidrs: ['172.18.0.0/16', '10.96.0.1/32'] };
 
 /** The environments. What only an installation knows (account, registry, addresses) stays a default that it overrides. */
 export const environments: Readonly<Record<Environment, EnvironmentValues>> = {
   kind: {
     description: 'A cluster on one machine, with simulated companies and nothing of AWS',
     global: { environment: 'kind' },
-    charts: simulated,
+    charts: {
+      ...simulated,
+      'mercato-aws': { enabled: false },
+      'mercato-boundary': { ...simulated['mercato-boundary'], apiServer: kindApiServer },
+    },
   },
   staging: {
     description: 'As production, with simulated companies',
@@ -38,3 +46,9 @@ export const environments: Readonly<Record<Environment, EnvironmentValues>> = {
     charts: { acquirer: { enabled: false }, carrier: { enabled: false } },
   },
 };
+
+/** Whether an environment declares AWS resources. */
+export function usesAwsIn(environment: Environment): boolean {
+  const aws = environments[environment].global['aws'] as { readonly enabled?: boolean } | undefined;
+  return aws?.enabled ?? false;
+}

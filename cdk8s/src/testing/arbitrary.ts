@@ -36,8 +36,11 @@ export function valuesArbitrary(schema: TSchema): fc.Arbitrary<unknown> {
   return leafArbitrary(schema);
 }
 
+/** One without entries is one too, if it takes no others: then there is nothing to say. */
 const isGroup = (schema: TSchema): boolean =>
-  schema['type'] === 'object' && schema[LEAF] !== true && Object.keys(schema['properties'] ?? {}).length > 0;
+  schema['type'] === 'object' &&
+  schema[LEAF] !== true &&
+  (schema['additionalProperties'] === false || Object.keys(schema['properties'] ?? {}).length > 0);
 
 function leafArbitrary(schema: TSchema): fc.Arbitrary<unknown> {
   const options = schema['anyOf'] as TSchema[] | undefined;
