@@ -39,6 +39,7 @@ describe('the Applications of an environment', () => {
       acquirer: -10,
       carrier: -10,
       inventory: 0,
+      'mercato-shop': 0,
       payment: 0,
       shipping: 0,
     });
@@ -49,6 +50,11 @@ describe('the Applications of an environment', () => {
       .to.not.include.members(['acquirer'])
       .and.not.include('carrier');
     expect(Object.keys(wavesOf('staging'))).to.include.members(['acquirer', 'carrier']);
+  });
+
+  it('have what services share in AWS before them, where there is AWS', () => {
+    for (const environment of ['staging', 'production'] as const)
+      expect(wavesOf(environment)).to.include({ 'mercato-aws': -10, 'mercato-boundary': -20, inventory: 0 });
   });
 
   it('follow the model: a service that is added has one', () => {
@@ -81,15 +87,16 @@ describe('the Applications of an environment', () => {
     });
   });
 
-  it('enforce Pod Security before the first pod, and mark the card namespace', () => {
-    const { managedNamespaceMetadata, syncOptions } = child('payment').spec.syncPolicy;
+  it('enforce Pod Security before the first pod', () => {
+    const { managedNamespaceMetadata, syncOptions } = child('inventory').spec.syncPolicy;
     expect(syncOptions).to.include.members(['CreateNamespace=true', 'ServerSideApply=true']);
-    expect(managedNamespaceMetadata?.labels).to.include({
-      'pod-security.kubernetes.io/enforce': 'restricted',
-      'mercato.dev/card-data': 'true',
-    });
-    const shop = child('inventory').spec.syncPolicy.managedNamespaceMetadata;
-    expect(shop?.labels).to.not.have.property('mercato.dev/card-data');
+    expect(managedNamespaceMetadata?.labels).to.include({ 'pod-security.kubernetes.io/enforce': 'restricted' });
+  });
+
+  it('leave the namespace of card data to the chart of the boundary, which makes it closed', () => {
+    const { managedNamespaceMetadata, syncOptions } = child('payment').spec.syncPolicy;
+    expect(syncOptions).to.not.include('CreateNamespace=true');
+    expect(managedNamespaceMetadata).to.equal(undefined);
   });
 
   it('agree about a namespace that two of them share: otherwise each would change it back', () => {

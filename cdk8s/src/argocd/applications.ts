@@ -1,3 +1,5 @@
+import { namespaceLabels } from '../constructs/namespace.ts';
+import { usesAwsIn } from '../model/environments.ts';
 import type { Component, Environment, Zone } from '../model/types.ts';
 import { CHARTS_PROJECT, ENVIRONMENTS_PROJECT } from './project.ts';
 import {
@@ -12,6 +14,10 @@ import {
 
 /** The chart of the CustomResourceDefinitions. */
 export const CRDS_CHART = 'mercato-crds';
+/** The chart of the shop's own resources: sagas, and who carries out their commands. */
+export const SHOP_CHART = 'mercato-shop';
+/** The chart of what services share in AWS: keys, the event bus. */
+export const AWS_CHART = 'mercato-aws';
 
 /** One chart of an environment. */
 export interface Part {
@@ -28,15 +34,21 @@ export interface Part {
  */
 const WAVES: Readonly<Record<Component, number>> = { controller: -20, simulator: -10, service: 0 };
 const CRDS_WAVE = -30;
+/** After the namespaces, which come with the controllers, and before the services, whose tables want their keys. */
+const AWS_WAVE = -10;
 
 /** The charts of an environment, in the order in which they are installed. */
 export function partsOf(environment: Environment, deployables: readonly Deployable[]): readonly Part[] {
   const parts = deployables
     .filter(({ environments }) => environments === undefined || environments.includes(environment))
     .map(({ name, zone, component }) => ({ chart: name, zone, wave: WAVES[component] }));
-  return [{ chart: CRDS_CHART, zone: 'system' as const, wave: CRDS_WAVE }, ...parts].sort(
-    (a, b) => a.wave - b.wave || a.chart.localeCompare(b.chart),
-  );
+  const shared: readonly Part[] = [
+    { chart: CRDS_CHART, zone: 'system', wave: CRDS_WAVE },
+    // Beside the services and not after them: their wave is not waited for.
+    { chart: SHOP_CHART, zone: 'shop', wave: WAVES.service },
+    ...(usesAwsIn(environment) ? [{ chart: AWS_CHART, zone: 'system', wave: AWS_WAVE } as const] : []),
+  ];
+  return [...shared, ...parts].sort((a, b) => a.wave - b.wave || a.chart.localeCompare(b.chart));
 }
 
 /** What a child Application takes over from the environment's Application: text, or an expression that gives it. */
@@ -59,6 +71,8 @@ export function childApplication(
 ): Manifest {
   const { chart, zone, wave } = part;
   const crds = chart === CRDS_CHART;
+  // Kinds have none; that of card data comes with the boundary's chart, closed from its first moment.
+  const namespaced = !crds && zone !== 'card';
   return {
     apiVersion: ARGO_API_VERSION,
     kind: 'Application',
@@ -85,9 +99,9 @@ export function childApplication(
       destination: { server: inherited.server, namespace: namespaces[zone] },
       syncPolicy: {
         automated: { prune: !crds, selfHeal: true },
-        ...(crds ? {} : { managedNamespaceMetadata: { labels: namespaceLabels(zone) } }),
+        ...(namespaced && { managedNamespaceMetadata: { labels: namespaceLabels(zone) } }),
         syncOptions: [
-          ...(crds ? [] : ['CreateNamespace=true']),
+          ...(namespaced ? ['CreateNamespace=true'] : []),
           'ServerSideApply=true',
           'FailOnSharedResource=true',
           'PruneLast=true',
@@ -110,16 +124,6 @@ function valuesOf(chart: string, environment: Environment): object {
   return {
     valueFiles: [own, `${installation}/global.yaml`, `${installation}/${chart}.yaml`],
     ignoreMissingValueFiles: true,
-  };
-}
-
-/** Pod Security is set before the first pod; everything of ours runs under "restricted". */
-export function namespaceLabels(zone: Zone): Readonly<Record<string, string>> {
-  const levels = ['enforce', 'audit', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted']);
-  return {
-    ...PART_OF_MERCATO,
-    ...Object.fromEntries(levels),
-    ...(zone === 'card' && { 'mercato.dev/card-data': 'true' }),
   };
 }
 

@@ -5,6 +5,7 @@ import { GROUP, type KindDefinition } from '@mercato/operator/api/index.ts';
 export const ACK_KINDS: readonly { readonly group: string; readonly kind: string }[] = [
   { group: 'dynamodb.services.k8s.aws', kind: 'Table' },
   { group: 'eks.services.k8s.aws', kind: 'PodIdentityAssociation' },
+  { group: 'eventbridge.services.k8s.aws', kind: 'Archive' },
   { group: 'eventbridge.services.k8s.aws', kind: 'EventBus' },
   { group: 'eventbridge.services.k8s.aws', kind: 'Rule' },
   { group: 'iam.services.k8s.aws', kind: 'Policy' },

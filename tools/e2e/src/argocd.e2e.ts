@@ -1,19 +1,28 @@
 import { applicationSet, inCluster } from '@mercato/cdk8s/argocd/appset.ts';
 import { argocdConfigMap } from '@mercato/cdk8s/argocd/configmap.ts';
-import { healthChecks } from '@mercato/cdk8s/argocd/health.ts';
+import { CASES, type Case } from '@mercato/cdk8s/argocd/health.cases.ts';
+import { ACK_KINDS, healthChecks } from '@mercato/cdk8s/argocd/health.ts';
 import { INSTALLATION } from '@mercato/cdk8s/argocd/installation.ts';
 import { projects } from '@mercato/cdk8s/argocd/project.ts';
 import type { Installation, Manifest } from '@mercato/cdk8s/argocd/types.ts';
-import { kinds } from '@mercato/operator/api/index.ts';
+import { GROUP, kinds } from '@mercato/operator/api/index.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import type { KubeObject } from '@mercato/operator/kube/types.ts';
 import { expect } from 'chai';
 import { ARGOCD, EnvironmentWatch, isDone, type Seen } from './argocd/applications.ts';
 import { ApplicationSetController, argocdProgram } from './argocd/applicationsets.ts';
+import { ArgocdHealth } from './argocd/health.ts';
 import { type Change, Repository } from './argocd/repository.ts';
 import { type Shop, standInShop } from './argocd/shop.ts';
 import { clientOf, findCluster } from './cluster.ts';
 import { Objects, until } from './objects.ts';
+
+/** A kind that each health script judges. */
+const JUDGED: Readonly<Record<string, { readonly group: string; readonly kind: string }>> = {
+  application: { group: 'argoproj.io', kind: 'Application' },
+  ack: ACK_KINDS[0]!,
+  ...Object.fromEntries(kinds.map(({ kind }) => [kind.toLowerCase(), { group: GROUP, kind }])),
+};
 
 /** What the repository's charts do not have: something that changes with every commit that wants it to. */
 const MARKER = 'charts/inventory/templates/marker.yaml';
@@ -28,6 +37,7 @@ describe('Mercato under Argo CD', function () {
   this.timeout(150_000);
   this.bail(true);
 
+  let program: string;
   let client: KubeClient;
   let objects: Objects;
   let repository: Repository;
@@ -37,12 +47,13 @@ describe('Mercato under Argo CD', function () {
   let controller: ApplicationSetController | undefined;
 
   before(async function () {
-    const program = argocdProgram();
+    const found = argocdProgram();
     const cluster = await findCluster(() => {}).catch(() => undefined);
-    if (cluster?.provider !== 'tool' || program === undefined) {
+    if (cluster?.provider !== 'tool' || found === undefined) {
       console.log('      skipped: it needs the cluster of a machine without Docker, with "cluster argocd up"');
       this.skip();
     }
+    program = found;
     client = clientOf(cluster);
     objects = new Objects(client);
     shop = await standInShop(client);
@@ -111,6 +122,22 @@ describe('Mercato under Argo CD', function () {
       expect(environment.doneBefore(name, of), name).to.include.members(earlier);
     }
   };
+
+  it('judges health as the unit tests do, by the Lua that Argo CD itself has', async () => {
+    const judged = await ArgocdHealth.with(program, argocdConfigMap(installation, healthChecks(kinds)));
+    try {
+      for (const [script, cases] of Object.entries(CASES)) {
+        for (const each of cases as readonly Case[]) {
+          const said = await judged.judge(JUDGED[script]!, each);
+          expect(said, `${script} ${each.it}`)
+            .to.match(new RegExp(`^${each.is}: `))
+            .and.include(each.says ?? '');
+        }
+      }
+    } finally {
+      await judged.remove();
+    }
+  });
 
   it('makes the environment of a cluster that is labelled as one, and installs it wave by wave', async () => {
     await objects.apply(inCluster('kind', installation));

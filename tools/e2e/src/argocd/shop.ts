@@ -1,6 +1,7 @@
-import { CRDS_CHART, partsOf } from '@mercato/cdk8s/argocd/applications.ts';
+import { CRDS_CHART, partsOf, SHOP_CHART } from '@mercato/cdk8s/argocd/applications.ts';
 import { argocdFiles } from '@mercato/cdk8s/argocd/generate.ts';
 import type { Deployable, Installation } from '@mercato/cdk8s/argocd/types.ts';
+import { namespaceLabels } from '@mercato/cdk8s/constructs/namespace.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { expect } from 'chai';
 import { stringify } from 'yaml';
@@ -33,7 +34,7 @@ const NAMESPACES: Installation['namespaces'] = {
   simulators: 'argocd-e2e-simulators',
 };
 
-const PARTS: readonly Deployable[] = [
+const SERVICES: readonly Deployable[] = [
   { name: 'mercato-operator', component: 'controller', zone: 'system' },
   { name: 'mercato-boundary', component: 'controller', zone: 'boundary' },
   { name: 'carrier', component: 'simulator', zone: 'simulators' },
@@ -41,6 +42,16 @@ const PARTS: readonly Deployable[] = [
   { name: 'payment', component: 'service', zone: 'card' },
   { name: 'shipping', component: 'service', zone: 'shop' },
 ];
+
+const cardNamespace = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: {
+    name: NAMESPACES.card,
+    labels: namespaceLabels('card'),
+    annotations: { 'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false' },
+  },
+};
 
 const thing = {
   apiVersion: `${STANDIN_GROUP}/v1`,
@@ -54,19 +65,30 @@ const thing = {
  */
 export async function standInShop(client: KubeClient): Promise<Shop> {
   const image = await pauseImage(client);
-  const standIns = PARTS.map(
-    ({ name, component }): StandIn => ({ name, kind: component === 'service' ? 'StatefulSet' : 'Deployment' }),
+  const standIns = SERVICES.map(
+    ({ name, component }): StandIn => ({
+      name,
+      workload: component === 'service' ? 'StatefulSet' : 'Deployment',
+      // As the real one does, since nothing may run there before it is closed.
+      objects: name === 'mercato-boundary' ? [cardNamespace] : [],
+    }),
   );
+  const others: readonly StandIn[] = [
+    { name: CRDS_CHART, objects: [standInKind('a thing')] },
+    { name: SHOP_CHART, objects: [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'sagas' } }] },
+  ];
   let uid: string | undefined;
   const expectKinds = async (objects: Objects) => {
     expect((await objects.find(thing))?.metadata.uid, 'the same object as before').to.equal(uid);
   };
   return {
     namespaces: NAMESPACES,
-    charts: partsOf('kind', PARTS).map(({ chart }) => chart),
+    charts: partsOf('kind', SERVICES).map(({ chart }) => chart),
     files: (installation) => ({
-      ...Object.fromEntries([...argocdFiles(installation, PARTS)].filter(([path]) => path.startsWith('argocd/kind/'))),
-      ...standInFiles([{ name: CRDS_CHART, kind: 'CustomResourceDefinition' }, ...standIns], image),
+      ...Object.fromEntries(
+        [...argocdFiles(installation, SERVICES)].filter(([path]) => path.startsWith('argocd/kind/')),
+      ),
+      ...standInFiles([...others, ...standIns], image),
     }),
     breakOperator: () => ({
       'environments/kind/mercato-operator.yaml': stringify({ global: { image: 'localhost/nothing:here' } }),

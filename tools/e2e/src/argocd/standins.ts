@@ -3,7 +3,10 @@ import { stringify } from 'yaml';
 /** The chart of a service that does nothing: what waves, pruning and reverting need, and no more. */
 export interface StandIn {
   readonly name: string;
-  readonly kind: 'Deployment' | 'StatefulSet' | 'CustomResourceDefinition';
+  /** What runs, if anything does. */
+  readonly workload?: 'Deployment' | 'StatefulSet';
+  /** What the chart has beside it. */
+  readonly objects?: readonly Templated[];
 }
 
 /** A kind that stands for ours, which other tests on the same cluster use. */
@@ -16,20 +19,26 @@ export const STANDIN_GROUP = 'argocd-e2e.mercato.dev';
  */
 export function standInFiles(standIns: readonly StandIn[], image: string): Record<string, string> {
   const files: Record<string, string> = {};
-  for (const { name, kind } of standIns) {
+  for (const { name, workload: kind, objects = [] } of standIns) {
     files[`environments/kind/${name}.yaml`] = stringify({ global: { image } });
     files[`charts/${name}/Chart.yaml`] = stringify({ apiVersion: 'v2', name, version: '0.1.0' });
-    const objects =
-      kind === 'CustomResourceDefinition' ? [standInKind('a thing')] : [workload(name, kind), service(name)];
-    for (const object of objects) {
+    const running = kind === undefined ? [] : [workload(name, kind), service(name)];
+    for (const object of [...objects, ...running]) {
       files[`charts/${name}/templates/${object.kind.toLowerCase()}.yaml`] = stringify(object);
     }
   }
   return files;
 }
 
-interface Templated {
+/** An object, in which `{{ }}` is Helm's. */
+export interface Templated {
+  readonly apiVersion: string;
   readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly [field: string]: unknown;
 }
 
