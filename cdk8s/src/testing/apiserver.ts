@@ -75,5 +75,12 @@ export class ApiServer {
 async function restricted(plane: ControlPlane, zone: Zone): Promise<string> {
   const name = await uniqueNamespace(plane, zone);
   await plane.kubectl(['label', 'namespace', name, 'pod-security.kubernetes.io/enforce=restricted']);
+  // Where a controller manager runs, it makes the account too.
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
+  const { status } = await plane.request(`/api/v1/namespaces/${name}/serviceaccounts`, {
+    method: 'POST',
+    body: account,
+  });
+  if (status !== 201 && status !== 409) throw new Error(`no default account in ${name}: ${status}`);
   return name;
 }
