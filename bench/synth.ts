@@ -14,7 +14,7 @@ export async function synth(): Promise<Figure[]> {
   const out = mkdtempSync(join(tmpdir(), 'mercato-synth-'));
   try {
     const chart = join(ROOT, 'charts/mercato');
-    execFileSync(helm, ['dependency', 'build', chart], { stdio: 'ignore' });
+    execFileSync(helm, ['dependency', 'update', '--skip-refresh', chart], { stdio: 'ignore' });
     const values = join(ROOT, 'environments/production/mercato.yaml');
     return [
       {

@@ -105,6 +105,7 @@ async function release(
   const file = join(ROOT, 'environments', environment, `${name}.yaml`);
   const began = performance.now();
   say(`installing ${name} into ${SYSTEM_NAMESPACE}`);
+  await helm.gather(chart);
   await helm.upgrade(name, chart, { namespace: SYSTEM_NAMESPACE, files: existsSync(file) ? [file] : [], values });
   say(`  ${name} is installed (${((performance.now() - began) / 1000).toFixed(1)} s)`);
 }

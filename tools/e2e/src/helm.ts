@@ -18,6 +18,11 @@ export class Helm {
     return new Helm(await ensureTool('helm', { onProgress: say }), cluster);
   }
 
+  /** Brings a chart's dependencies into its folder; they are charts of this repository, and what was there may be of yesterday. @throws CommandError */
+  async gather(chart: string): Promise<void> {
+    await this.#run(['dependency', 'update', chart, '--skip-refresh']);
+  }
+
   /**
    * Installs or upgrades a release.
    *
