@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { isStateful } from '../model/derive.ts';
 import { mercato } from '../model/mercato.ts';
 import { ENVIRONMENTS, type Environment } from '../model/types.ts';
 import { Helm, objectsIn, writeFiles } from '../testing/helm.ts';
@@ -31,18 +32,26 @@ const wavesOf = (environment: Environment, deployables: readonly Deployable[] = 
   Object.fromEntries(partsOf(environment, deployables).map(({ chart, wave }) => [chart, wave]));
 
 describe('the Applications of an environment', () => {
-  it('come in the order kinds, controllers, outside, shop', () => {
+  it('come in the order kinds, controllers, all the rest', () => {
     expect(wavesOf('kind')).to.deep.equal({
       'mercato-crds': -30,
       'mercato-boundary': -20,
       'mercato-operator': -20,
-      acquirer: -10,
-      carrier: -10,
+      acquirer: 0,
+      carrier: 0,
       inventory: 0,
       'mercato-shop': 0,
       payment: 0,
       shipping: 0,
     });
+  });
+
+  it('wait for nothing that has no deadline: a wave before the last has no service', () => {
+    for (const environment of ENVIRONMENTS) {
+      const waves = wavesOf(environment);
+      const waited = mercato.services.filter(({ name }) => (waves[name] ?? 0) < 0);
+      expect(waited.filter(isStateful), environment).to.deep.equal([]);
+    }
   });
 
   it('have no simulated companies in production', () => {

@@ -28,11 +28,11 @@ export interface Part {
 }
 
 /**
- * Kinds first, then who reconciles them and who guards the card namespaces, then what stands for the outside, then the shop. Services are the last
- * wave because Argo CD does not wait for the health of that one: a StatefulSet that cannot start has no deadline, and a wave that waits
- * for it would keep the commit that mends it from being synced.
+ * Kinds first, then who reconciles them and who guards the card namespace, then all the rest. The rest is the last wave because Argo CD does not wait for
+ * the health of that one: a StatefulSet that cannot start has no deadline, and a wave that waits for it would keep the commit that mends it
+ * from being synced.
  */
-const WAVES: Readonly<Record<Component, number>> = { controller: -20, simulator: -10, service: 0 };
+const WAVES: Readonly<Record<Component, number>> = { controller: -20, simulator: 0, service: 0 };
 const CRDS_WAVE = -30;
 /** After the namespaces, which come with the controllers, and before the services, whose tables want their keys. */
 const AWS_WAVE = -10;
