@@ -43,7 +43,8 @@ function serviceMonitor(scope: Scope, ctx: ServiceContext): void {
           // The operator's metrics say whose order it is in `namespace`; without this it would become exported_namespace.
           honorLabels: true,
           // What alerts select by: a Service's bare name could be anybody's.
-          relabelings: [{ targetLabel: 'job', replacement: jobOf(ctx.service) }],
+          // `action` is the API server's default; unsaid, Argo CD would see a difference for ever.
+          relabelings: [{ action: 'replace', targetLabel: 'job', replacement: jobOf(ctx.service) }],
         },
       ],
     },

@@ -21,24 +21,30 @@ export function programAlerts(service: Service): Alert[] {
 /** What can be said of a service of the shop (services/kit). */
 export function kitAlerts(service: Service): Alert[] {
   if (service.component !== 'service') return [];
-  return [
-    {
-      name: 'EventsNotDelivered',
-      severity: 'ticket',
-      for: '15m',
-      expr: `max by (namespace, subscriber) (${of(service, 'mercato_outbox_backlog')}) > 1000`,
-      summary: `Events of ${service.name} are not taken`,
-      description: `{{ $value }} events of ${service.name} in {{ $labels.namespace }} wait for {{ $labels.subscriber }}. None is lost: they are sent again until they are taken.`,
-    },
-    {
-      name: 'EventsIgnored',
-      severity: 'ticket',
-      expr: `sum by (namespace) (increase(${of(service, 'mercato_inbox_events_total', 'outcome="ignored"')}[1h])) > 0`,
-      summary: `${service.name} was told of something that it cannot have`,
-      description:
-        '{{ $value | humanize }} events of the last hour could change nothing in {{ $labels.namespace }}: goods shipped that nobody committed, or an order that is not known. Stock may be wrong.',
-    },
-  ];
+  const { publishes = [], consumes = [] } = service.events ?? {};
+  return [...(publishes.length > 0 ? [notDelivered(service)] : []), ...(consumes.length > 0 ? [ignored(service)] : [])];
+}
+
+function notDelivered(service: Service): Alert {
+  return {
+    name: 'EventsNotDelivered',
+    severity: 'ticket',
+    for: '15m',
+    expr: `max by (namespace, subscriber) (${of(service, 'mercato_outbox_backlog')}) > 1000`,
+    summary: `Events of ${service.name} are not taken`,
+    description: `{{ $value }} events of ${service.name} in {{ $labels.namespace }} wait for {{ $labels.subscriber }}. None is lost: they are sent again until they are taken.`,
+  };
+}
+
+function ignored(service: Service): Alert {
+  return {
+    name: 'EventsIgnored',
+    severity: 'ticket',
+    expr: `sum by (namespace) (increase(${of(service, 'mercato_inbox_events_total', 'outcome="ignored"')}[1h])) > 0`,
+    summary: `${service.name} was told of something that it cannot have`,
+    description:
+      '{{ $value | humanize }} events of the last hour could change nothing in {{ $labels.namespace }}: goods shipped that nobody committed, or an order that is not known. Stock may be wrong.',
+  };
 }
 
 /**
