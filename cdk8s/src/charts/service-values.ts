@@ -2,6 +2,7 @@ import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox
 import { isStateful, scales, usesAws } from '../model/derive.ts';
 import type { Service, Setting } from '../model/types.ts';
 import { globalSchema } from './global.ts';
+import { outsidePeer } from './peers.ts';
 import {
   boolean,
   choice,
@@ -83,7 +84,10 @@ export function serviceSchema(service: Service) {
         Type.String({ pattern: '^[A-Za-z0-9:@._-]+$', maxLength: 253 }),
       ),
       callers: list('NetworkPolicy peers that may call it beside those that the model names', verbatim('A peer')),
-      outsidePeers: list('NetworkPolicy peers outside the cluster that it may call', verbatim('A peer')),
+      outsidePeers: list(
+        'NetworkPolicy peers outside the cluster that it may call. A block with instance metadata in it must leave that out: except: [169.254.0.0/16]',
+        outsidePeer('A peer'),
+      ),
       podAnnotations: strings('More annotations of its pods'),
       nodeSelector: strings('Nodes that it may run on'),
       tolerations: list('Taints that it bears', verbatim('A toleration')),
