@@ -10,7 +10,7 @@ import { createTransport } from '@mercato/operator/kube/transport.ts';
 import type { KubeObject } from '@mercato/operator/kube/types.ts';
 import { systemClock } from '@mercato/operator/runtime/clock.ts';
 import { watches } from '@mercato/operator/runtime/controller.ts';
-import { createLogger } from '@mercato/operator/runtime/logger.ts';
+import { createLogger, type Logger } from '@mercato/operator/runtime/logger.ts';
 import { Manager } from '@mercato/operator/runtime/manager.ts';
 import { FrameworkMetrics } from '@mercato/operator/runtime/metrics.ts';
 import { done } from '@mercato/operator/runtime/result.ts';
@@ -21,6 +21,7 @@ import { BY_PLACE, placeKeys, type Sights } from './controllers/observe.ts';
 import { BY_BOUNDARY, BY_NAMESPACE, PolicyController } from './controllers/policies.ts';
 import { BY_JOB, ProbeController, probeJobKeys } from './controllers/probes.ts';
 import { ReportingController } from './controllers/reporting.ts';
+import { findings } from './findings/findings.ts';
 import { bare, seenNode, seenPod, seenPolicy, seenRoleBinding, seenService } from './kube/projections.ts';
 import {
   networkPolicies,
@@ -45,21 +46,31 @@ const BOUNDARIES_AT_A_TIME = 4;
 /** Objects a page: a page of whole pods is what takes most memory at the start. */
 const PAGE_SIZE = 200;
 
+/** What a program is given by the process that it runs in. */
+export interface Surroundings {
+  /** Says where pods find the API server. @default process.env */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** @default JSON lines on stderr, from the level of the options on */
+  readonly logger?: Logger;
+}
+
 /** The boundary's controller, put together: one process, one lease, all its control loops. */
 export class BoundaryProgram {
   readonly #options: Options;
   readonly #env: Readonly<Record<string, string | undefined>>;
+  readonly #logger: Logger;
 
-  constructor(options: Options, env: Readonly<Record<string, string | undefined>> = process.env) {
+  constructor(options: Options, { env = process.env, logger }: Surroundings = {}) {
     this.#options = options;
     this.#env = env;
+    this.#logger = logger ?? createLogger({ level: options.logLevel });
   }
 
   /** Runs until `stop` aborts and everything has stopped in order. Rejects with what made it fail (a lost lease among others). */
   async run(stop: AbortSignal): Promise<void> {
     const { namespace, leaseDurationMs } = this.#options;
     const clock = systemClock;
-    const logger = createLogger({ level: this.#options.logLevel });
+    const logger = this.#logger;
     const metrics = new FrameworkMetrics({ processMetrics: true });
     const config = loadConfig(this.#options.kubeconfig === undefined ? {} : { kubeconfig: this.#options.kubeconfig });
     const transport = createTransport(config, { connections: CONNECTIONS, observer: metrics.requests(), logger });
@@ -139,7 +150,7 @@ export class BoundaryProgram {
       sights,
       ledger,
       probes: probeController,
-      findings: () => [],
+      findings,
       recorder,
       metrics: measured,
       clock,

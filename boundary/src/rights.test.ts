@@ -77,8 +77,9 @@ describe("The boundary controller's rights", function () {
       }));
       const cluster = await BoundaryCluster.create({ rights });
       try {
+        cluster.quiet = true;
         await cluster.apply();
-        await cluster.start('--log-level', 'error');
+        await cluster.start();
         await cluster.untilCondition('Accepted', 'False', 'WriteRefused');
         expect(await cluster.policies()).to.deep.equal([]);
       } finally {

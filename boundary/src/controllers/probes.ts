@@ -66,8 +66,10 @@ interface State {
   readonly uid: string | undefined;
   round: Round | undefined;
   last: RoundResult | undefined;
-  /** On the monotonic clock: when the next round begins; undefined until that was worked out. */
-  due: number | undefined;
+  /** The round that is being started. */
+  starting: Promise<Round> | undefined;
+  /** On the monotonic clock: when the next round begins. */
+  due: number;
 }
 
 export interface ProbeControllerOptions {
@@ -122,18 +124,25 @@ export class ProbeController {
     // Only policies that stand can be proven.
     if (this.#o.ledger.standingOf(boundary)?.generation !== generation) return requeueAfter(SETTLE_MILLIS);
     if (this.#generationOf(boundary, state) !== generation)
-      state.due = Math.min(state.due ?? 0, clock.monotonic() + SETTLE_MILLIS);
-    const left = (state.due ?? 0) - clock.monotonic();
+      state.due = Math.min(state.due, clock.monotonic() + SETTLE_MILLIS);
+    const left = state.due - clock.monotonic();
     if (left > 0) return requeueAfter(left);
-    state.round = await this.#start(boundary, image);
+    state.starting = this.#start(boundary, state, image);
+    try {
+      state.round = await state.starting;
+    } finally {
+      state.starting = undefined;
+    }
     return requeueAfter(LOOK_MILLIS);
   }
 
-  /** Removes every probe of a boundary. */
+  /** Removes every probe of a boundary, those that are just being started too. */
   async cleanUp({ metadata }: PciBoundary): Promise<void> {
+    const state = this.#states.get(metadata.name);
+    this.#states.delete(metadata.name);
+    await state?.starting?.catch(() => undefined);
     const { items } = await this.#o.client.list(jobs, { labelSelector: `${PROBE_OF}=${metadata.name}` });
     for (const job of items) await this.#remove(job.metadata.namespace ?? '', job.metadata.name);
-    this.#states.delete(metadata.name);
   }
 
   forget(name: string): void {
@@ -145,7 +154,13 @@ export class ProbeController {
     const known = this.#states.get(name);
     if (known?.uid === uid && known !== undefined) return known;
     await this.cleanUp(boundary);
-    const state: State = { uid, round: undefined, last: undefined, due: this.#dueAfterStart(boundary) };
+    const state: State = {
+      uid,
+      round: undefined,
+      last: undefined,
+      starting: undefined,
+      due: this.#dueAfterStart(boundary),
+    };
     this.#states.set(name, state);
     return state;
   }
@@ -164,7 +179,7 @@ export class ProbeController {
     return last?.generation ?? status?.conditions?.find(({ type }) => type === 'Enforced')?.observedGeneration;
   }
 
-  async #start(boundary: PciBoundary, image: string): Promise<Round> {
+  async #start(boundary: PciBoundary, state: State, image: string): Promise<Round> {
     const { client, pods, namespaces, nodes, clock, outside, apiServer } = this.#o;
     const plan = planOf(boundary.spec, {
       pods: [...pods.values()],
@@ -179,6 +194,8 @@ export class ProbeController {
     const cardNodes = [...nodes.values()].some(({ metadata }) => metadata.labels?.[CARD_DATA] === YES);
     const started: Started[] = [];
     for (const [index, probe] of plan.probes.entries()) {
+      // The boundary goes: what was started so far is removed by who waits for this.
+      if (this.#states.get(boundary.metadata.name) !== state) break;
       const job = jobOf(boundary, probe, { round, index, image, cardNodes });
       const { namespace = '', name } = job.metadata;
       try {

@@ -1,4 +1,3 @@
-import { clip } from '@mercato/operator/api/clip.ts';
 import { type Condition, findCondition, type Observation, setCondition } from '@mercato/operator/api/conditions.ts';
 import { parseDuration } from '@mercato/operator/api/durations.ts';
 import {
@@ -7,6 +6,7 @@ import {
   type PciBoundaryStatus,
   type PciFinding,
 } from '@mercato/operator/api/pciboundary.ts';
+import { since, summary } from '../findings/findings.ts';
 import type { Found } from '../findings/types.ts';
 import { declared, policyHash } from '../policy/desired.ts';
 import { passed } from '../probe/verdict.ts';
@@ -41,11 +41,10 @@ export function statusOf(inputs: StatusInputs): PciBoundaryStatus {
   const before = boundary.status ?? {};
   const { generation = 0 } = boundary.metadata;
   const policies = declared(boundary);
-  const findings = dated(found, before.findings ?? [], iso(now));
-  const violations = findings.filter(({ severity }) => severity === 'Violation');
-  const listed = [...violations, ...findings.filter(({ severity }) => severity !== 'Violation')].slice(0, MAX_LISTED);
+  const dated = since(found, before.findings ?? [], iso(now));
+  const violations = dated.filter(({ severity }) => severity === 'Violation');
   const probes = probesOf(inputs);
-  const observations = [accepted(standing, policies.length), enforced(inputs), compliant(violations, findings.length)];
+  const observations = [accepted(standing, policies.length), enforced(inputs), compliant(violations, dated.length)];
   const conditions = observations.reduce(
     (list: readonly Condition[] | undefined, { observedGeneration = generation, ...rest }) =>
       setCondition(list, { ...rest, observedGeneration }, iso(now)),
@@ -54,9 +53,7 @@ export function statusOf(inputs: StatusInputs): PciBoundaryStatus {
   return {
     observedGeneration: generation,
     conditions: [...(conditions ?? [])],
-    findings: listed,
-    findingCount: findings.length,
-    violationCount: violations.length,
+    ...summary(dated),
     ...(probes === undefined ? {} : { probes }),
     reverted: (before.reverted ?? 0) + reverts,
     ...(lastReverted === undefined
@@ -160,17 +157,6 @@ function probesOf({ boundary, round, probed }: StatusInputs): PciBoundaryStatus[
 /** How long results prove something, in milliseconds. */
 function bestBefore({ spec }: PciBoundary): number {
   return STALE_INTERVALS * parseDuration(spec.probes.interval) + ROUND_MILLIS;
-}
-
-/** Findings since when they are known, by rule and object. */
-function dated(found: readonly Found[], before: readonly PciFinding[], now: string): PciFinding[] {
-  const since = new Map(before.map((finding) => [identity(finding), finding.since]));
-  return found.map((finding) => ({
-    ...finding,
-    object: clip(finding.object, 192),
-    message: clip(finding.message, 256),
-    since: since.get(identity(finding)) ?? now,
-  }));
 }
 
 /** What makes two findings the same. */

@@ -13,6 +13,7 @@ import { isNotFound } from '@mercato/operator/kube/errors.ts';
 import { events } from '@mercato/operator/kube/resource.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
 import type { KubeEvent } from '@mercato/operator/kube/types.ts';
+import { silentLogger } from '@mercato/operator/runtime/logger.ts';
 import { eventually } from '@mercato/operator/testing/cluster.ts';
 import { BoundaryProgram } from '../boundary.ts';
 import { networkPolicies, pciBoundaries } from '../kube/resources.ts';
@@ -49,6 +50,8 @@ export class BoundaryCluster {
   /** The controller's own namespace: each test has one, so that their leases do not meet. */
   readonly system: string;
   readonly kubeconfig: string;
+  /** Whether the controller's log is thrown away: for tests in which it fails on purpose. */
+  quiet = false;
   readonly #replicas: Replica[] = [];
   readonly #made = new Set<string>();
   #failure: unknown;
@@ -102,7 +105,9 @@ export class BoundaryCluster {
     const options = parseOptions(args, {});
     if (options === 'help') throw new Error('no help here');
     const stop = new AbortController();
-    const ended = new BoundaryProgram(options, API_SERVER).run(stop.signal);
+    const ended = new BoundaryProgram(options, { env: API_SERVER, ...(this.quiet && { logger: silentLogger }) }).run(
+      stop.signal,
+    );
     const replica: Replica = {
       metricsUrl: `http://127.0.0.1:${port}/metrics`,
       stop: async () => {

@@ -78,20 +78,26 @@ export function taskOf(job: Job): ProbeTask {
 }
 
 /** Makes a Job's pod as its controller would, and gives it a container state as the kubelet would. */
-export async function endedPod(cluster: BoundaryCluster, job: Job, state: object, phase = 'Succeeded'): Promise<void> {
+export async function endedPod(
+  cluster: BoundaryCluster,
+  job: Job,
+  state: object,
+  phase = 'Succeeded',
+  suffix = 'x',
+): Promise<void> {
   const { template } = job.spec as { template: { metadata: { labels: object }; spec: object } };
   const { namespace = '', name, uid = '' } = job.metadata;
   await account(cluster, namespace);
   await cluster.client.create(pods, {
     metadata: {
       namespace,
-      name: `${name}-x`,
+      name: `${name}-${suffix}`,
       labels: { ...template.metadata.labels, 'batch.kubernetes.io/job-name': name },
       ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid, controller: true }],
     },
     spec: template.spec as NonNullable<SeenPod['spec']>,
   });
-  await cluster.client.patchStatus<SeenPod>(pods, { namespace, name: `${name}-x` }, {
+  await cluster.client.patchStatus<SeenPod>(pods, { namespace, name: `${name}-${suffix}` }, {
     status: {
       phase,
       containerStatuses: [{ name: 'probe', image: 'x', imageID: 'x', ready: false, restartCount: 0, state }],
