@@ -52,21 +52,24 @@ describe('the projects', () => {
     });
 
     for (const environment of ENVIRONMENTS) {
-      it(`${environment}: every object of every chart is allowed`, async () => {
+      it(`${environment}: every object of every chart is allowed, and every kind that is allowed is there`, async () => {
         const { clusterResourceWhitelist, destinations } = specOf(CHARTS_PROJECT);
         const namespaces = destinations.map(({ namespace }) => namespace);
+        const used = new Set<string>();
         for (const { chart, zone } of partsOf(environment, mercato.services)) {
           const values = `${ROOT}environments/${environment}/${chart}.yaml`;
-          if (!existsSync(values)) continue;
+          expect(existsSync(values), values).to.equal(true);
           for (const { apiVersion, kind, metadata } of await helm.template(`${ROOT}charts/${chart}`, values)) {
             const group = apiVersion.includes('/') ? apiVersion.split('/')[0]! : '';
             const listed = clusterResourceWhitelist.some((each) => each.group === group && each.kind === kind);
-            if (!listed)
+            if (listed) used.add(`${group}/${kind}`);
+            else
               expect(namespaces, `${chart}: ${kind} ${metadata.name}`).to.include(
                 metadata.namespace ?? INSTALLATION.namespaces[zone],
               );
           }
         }
+        expect([...used]).to.have.members(clusterResourceWhitelist.map(({ group, kind }) => `${group}/${kind}`));
       });
     }
   });
