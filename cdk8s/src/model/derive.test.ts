@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { IMAGES } from '@mercato/images/list.ts';
 import { expect } from 'chai';
 import { search, withSearch } from '../testing/added.ts';
 import { callersOf, checkModel, ModelError, scales, subscribersOf } from './derive.ts';
@@ -75,6 +78,14 @@ describe('the model', () => {
   };
   for (const [what, { model, says }] of Object.entries(refused))
     it(`refuses ${what}`, () => expect(() => checkModel(model)).to.throw(ModelError, says));
+
+  it('names programs that there are, in images that are built', () => {
+    for (const { name, program, image } of mercato.services) {
+      expect(existsSync(join(import.meta.dirname, '../../..', program)), `${name}: ${program}`).to.equal(true);
+      const built = IMAGES.find((each) => each.name === image);
+      expect(program.startsWith(`${built?.package}/`), `${name}: ${program} in ${image}`).to.equal(true);
+    }
+  });
 
   it('knows from who calls whom who is called by whom', () => {
     const callers = (service: Service) => callersOf(mercato, service).map(({ name }) => name);
