@@ -29,6 +29,7 @@ check: install ## Check types, style, and that generated files are current
 	$(NODE) operator/src/api/generate.ts --check
 	$(NODE) cdk8s/src/main.ts generate --check
 	$(NODE) cdk8s/src/argocd/generate.ts --check
+	$(NODE) cdk8s/src/aws/generate-reference.ts --check
 
 test: controlplane tools ## Run all tests; TESTS=path/to/x.test.ts runs that file only
 	@$(NODE) tools/test.ts $(TESTS)
@@ -83,3 +84,4 @@ generate: install ## Make crds/, reference pages, charts/, environments/ and arg
 	$(NODE) operator/src/api/generate.ts
 	$(NODE) cdk8s/src/main.ts generate
 	$(NODE) cdk8s/src/argocd/generate.ts
+	$(NODE) cdk8s/src/aws/generate-reference.ts

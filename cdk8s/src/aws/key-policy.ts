@@ -13,6 +13,8 @@ export interface KeyPolicyContext {
   readonly key: KeyName;
   /** Name of the role of ACK's controller for DynamoDB. */
   readonly dynamodbControllerRole: string;
+  /** Name of the role as which people move dead letters back, by the key of their queue. */
+  readonly redriveRoles: Readonly<Record<'events' | 'card', string>>;
 }
 
 /** In a key's policy, this key. The one wildcard in all policies here: KMS takes nothing else there. */
@@ -31,6 +33,7 @@ export function keyPolicy(context: KeyPolicyContext): Json {
     ...tableSetUp(context),
     ...uses.map((use) => usage(context, use)),
     ...eventDelivery(context),
+    ...redrive(context),
   );
 }
 
@@ -69,7 +72,7 @@ const administration = ({ global }: KeyPolicyContext): Statement => ({
 /** Who chooses a key for a table must have what DynamoDB then does with it, and lets DynamoDB go on with a grant. */
 function tableSetUp({ global, model, key, dynamodbControllerRole }: KeyPolicyContext): Statement[] {
   if (!model.services.some(({ zone, tables = [] }) => tables.length > 0 && storeKey(zone) === key)) return [];
-  const role = text('arn:aws:iam::', global.aws.accountId, ':role/', dynamodbControllerRole);
+  const role = roleNamed(global, dynamodbControllerRole);
   return [
     {
       Sid: 'ControllerSetsUpTables',
@@ -115,12 +118,17 @@ const onlyThrough = (global: GlobalValues, role: string, service: KeyUse['throug
   },
 });
 
-/** The bus encrypts what it puts into a queue; which queues those are, SQS says in the encryption context. */
-function eventDelivery({ global, model, key }: KeyPolicyContext): Statement[] {
-  const queues = model.services
+const queuesOf = ({ model, key }: KeyPolicyContext) =>
+  model.services
     .filter(({ zone }) => messageKey(zone) === key)
-    .flatMap((service) => (service.queues ?? []).filter(({ name }) => isFed(service, name)))
-    .flatMap(({ name }) => [name, deadLetterOf(name)]);
+    .flatMap((service) => (service.queues ?? []).map(({ name }) => ({ name, fed: isFed(service, name) })));
+
+/** The bus encrypts what it puts into a queue; which queues those are, SQS says in the encryption context. */
+function eventDelivery(context: KeyPolicyContext): Statement[] {
+  const queues = queuesOf(context)
+    .filter(({ fed }) => fed)
+    .flatMap(({ name }) => [name, deadLetterOf(name)])
+    .map((name) => queueArn(context.global, name));
   if (queues.length === 0) return [];
   return [
     {
@@ -129,9 +137,26 @@ function eventDelivery({ global, model, key }: KeyPolicyContext): Statement[] {
       Principal: { Service: 'events.amazonaws.com' },
       Action: ['kms:Decrypt', 'kms:GenerateDataKey'],
       Resource: THIS_KEY,
-      Condition: {
-        StringEquals: { 'kms:EncryptionContext:aws:sqs:arn': queues.map((name) => queueArn(global, name)) },
-      },
+      Condition: { StringEquals: { 'kms:EncryptionContext:aws:sqs:arn': queues } },
     },
   ];
 }
+
+/** SQS moves dead letters back in the name of whoever asks it to. */
+function redrive(context: KeyPolicyContext): Statement[] {
+  const { global, key, redriveRoles } = context;
+  if (key === 'shop' || queuesOf(context).length === 0) return [];
+  return [
+    {
+      Sid: 'PeopleRedrive',
+      Effect: 'Allow',
+      Principal: { AWS: '*' },
+      Action: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      Resource: THIS_KEY,
+      Condition: onlyThrough(global, roleNamed(global, redriveRoles[key]), 'sqs'),
+    },
+  ];
+}
+
+const roleNamed = (global: GlobalValues, name: string): string =>
+  text('arn:aws:iam::', global.aws.accountId, ':role/', name);

@@ -202,6 +202,7 @@ describe('permissions', () => {
       expect(uses(mercato, 'events')).to.deep.equal([
         'mercato-production-inventory: kms:Decrypt through sqs.eu-west-2.amazonaws.com',
         'events.amazonaws.com: kms:Decrypt kms:GenerateDataKey',
+        'mercato-redrive: kms:Decrypt kms:GenerateDataKey through sqs.eu-west-2.amazonaws.com',
       ]);
     });
 
@@ -211,6 +212,7 @@ describe('permissions', () => {
         ...CONTROLLER,
         'mercato-production-vault: kms:Decrypt kms:DescribeKey through dynamodb.eu-west-2.amazonaws.com',
         'mercato-production-vault: kms:Decrypt kms:GenerateDataKey through sqs.eu-west-2.amazonaws.com',
+        'mercato-redrive-card: kms:Decrypt kms:GenerateDataKey through sqs.eu-west-2.amazonaws.com',
       ]);
       expect(uses(richModel, 'shop')).to.deep.equal(uses(mercato, 'shop'));
     });

@@ -12,6 +12,7 @@ import { WAVES } from './waves.ts';
 export interface PlatformValues {
   readonly archiveDays: number;
   readonly dynamodbControllerRole: string;
+  readonly redriveRoles: Readonly<Record<'events' | 'card', string>>;
   /** Ids of keys that are there already, for a cluster that takes over another's data. */
   readonly keyIds: Readonly<Record<KeyName, string | null>>;
 }
@@ -38,7 +39,7 @@ export function awsPlatform(scope: Scope, context: PlatformContext): void {
 }
 
 function addKey(scope: Scope, { model, values }: PlatformContext, key: KeyName): void {
-  const { global, keyIds, dynamodbControllerRole } = values;
+  const { global, keyIds, dynamodbControllerRole, redriveRoles } = values;
   const namespace = keyNamespace(global, key);
   const id = keyIds[key];
   ack(scope, global, {
@@ -53,7 +54,7 @@ function addKey(scope: Scope, { model, values }: PlatformContext, key: KeyName):
       keySpec: 'SYMMETRIC_DEFAULT',
       keyUsage: 'ENCRYPT_DECRYPT',
       enableKeyRotation: true,
-      policy: policyJson(keyPolicy({ global, model, key, dynamodbControllerRole })),
+      policy: policyJson(keyPolicy({ global, model, key, dynamodbControllerRole, redriveRoles })),
       tags: Object.entries(tags(global, OWNER)).map(([tagKey, tagValue]) => ({ tagKey, tagValue })),
     },
   });
