@@ -67,7 +67,8 @@ const stranger = (namespace: string, podLabels: Record<string, string> = {}): Wo
 const DNS: Workload = { ...stranger('kube-system', { 'k8s-app': 'kube-dns' }), name: 'dns' };
 const PROMETHEUS: Workload = stranger('monitoring', { 'app.kubernetes.io/name': 'prometheus' });
 
-describe('network policies', () => {
+describe('network policies', function () {
+  this.timeout(60_000);
   const reach = reachOf(policies());
   const open = (from: End, to: End, port: number, protocol: 'TCP' | 'UDP' = 'TCP') =>
     reach.ask(from, to, port, protocol).allowed;
