@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Service } from '../model/types.ts';
 import { search, withSearch } from '../testing/added.ts';
@@ -65,6 +67,22 @@ describe('Rules and dashboards', () => {
     expect(names).to.include.members(['ServiceDown', 'ErrorBudgetBurnFast', 'LatencyBudgetBurnSlow', 'DeadLetters']);
     expect(names).not.to.include('VolumeAlmostFull');
     expect([...boardsOf(search).keys()]).to.deep.equal(['search-dashboard']);
+  });
+});
+
+describe('The reference of metrics', () => {
+  it('names all that services and the boundary’s controller export, and nothing of theirs that they do not', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/reference/metrics.md'), 'utf8');
+    const written = new Set([...page.matchAll(/`([a-z_]+)`/g)].map(([, name]) => name));
+    const ours = (service: Service) =>
+      [...exportedBy(service).keys()]
+        .map((name) => name.replace(/_(bucket|sum|count)$/, ''))
+        .filter((name) => /^mercato_(commands?|http|store|outbox|inbox|boundary)_/.test(name));
+    const exported = new Set(watched.flatMap(ours));
+    expect([...written]).to.include.members([...exported]);
+    expect([...written].filter((name) => name?.startsWith('mercato_boundary_') && !exported.has(name))).to.deep.equal(
+      [],
+    );
   });
 });
 
