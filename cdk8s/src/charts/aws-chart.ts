@@ -24,8 +24,8 @@ export const awsChart = (model: Model) =>
         'ack-dynamodb-controller',
       ),
       redriveRoles: group('Names of the IAM roles as which people move dead letters back to their queue', {
-        events: roleName('of the shop', 'mercato-redrive'),
-        card: roleName('of services that touch card data', 'mercato-redrive-card'),
+        events: roleName('for dead letters of the shop', 'mercato-redrive'),
+        card: roleName('for dead letters of services that touch card data', 'mercato-redrive-card'),
       }),
       keyIds: group('Keys that a former installation left, whose data this one takes over', {
         shop: keyId('the shop’s tables'),
