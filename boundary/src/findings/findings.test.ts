@@ -149,6 +149,11 @@ describe('findings', () => {
       expect(foreign({ policyTypes: ['Ingress', 'Egress'] })).to.deep.equal([]);
     });
 
+    it('leave the policies of other namespaces to them', () => {
+      const theirs = policyIn('shop', 'theirs', { podSelector: {}, policyTypes: ['Ingress'], ingress: [{}] });
+      expect(withPolicies(...declared(boundary), theirs)).to.deep.equal([]);
+    });
+
     it('do not mind in which order a policy’s fields come', () => {
       const reversed = (value: object): object => Object.fromEntries(Object.entries(value).toReversed());
       const policies = declared(boundary).map((policy) => ({

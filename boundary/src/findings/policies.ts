@@ -62,10 +62,10 @@ export const policyForeign: FindingRule = {
   severity: 'Violation',
   holds:
     'No policy but the declared ones allows anything in a card namespace. Policies add up: what any of them allows is open.',
-  find: ({ boundary, observed, isCard }) => {
+  find: ({ boundary, observed }) => {
     const wanted = byAddress(declared(boundary));
     return observed.policies
-      .filter((policy) => isCard(policy.metadata.namespace) && !wanted.has(address(policy)) && allows(policy))
+      .filter((policy) => !wanted.has(address(policy)) && allows(policy))
       .map((policy) => ({
         object: named('NetworkPolicy', policy),
         message:

@@ -46,7 +46,8 @@ export function sceneOf(boundary: Boundary, observed: Observed): Scene {
   const running = observed.pods.filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed');
   return {
     boundary,
-    observed,
+    // Whoever watches every policy may give them all.
+    observed: { ...observed, policies: observed.policies.filter(({ metadata }) => isCard(metadata.namespace)) },
     namespaces,
     cardNodes: observed.nodes && new Set(observed.nodes.filter(isForCards).map(({ metadata }) => metadata.name)),
     cardPods: running.filter(({ metadata }) => isCard(metadata.namespace)),

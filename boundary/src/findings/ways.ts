@@ -1,7 +1,7 @@
 import type { PciBlock, PciPods } from '@mercato/operator/api/pciboundary.ts';
 import { address, declared, policyHash } from '../policy/desired.ts';
-import type { PolicyType } from '../policy/types.ts';
-import { contains, parseAddress, parseCidr } from '../reach/cidr.ts';
+import type { NetworkPolicy, PolicyType } from '../policy/types.ts';
+import { type Address, contains, parseAddress, parseCidr } from '../reach/cidr.ts';
 import { strangers, telltales } from '../reach/matrix.ts';
 import { difference, formatPorts, type PortSet } from '../reach/ports.ts';
 import { reachOf } from '../reach/reach.ts';
@@ -18,9 +18,10 @@ export const wayUndeclared: FindingRule = {
   holds:
     'Computed from the policies in force, nothing reaches card pods and they reach nothing but what is declared: not from any workload, not from a pod that somebody might start, at no address that tells blocks apart, on no port.',
   find: (scene) => {
-    if (isAsDeclared(scene)) return [];
-    const { boundary, observed, isCard } = scene;
+    const { boundary, observed } = scene;
     const wanted = declared(boundary);
+    const changed = changedNamespaces(wanted, observed.policies);
+    if (changed.size === 0) return [];
     const names = new Set([
       ELSEWHERE,
       ...boundary.spec.namespaces,
@@ -33,20 +34,21 @@ export const wayUndeclared: FindingRule = {
       const ports = difference(after.ports(from, to), before.ports(from, to));
       return ports.length === 0 ? [] : [{ from, to, ports }];
     };
-    const card = workloads.filter(({ namespace }) => isCard(namespace));
-    return card.flatMap((self) => [
+    // Policies of a namespace say nothing about pods of others.
+    const isChanged = (end: End) => isWorkload(end) && changed.has(end.namespace);
+    return workloads.filter(isChanged).flatMap((self) => [
       ...told(
         self,
         'reached from',
         (way) => way.from,
         ends.flatMap((from) => opened(from, self)),
       ),
-      // Ways to card pods are told at their destination.
+      // The others are told at their destination.
       ...told(
         self,
         'let out to',
         (way) => way.to,
-        ends.filter((to) => !(isWorkload(to) && isCard(to.namespace))).flatMap((to) => opened(self, to)),
+        ends.filter((to) => !isChanged(to)).flatMap((to) => opened(self, to)),
       ),
     ]);
   },
@@ -123,8 +125,12 @@ export const cidrCoversPods: FindingRule = {
       ...egress.flatMap(({ name, to }) => (to.cidrs ?? []).map((block) => [`spec.egress ${name}`, block] as const)),
       ...(apiServer?.cidrs ?? []).map((cidr) => ['spec.apiServer', { cidr }] as const),
     ];
+    const pods = otherPods
+      .filter(({ spec }) => spec?.hostNetwork !== true)
+      .map((pod) => ({ pod, addresses: addressesOf(pod) }));
     return blocks.flatMap(([where, block]): Fault[] => {
-      const inside = otherPods.filter((pod) => pod.spec?.hostNetwork !== true && isWithin(pod, block));
+      const holds = within(block);
+      const inside = pods.filter(({ addresses }) => addresses.some(holds)).map(({ pod }) => pod);
       const first = inside[0];
       return first === undefined
         ? []
@@ -184,12 +190,15 @@ export const probesOff: FindingRule = {
         ],
 };
 
-/** The usual case, and cheap to see: then the matrices need not be computed. */
-function isAsDeclared({ boundary, observed }: Scene): boolean {
-  const key = (policy: Parameters<typeof address>[0]) => `${address(policy)} ${policyHash(policy)}`;
-  const wanted = declared(boundary).map(key);
-  const there = new Set(observed.policies.map(key));
-  return wanted.length === there.size && wanted.every((one) => there.has(one));
+/** Namespaces whose policies are not the same in both lists. None is the usual case, and then no way need be computed. */
+function changedNamespaces(a: readonly NetworkPolicy[], b: readonly NetworkPolicy[]): ReadonlySet<string> {
+  const keyed = (policies: readonly NetworkPolicy[]) =>
+    new Map(
+      policies.map((policy) => [`${address(policy)} ${policyHash(policy)}`, policy.metadata.namespace ?? 'default']),
+    );
+  const [left, right] = [keyed(a), keyed(b)];
+  const differing = (from: typeof left, to: typeof left) => [...from].filter(([key]) => !to.has(key));
+  return new Set([...differing(left, right), ...differing(right, left)].map(([, namespace]) => namespace));
 }
 
 /** The card pods that policies can govern. One on its node's network is a finding of its own: no policy could help it. */
@@ -198,12 +207,14 @@ function governed({ observed, isCard, boundary }: Scene): readonly Workload[] {
   return workloadsOf(card, declared(boundary)).filter(({ hostNetwork }) => hostNetwork !== true);
 }
 
-function isWithin(pod: ObservedPod, { cidr, except = [] }: PciBlock): boolean {
-  const holds = (block: string, ip: string): boolean => {
-    const [range, one] = [parseCidr(block), parseAddress(ip)];
-    return range !== undefined && one !== undefined && contains(range, one);
-  };
-  return (pod.status?.podIPs ?? []).some(({ ip }) => holds(cidr, ip) && !except.some((hole) => holds(hole, ip)));
+function within({ cidr, except = [] }: PciBlock): (address: Address) => boolean {
+  const block = parseCidr(cidr);
+  const holes = except.flatMap((hole) => parseCidr(hole) ?? []);
+  return (address) => block !== undefined && contains(block, address) && !holes.some((hole) => contains(hole, address));
+}
+
+function addressesOf({ status }: ObservedPod): readonly Address[] {
+  return (status?.podIPs ?? []).flatMap(({ ip }) => parseAddress(ip) ?? []);
 }
 
 function isOf({ metadata }: ObservedPod, { namespace, podLabels }: PciPods): boolean {

@@ -67,8 +67,23 @@ function peerMatcher({ ipBlock, namespaceSelector, podSelector }: PolicyPeer, po
     selects(podSelector ?? {}, peer.labels);
 }
 
-function selectsNamespace(selector: LabelSelector, { namespace, namespaceLabels }: Workload): boolean {
-  return selects(selector, { ...namespaceLabels, [NAMESPACE_NAME]: namespace });
+function selectsNamespace(selector: LabelSelector, workload: Workload): boolean {
+  return selects(selector, remembered(namespaceLabelsOf, workload, withName));
+}
+
+const namespaceLabelsOf = new WeakMap<End, Labels>();
+const withName = ({ namespace, namespaceLabels }: Workload): Labels => ({
+  ...namespaceLabels,
+  [NAMESPACE_NAME]: namespace,
+});
+
+/** Matrices ask about the same ends again and again: what follows from an end is worked out once. */
+function remembered<E extends End, T>(known: WeakMap<End, T>, end: E, make: (end: E) => T): T {
+  const before = known.get(end);
+  if (before !== undefined) return before;
+  const made = make(end);
+  known.set(end, made);
+  return made;
 }
 
 /** A CIDR that cannot be read holds every address; an exception that cannot be read excepts nothing. */
@@ -77,15 +92,14 @@ function blockMatcher({ cidr, except = [] }: IpBlock): Matcher {
   const without = except.map(parseCidr).filter((hole): hole is Cidr => hole !== undefined);
   const holds = (ip: Address): boolean =>
     (block === undefined || contains(block, ip)) && !without.some((hole) => contains(hole, ip));
-  return (peer) =>
-    addressesOf(peer).some((text) => {
-      const ip = parseAddress(text);
-      return ip !== undefined && holds(ip);
-    });
+  return (peer) => remembered(addresses, peer, addressesOf).some(holds);
 }
 
-function addressesOf(end: End): readonly string[] {
-  return isWorkload(end) ? (end.addresses ?? []) : [end.address];
+const addresses = new WeakMap<End, readonly Address[]>();
+
+function addressesOf(end: End): readonly Address[] {
+  const texts = isWorkload(end) ? (end.addresses ?? []) : [end.address];
+  return texts.map(parseAddress).filter((address): address is Address => address !== undefined);
 }
 
 function portsOf(ports: readonly PolicyPort[]): (destination: End) => PortSet {

@@ -35,6 +35,9 @@ export function union(ranges: readonly PortRange[]): PortSet {
 
 /** The ports that are in both sets. */
 export function intersection(a: PortSet, b: PortSet): PortSet {
+  // Most ends are governed on one side only.
+  if (a === ALL_PORTS) return b;
+  if (b === ALL_PORTS) return a;
   return union(
     a.flatMap((left) =>
       b.flatMap((right) =>

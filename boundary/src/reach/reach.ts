@@ -51,31 +51,32 @@ export function reachOf(policies: readonly NetworkPolicy[]): Reach {
     if (!isWorkload(end) || end.hostNetwork === true) return NOTHING;
     const before = known[direction].get(end);
     if (before !== undefined) return before;
-    const found = (byNamespace.get(end.namespace) ?? []).filter(
+    const policies = (byNamespace.get(end.namespace) ?? []).filter(
       (policy) => policy.directions.has(direction) && policy.selectsPods(end.labels),
     );
+    const rules = policies.flatMap((policy) => (direction === 'Ingress' ? policy.ingress : policy.egress));
+    const found = { policies, rules };
     known[direction].set(end, found);
     return found;
   };
 
   const side = (direction: PolicyType, from: End, to: End, port: number, protocol: Protocol): Side => {
     const self = direction === 'Ingress' ? to : from;
-    const policies = governing(self, direction);
+    const { policies, rules } = governing(self, direction);
     const selectedBy = policies.map((policy) => policy.address);
     if (policies.length === 0 || fromNode(from)) return { allowed: true, selectedBy };
     const peer = direction === 'Ingress' ? from : to;
-    const rule = rulesOf(policies, direction).find(
-      (candidate) => candidate.matches(peer) && includes(candidate.ports(to), port, protocol),
-    );
+    const rule = rules.find((candidate) => candidate.matches(peer) && includes(candidate.ports(to), port, protocol));
     return rule === undefined ? { allowed: false, selectedBy } : { allowed: true, selectedBy, allowedBy: rule.name };
   };
 
   const sidePorts = (direction: PolicyType, from: End, to: End): PortSet => {
-    const policies = governing(direction === 'Ingress' ? to : from, direction);
+    const { policies, rules } = governing(direction === 'Ingress' ? to : from, direction);
     if (policies.length === 0 || fromNode(from)) return ALL_PORTS;
     const peer = direction === 'Ingress' ? from : to;
-    const rules = rulesOf(policies, direction).filter((rule) => rule.matches(peer));
-    return rules.length === 0 ? NO_PORTS : union(rules.flatMap((rule) => rule.ports(to)));
+    const [rule, ...more] = rules.filter((candidate) => candidate.matches(peer));
+    if (rule === undefined) return NO_PORTS;
+    return more.length === 0 ? rule.ports(to) : union([rule, ...more].flatMap((one) => one.ports(to)));
   };
 
   return {
@@ -89,20 +90,20 @@ export function reachOf(policies: readonly NetworkPolicy[]): Reach {
       const out = sidePorts('Egress', from, to);
       return out.length === 0 ? NO_PORTS : intersection(out, sidePorts('Ingress', from, to));
     },
-    isIsolated: (workload, direction) => governing(workload, direction).length > 0,
+    isIsolated: (workload, direction) => governing(workload, direction).policies.length > 0,
   };
 }
 
-type Governing = readonly CompiledPolicy[];
-const NOTHING: Governing = [];
+/** The policies that select an end in a direction, and all of their rules for it. */
+interface Governing {
+  readonly policies: readonly CompiledPolicy[];
+  readonly rules: readonly CompiledRule[];
+}
+const NOTHING: Governing = { policies: [], rules: [] };
 
 /** A pod on its node's network may run on the very node of the destination, and a pod cannot refuse its node. */
 function fromNode(from: End): boolean {
   return isWorkload(from) && from.hostNetwork === true;
-}
-
-function rulesOf(policies: Governing, direction: PolicyType): readonly CompiledRule[] {
-  return policies.flatMap((policy) => (direction === 'Ingress' ? policy.ingress : policy.egress));
 }
 
 function sentence(from: End, to: End, egress: Side, ingress: Side): string {
