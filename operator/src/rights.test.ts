@@ -66,7 +66,7 @@ describe("The operator's rights", function () {
     expect([...uses].sort()).to.deep.equal(declared.sort());
     for (const { allowedBy } of served)
       expect(allowedBy, 'a right that some other role gives').to.match(
-        new RegExp(`allowed by RoleBinding "${OPERATOR}/[^"]+" of Role "${OPERATOR}" to ServiceAccount`),
+        /allowed by RoleBinding "mercato-operator(-own)?\/[^"]+" of Role "mercato-operator(-own)?" to ServiceAccount/,
       );
   });
 

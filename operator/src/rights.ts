@@ -62,6 +62,29 @@ export function ownRules(caller: string = CALLER): readonly PolicyRule[] {
   ];
 }
 
+/** The drain's account and roles, which are there only while it runs. */
+export const DRAIN = 'mercato-drain';
+
+/** What the drain does with runs. @param force whether it may abort those that are held for a person */
+export function drainRules(force: boolean): readonly PolicyRule[] {
+  return [rule(GROUP, ['ordersagaruns'], ['list', 'patch', ...(force ? ['decide'] : [])])];
+}
+
+/** What the drain does in the operator's own namespace: reads the memory of finished runs, and makes sure of exception records. */
+export const DRAIN_OWN: readonly PolicyRule[] = [rule('', ['configmaps'], ['list', 'create'])];
+
+/** The drain's rights where runs live: everywhere, or in one namespace. */
+export function draining(account: Account, force: boolean, namespace?: string): readonly RbacObject[] {
+  const place = { name: DRAIN, ...(namespace !== undefined && { namespace }) };
+  return [role(place, drainRules(force)), binding(place, account)];
+}
+
+/** The drain's rights in the operator's own namespace. */
+export function drainingOwn(account: Account): readonly RbacObject[] {
+  const place = { name: `${DRAIN}-own`, namespace: account.namespace };
+  return [role(place, DRAIN_OWN), binding(place, account)];
+}
+
 /** The operator's rights where runs live: everywhere, or in one namespace. @param name differs where a cluster has several operators */
 export function watching(account: Account, namespace?: string, name: string = OPERATOR): readonly RbacObject[] {
   const place = { name, ...(namespace !== undefined && { namespace }) };
@@ -69,9 +92,9 @@ export function watching(account: Account, namespace?: string, name: string = OP
   return [role(place, rules), binding(place, account)];
 }
 
-/** The operator's rights in its own namespace. */
+/** The operator's rights in its own namespace. Named apart: runs may live in that namespace, too. */
 export function own(account: Account, caller?: string): readonly RbacObject[] {
-  const place = { name: OPERATOR, namespace: account.namespace };
+  const place = { name: `${OPERATOR}-own`, namespace: account.namespace };
   return [role(place, ownRules(caller)), binding(place, account)];
 }
 
