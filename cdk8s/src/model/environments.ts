@@ -16,15 +16,24 @@ const simulated = {
 /** kind's own addresses: its Docker network, and the first of its Services. */
 const kindApiServer = { cidrs: ['172.18.0.0/16', '10.96.0.1/32'] };
 
+/** A laptop has two processors for all of it, and the day of orders is short. */
+const small = (...names: string[]) => Object.fromEntries(names.map((name) => [name, { resources: { cpu: '50m' } }]));
+
 /** The environments. What only an installation knows (account, registry, addresses) stays a default that it overrides. */
 export const environments: Readonly<Record<Environment, EnvironmentValues>> = {
   kind: {
     description: 'A cluster on one machine, with simulated companies and nothing of AWS',
     global: { environment: 'kind' },
     charts: {
-      ...simulated,
+      ...small('mercato-operator', 'inventory', 'acquirer', 'carrier'),
+      payment: { ...simulated.payment, resources: { cpu: '50m' } },
+      shipping: { ...simulated.shipping, resources: { cpu: '50m' } },
       'mercato-aws': { enabled: false },
-      'mercato-boundary': { ...simulated['mercato-boundary'], apiServer: kindApiServer },
+      'mercato-boundary': {
+        ...simulated['mercato-boundary'],
+        apiServer: kindApiServer,
+        resources: { cpu: '50m' },
+      },
     },
   },
   staging: {

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ensureTool } from '@mercato/controlplane/tools.ts';
-import { parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import type { Inequality } from '../backends/equality.ts';
 import type { KubernetesObject } from '../backends/render.ts';
 
@@ -43,12 +43,19 @@ export class Helm {
   }
 }
 
-/** The objects of a stream of YAML documents, read as Kubernetes' tools read it. */
+/** Documents that were read before: most objects of a chart are the same whatever its values are. */
+const READ = new Map<string, KubernetesObject | null>();
+
+/** The objects of a stream of YAML documents, read as Kubernetes' tools read it. They are shared: not to be changed. */
 export function objectsIn(yaml: string): KubernetesObject[] {
-  return parseAllDocuments(yaml, { version: '1.1', maxAliasCount: 0 } as never)
-    .map((document) => {
-      if (document.errors.length > 0) throw document.errors[0];
-      return document.toJS() as KubernetesObject | null;
+  return yaml
+    .split(/^---.*$/m)
+    .map((text) => {
+      const known = READ.get(text);
+      if (known !== undefined) return known;
+      const object = (parse(text, { version: '1.1', maxAliasCount: 0 }) ?? null) as KubernetesObject | null;
+      READ.set(text, object);
+      return object;
     })
     .filter((object) => object !== null);
 }
