@@ -30,7 +30,7 @@ function firing({ expr }: Alert, badAt: (minute: number) => number, days: number
     ((sums[now] as number) - (sums[Math.max(0, now - HOURS[window] * 60)] as number)) / (HOURS[window] * 60);
   const fired: number[] = [];
   for (let now = 0; now <= end; now += STEP_MINUTES) {
-    const sample = (metric: string) => ratio(metric.replace('mercato:sli_error:ratio_rate', '') as Window, now);
+    const sample = (selector: string) => ratio(/ratio_rate(\w+)\{/.exec(selector)?.[1] as Window, now);
     if (evaluate(expr, parsed, sample) !== undefined) fired.push(now);
   }
   return fired;

@@ -35,8 +35,11 @@ export const bound = (seconds: number): string =>
 
 const sum = (selector: string, window: string): string => `sum by (namespace) (rate(${selector}[${window}]))`;
 
-/** 0 where there is nothing to count yet: a counter's series begins with the first event of its kind. */
-const orNone = (rate: string, all: string): string => `(${rate} or 0 * ${all})`;
+/**
+ * The sum of two rates of which one may have no series yet: a counter's begin with the first event of their kind, and in PromQL what is added to
+ * nothing is nothing. A fresh operator that holds every order must not look as if it had none.
+ */
+const plus = (one: string, other: string): string => `((${one} or 0 * ${other}) + (${other} or 0 * ${one}))`;
 
 /** Slower than the bound: all without those that a bucket counts. */
 function slower(service: Service, events: string, histogram: string, matchers = ''): Indicator {
@@ -58,13 +61,12 @@ function slower(service: Service, events: string, histogram: string, matchers = 
 function participant(service: Service): Indicators {
   const commands = (window: string) => sum(of(service, 'mercato_commands_total'), window);
   const turnedAway = (window: string) => sum(of(service, 'mercato_http_overloaded_total'), window);
-  const all = (window: string) => `(${commands(window)} + ${turnedAway(window)})`;
-  const failed = (window: string) =>
-    orNone(sum(of(service, 'mercato_commands_total', 'status=~"5.."'), window), commands(window));
+  const failed = (window: string) => sum(of(service, 'mercato_commands_total', 'status=~"5.."'), window);
+  const all = (window: string) => plus(commands(window), turnedAway(window));
   return {
     availability: {
       all,
-      bad: (window) => `(${failed(window)} + ${turnedAway(window)})`,
+      bad: (window) => plus(failed(window), turnedAway(window)),
       says: 'requests were answered with a fault (5xx) or turned away (429)',
     },
     latency: slower(service, 'commands', 'mercato_command_seconds'),
@@ -79,16 +81,14 @@ function participant(service: Service): Indicators {
  */
 function operator(service: Service): Indicators {
   const finished = (window: string) => sum(of(service, 'mercato_saga_runs_finished_total'), window);
-  const holds = (window: string) => orNone(sum(of(service, 'mercato_saga_holds_total'), window), finished(window));
+  const holds = (window: string) => sum(of(service, 'mercato_saga_holds_total'), window);
   const turned = (window: string) =>
-    orNone(
-      sum(of(service, 'mercato_saga_compensations_total', 'reason=~"StepFailed|DeadlineExceeded"'), window),
-      finished(window),
-    );
+    sum(of(service, 'mercato_saga_compensations_total', 'reason=~"StepFailed|DeadlineExceeded"'), window);
+  const all = (window: string) => plus(finished(window), holds(window));
   return {
     availability: {
-      all: (window) => `(${finished(window)} + ${holds(window)})`,
-      bad: (window) => `(${turned(window)} + ${holds(window)})`,
+      all,
+      bad: (window) => `(${plus(turned(window), holds(window))} or 0 * ${all(window)})`,
       says: 'orders were given up for technical reasons, or held',
     },
     latency: slower(service, 'orders that succeeded', 'mercato_saga_run_duration_seconds', 'outcome="Succeeded"'),

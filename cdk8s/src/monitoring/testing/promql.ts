@@ -37,38 +37,55 @@ export function parse(expr: string): Parsed {
 }
 
 /**
- * Evaluates what burn-rate alerts are made of: comparisons, `and`, `or`, products of numbers, and plain selectors, each with one sample.
- * @param sampleOf a metric's value; NaN stands for none to compare with
+ * Evaluates expressions in which nothing has more than one sample: comparisons, `and`, `or`, arithmetic, plain selectors, and sums of rates.
+ * @param sampleOf the value of a selector, or of the rate of one: undefined where there is no series; NaN compares to nothing
  * @returns the value, or undefined for an empty result
  * @throws Error for anything else in PromQL
  */
-export function evaluate(expr: string, { root }: Parsed, sampleOf: (metric: string) => number): number | undefined {
+export function evaluate(
+  expr: string,
+  { root }: Parsed,
+  sampleOf: (selector: string) => number | undefined,
+): number | undefined {
+  const textOf = (node: SyntaxNode): string => expr.slice(node.from, node.to);
   const compute = (node: SyntaxNode): number | undefined => {
-    const text = expr.slice(node.from, node.to);
     switch (node.name) {
       case 'PromQL':
       case 'ParenExpr':
         return compute(node.firstChild as SyntaxNode);
       case 'NumberDurationLiteral':
-        return Number(text);
+        return Number(textOf(node));
       case 'VectorSelector':
-        return sampleOf(text.replace(/\{.*$/, ''));
+        return sampleOf(textOf(node));
+      case 'AggregateExpr': {
+        const rate = /^sum by \(namespace\) \(rate\((.*)\[5m\]\)\)$/.exec(textOf(node))?.[1];
+        if (rate === undefined) throw new Error(`not evaluated here: ${textOf(node)}`);
+        return sampleOf(rate);
+      }
       case 'BinaryExpr':
         return binary(node.firstChild as SyntaxNode, node.lastChild as SyntaxNode);
       default:
-        throw new Error(`${node.name} is not evaluated here: ${text}`);
+        throw new Error(`${node.name} is not evaluated here: ${textOf(node)}`);
     }
   };
   const binary = (leftNode: SyntaxNode, rightNode: SyntaxNode): number | undefined => {
-    const operator = leftNode.nextSibling?.name;
+    const operator = leftNode.nextSibling?.name ?? '';
     const left = compute(leftNode);
     const right = compute(rightNode);
     if (operator === 'And') return right === undefined ? undefined : left;
     if (operator === 'Or') return left ?? right;
-    if (left === undefined || right === undefined) return undefined;
-    if (operator === 'Mul') return left * right;
-    if (operator === 'Gtr') return left > right ? left : undefined;
-    throw new Error(`${operator} is not evaluated here`);
+    const arithmetic = ARITHMETIC[operator];
+    if (arithmetic === undefined) throw new Error(`${operator} is not evaluated here`);
+    return left === undefined || right === undefined ? undefined : arithmetic(left, right);
   };
   return compute(root);
 }
+
+/** Operators of two samples: without one of them there is no result. */
+const ARITHMETIC: Readonly<Record<string, (left: number, right: number) => number | undefined>> = {
+  Add: (left, right) => left + right,
+  Sub: (left, right) => left - right,
+  Mul: (left, right) => left * right,
+  Div: (left, right) => left / right,
+  Gtr: (left, right) => (left > right ? left : undefined),
+};
