@@ -110,3 +110,17 @@ export const RESTRICTED_CONTAINER = {
 export function podSecurity(level: 'restricted' | 'privileged'): Record<string, string> {
   return { 'pod-security.kubernetes.io/enforce': level, 'app.kubernetes.io/part-of': 'mercato' };
 }
+
+/**
+ * From the start of a pod's first container to the pod's Ready condition, in milliseconds. Kubernetes keeps both to the second. Pure.
+ *
+ * @throws Error for a pod that is not Ready
+ */
+export function readyAfterMs({ metadata, status }: Pod): number {
+  const starts = (status?.containerStatuses ?? []).flatMap(({ state }) => state?.running?.startedAt ?? []);
+  const ready = status?.conditions?.find(({ type, status }) => type === 'Ready' && status === 'True');
+  const [first] = starts.map((text) => Date.parse(text)).sort((a, b) => a - b);
+  if (first === undefined || ready?.lastTransitionTime === undefined)
+    throw new Error(`${metadata.namespace}/${metadata.name} is not Ready`);
+  return Date.parse(ready.lastTransitionTime) - first;
+}

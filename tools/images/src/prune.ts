@@ -1,4 +1,4 @@
-import { lutimesSync, readdirSync, rmSync } from 'node:fs';
+import { globSync, lutimesSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 /** Of an installed package nothing is needed for running but code and its data: no types, source maps, documents or tests. */
@@ -18,8 +18,13 @@ export function isUnused(path: string): boolean {
   return UNUSED.test(name) || /\.md$/i.test(name) || inside.some((folder) => FOLDERS.test(folder));
 }
 
+/** Types alone, that some packages declare as needed for running. */
+const TYPES = '@types';
+
 /** Removes unused files below node_modules, and npm's own records of the install, which differ from machine to machine. */
 function main(folder: string): void {
+  for (const types of globSync([TYPES, `**/node_modules/${TYPES}`], { cwd: folder }))
+    rmSync(join(folder, types), { recursive: true });
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
     const isRecord = basename(path) === '.package-lock.json';

@@ -35,16 +35,18 @@ export async function run(program: string, args: readonly string[], options: Run
   const child = spawn(program, args, {
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
-    timeout: timeoutMs,
     ...(cwd === undefined ? {} : { cwd }),
   });
   const [stdout, stderr] = [text(child.stdout), text(child.stderr)];
   // A program that ends without reading breaks the pipe; why it ended is what its status and its words tell.
   child.stdin?.on('error', () => {});
   child.stdin?.end(input);
+  // Not spawn's own timeout: of a program that cannot be run, its timer goes on.
+  const timer = setTimeout(() => child.kill(), timeoutMs);
   const how = await new Promise<number | NodeJS.Signals | Error>((resolve) => {
     child.once('error', resolve).once('close', (status, signal) => resolve(status ?? signal ?? 0));
   });
+  clearTimeout(timer);
   if (how === 0) return stdout();
   const named = [program, ...args.slice(0, 3)].join(' ');
   if (how instanceof Error) throw new CommandError(`${named}: cannot be run: ${how.message}`, undefined, '');
