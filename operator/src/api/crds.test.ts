@@ -6,8 +6,10 @@ import { crdName } from './kind.ts';
 import type { OrderSaga } from './ordersaga.ts';
 import type { OrderSagaRun } from './ordersagarun.ts';
 import type { Participant } from './participant.ts';
+import { MAX_FINDING_MESSAGE, MAX_LISTED, type PciBoundary, type PciBoundaryStatus } from './pciboundary.ts';
 import {
   adjustmentSpec,
+  boundarySpec,
   collection,
   create,
   type Draft,
@@ -17,6 +19,7 @@ import {
   messageOf,
   participantSpec,
   patch,
+  placeOf,
   restockSpec,
   runDraft,
   sagaDraft,
@@ -108,6 +111,71 @@ describe('the custom resource definitions', function () {
       });
       expect(warehouse.spec).to.deep.include({ priority: 100, overrides: [] });
     });
+
+    it('what a boundary does not say', async () => {
+      const pods = { namespace: 'mercato-card', podLabels: { app: 'payment' } };
+      const egress = [{ name: 'bank', from: pods, to: { pods }, ports: [{ port: 443 }], why: 'cards' }];
+      const apiServer = { cidrs: ['10.0.0.0/20'], pods: [pods] };
+      const object = draft('PciBoundary', 'defaults', boundarySpec({ egress, apiServer }));
+      const answer = await create(plane.request, namespace, object, { dryRun: true });
+      expect(answer.status, messageOf(answer)).to.equal(201);
+      expect((answer.body as PciBoundary).spec).to.deep.equal({
+        namespaces: ['mercato-card'],
+        ingress: [],
+        egress: [{ ...egress[0], ports: [{ port: 443, protocol: 'TCP' }], wide: false }],
+        apiServer: { ...apiServer, ports: [443] },
+        access: [],
+        probes: { interval: '10m', namespaces: [] },
+      });
+    });
+  });
+
+  it('take the fullest status of a boundary, in an object that stays small', async () => {
+    const name = `fullest-${namespace}`.slice(0, 40).replace(/-$/, '');
+    const boundary = draft('PciBoundary', name, boundarySpec());
+    await stored(boundary);
+    const text = (length: number) => 'x'.repeat(length);
+    const listed = <T>(item: T): T[] => Array.from({ length: MAX_LISTED }, () => item);
+    const at = '2026-11-22T12:00:00Z';
+    const message = text(MAX_FINDING_MESSAGE);
+    const condition = (type: string) => ({
+      type,
+      status: 'False',
+      observedGeneration: 1,
+      lastTransitionTime: at,
+      reason: text(64),
+      message,
+    });
+    const status: Required<PciBoundaryStatus> = {
+      observedGeneration: 1,
+      conditions: ['Accepted', 'Enforced', 'Compliant'].map(condition) as Required<PciBoundaryStatus>['conditions'],
+      findings: listed({
+        rule: text(40),
+        requirement: text(40),
+        severity: 'Violation',
+        object: text(192),
+        message,
+        since: at,
+      }),
+      findingCount: 4_000,
+      violationCount: 4_000,
+      probes: {
+        lastTime: at,
+        passed: 400,
+        failed: 400,
+        results: listed({ from: text(128), to: text(128), expected: 'Open', observed: 'Unknown', message }),
+      },
+      reverted: 4_000,
+      lastReverted: at,
+      policies: listed({ namespace: text(63), name: text(128), hash: text(16) }),
+      policyCount: 150,
+      matrix: { digest: text(16), ways: 4_000, workloads: 400 },
+    };
+    const answer = await patch(plane.request, namespace, boundary, { status }, '/status');
+    expect(answer.status, messageOf(answer)).to.equal(200);
+    expect((answer.body as PciBoundary).status).to.deep.equal(status);
+    expect(JSON.stringify(answer.body).length).to.be.below(40_000);
+    await plane.request(`${placeOf('PciBoundary', namespace)}/${name}`, { method: 'DELETE' });
   });
 
   it('prune unknown fields, and refuse them under strict validation', async () => {

@@ -76,11 +76,45 @@ function policy(signed: Signed): object {
   };
 }
 
-function binding(signed: Signed): object {
+const binding = (signed: Signed): object => bindingOf(nameOf(signed));
+
+function bindingOf(name: string): object {
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'ValidatingAdmissionPolicyBinding',
-    metadata: { name: nameOf(signed), labels: { 'app.kubernetes.io/part-of': 'mercato' } },
-    spec: { policyName: nameOf(signed), validationActions: ['Deny'] },
+    metadata: { name, labels: { 'app.kubernetes.io/part-of': 'mercato' } },
+    spec: { policyName: name, validationActions: ['Deny'] },
   };
+}
+
+/**
+ * Refuses new runs while the operator is being uninstalled: whoever sends an order learns that it was not taken, instead of leaving it where nobody looks.
+ * In force only while the drain runs.
+ */
+export function intakeClosed(): object[] {
+  const name = `draining.${GROUP}`;
+  return [
+    {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingAdmissionPolicy',
+      metadata: { name, labels: { 'app.kubernetes.io/part-of': 'mercato' } },
+      spec: {
+        // A policy that cannot be evaluated must not be why an order is lost.
+        failurePolicy: 'Ignore',
+        matchConstraints: {
+          resourceRules: [
+            { apiGroups: [GROUP], apiVersions: [VERSION], operations: ['CREATE'], resources: ['ordersagaruns'] },
+          ],
+        },
+        validations: [
+          {
+            expression: 'false',
+            message: 'the operator is being uninstalled and takes no new orders: send it again when it is back',
+            reason: 'Forbidden',
+          },
+        ],
+      },
+    },
+    bindingOf(name),
+  ];
 }

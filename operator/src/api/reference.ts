@@ -47,7 +47,7 @@ export function reference(kind: KindDefinition): string {
     'Besides what breaks a limit above. Each refusal says:',
     rules(kind, spec),
     '## status',
-    'Written by the operator alone.',
+    'Written by its controller alone.',
     table(
       ['field', 'type', 'limits', 'description'],
       status.map(row).map(([field, type, , limits, text]) => [field, type, limits, text] as string[]),

@@ -30,7 +30,7 @@ const warehouse = (spec: object) => draft('WarehouseInventory', 'leeds', warehou
 const restock = (spec: object) => draft('RestockOrder', 'more-mugs', restockSpec(spec));
 const adjustment = (spec: object) => draft('StockAdjustment', 'count-1', adjustmentSpec(spec));
 const provider = (spec: object) => draft('Participant', 'inventory', participantSpec(spec));
-const boundary = (spec: object) => draft('PciBoundary', 'card', boundarySpec(spec));
+const boundary = (spec: object) => draft('PciBoundary', 'refused', boundarySpec(spec));
 const podsIn = (namespace: string) => ({ namespace, podLabels: { app: 'payment' } });
 const wayIn = {
   name: 'operator',
