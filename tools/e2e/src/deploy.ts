@@ -142,7 +142,7 @@ function isTree(value: unknown): value is Record<string, unknown> {
 }
 
 /** Services that touch card data run on nodes labelled so. A cluster of one node that is ours has that one do all. @throws DeployError */
-async function prepareNodes(
+export async function prepareNodes(
   { provider, name }: Cluster,
   client: KubeClient,
   { cardNodes }: Capabilities,
@@ -159,7 +159,7 @@ async function prepareNodes(
 }
 
 /** Does work that makes claims, which wait for volumes that nobody would make in a cluster without a default StorageClass. */
-async function withVolumes(
+export async function withVolumes(
   { client, images, say }: DeployOptions,
   { defaultStorageClass }: Capabilities,
   work: () => Promise<void>,

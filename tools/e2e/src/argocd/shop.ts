@@ -12,10 +12,16 @@ import { STANDIN_GROUP, type StandIn, standInFiles, standInKind } from './standi
 
 /** What is installed from the repository, and what the tests do to it. */
 export interface Shop {
+  /** What it is, for people. */
+  readonly name: string;
+  /** How long an installation of all charts may take. */
+  readonly timeoutMs: number;
   readonly namespaces: Installation['namespaces'];
   readonly charts: readonly string[];
   /** The repository's files. */
   files(installation: Installation): Record<string, string>;
+  /** Does what has the charts installed for the first time, and gives the cluster what they need meanwhile. */
+  installing(work: () => Promise<void>): Promise<void>;
   /** A commit after which the operator's pod cannot start. */
   breakOperator(): Change;
   /** Has objects of its kinds, commits a new version of those, and checks that the objects go on. */
@@ -82,6 +88,8 @@ export async function standInShop(client: KubeClient): Promise<Shop> {
     expect((await objects.find(thing))?.metadata.uid, 'the same object as before').to.equal(uid);
   };
   return {
+    name: 'stand-in charts',
+    timeoutMs: 90_000,
     namespaces: NAMESPACES,
     charts: partsOf('kind', SERVICES).map(({ chart }) => chart),
     files: (installation) => ({
@@ -90,6 +98,7 @@ export async function standInShop(client: KubeClient): Promise<Shop> {
       ),
       ...standInFiles([...others, ...standIns], image),
     }),
+    installing: (work) => work(),
     breakOperator: () => ({
       'environments/kind/mercato-operator.yaml': stringify({ global: { image: 'localhost/nothing:here' } }),
     }),
