@@ -25,7 +25,13 @@ export function closureOf(folder: string, manifests: ReadonlyMap<string, Manifes
 }
 
 /** Tests, what only tests use, and what is not part of a program. Installed packages are not the repository's. */
-const LEFT_OUT = [/\.test\.[cm]?[jt]s$/, /\.e2e\.ts$/, /(^|\/)testing(\/|\.ts$)/, /(^|\/)node_modules\//, /\.md$/];
+const LEFT_OUT = [
+  /\.test\.[cm]?[jt]s$/,
+  /\.e2e\.ts$/,
+  /(^|\/)(testing(\/|\.ts$)|conformance\.ts$)/,
+  /(^|\/)node_modules\//,
+  /\.md$/,
+];
 
 /** Whether a file of a package goes into its image. @param path relative to the repository, with slashes */
 export function isShipped(path: string): boolean {
