@@ -61,6 +61,16 @@ describe('the model', () => {
       model: withChanged(search, { scale: { from: 1, to: 2, queue: { name: 'inventory-events', messagesPerPod: 1 } } }),
       says: 'search: scales on inventory-events, which is none of its queues',
     },
+    'a call under a setting that there is not': {
+      model: withChanged(search, { calls: [{ to: 'inventory', why: 'to see', when: { rnking: 'words' } }] }),
+      says: 'search: has something for rnking=words, which none of its settings can be',
+    },
+    'a secret under a choice that there is not': {
+      model: withChanged(payment, {
+        secrets: [{ name: 's', key: 'k', variable: 'V', description: 'd', when: { processor: 'strpie' } }],
+      }),
+      says: 'payment: has something for processor=strpie, which none of its settings can be',
+    },
     'events of somebody who has no way to it': {
       model: withChanged(inventory, { tokens: { audience: 'inventory', eventSenders: ['payment'] } }),
       says: 'inventory: believes events of payment, which does not call it; add the call to payment',

@@ -58,33 +58,53 @@ export function usesAws({ tables = [], queues = [], topics = [], events }: Servi
 export const isController = ({ component }: Service): boolean => component === 'controller';
 
 /**
- * Refuses a model that contradicts itself: a name twice, a call to nobody, events from who does not call, card data outside the card zone or something else inside it,
- * a queue that nobody owns, a scale that goes nowhere.
+ * Refuses a model that contradicts itself.
  * @throws ModelError for the first contradiction
  */
 export function checkModel(model: Model): void {
-  const names = namesOf(model);
-  for (const service of model.services) {
-    const { name, scale, cardData, zone } = service;
-    const wrong = (what: string): never => {
-      throw new ModelError(`${name}: ${what}`);
-    };
-    if (names.filter((other) => other === name).length > 1) wrong('is there twice; give one another name');
-    if (!/^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$/.test(name)) wrong('its name is no DNS label of at most 42 characters');
-    calleesOf(model, service);
-    if (service.calls.some(({ to }) => to === name)) wrong('calls itself; leave that out');
-    for (const sender of service.tokens?.eventSenders ?? [])
-      if (!serviceOf(model, sender).calls.some(({ to }) => to === name))
-        wrong(`believes events of ${sender}, which does not call it; add the call to ${sender}`);
-    const audiences = new Set(subscribersOf(model, service).map(({ tokens }) => tokens?.audience));
-    if (audiences.size > 1)
-      wrong(`sends events to ${[...audiences].join(' and ')}: each would get the token for the other; use a queue`);
-    if (cardData !== (zone === 'card')) wrong('card data lives in the zone card, and nothing else does');
-    if (!(scale.from >= 1 && scale.to >= scale.from)) wrong(`scale goes from ${scale.from} to ${scale.to}`);
-    const queues = (service.queues ?? []).map((queue) => queue.name);
-    for (const { queue } of service.events?.consumes ?? [])
-      if (!queues.includes(queue)) wrong(`consumes from ${queue}, which is none of its queues`);
-    if (scale.queue !== undefined && !queues.includes(scale.queue.name))
-      wrong(`scales on ${scale.queue.name}, which is none of its queues`);
-  }
+  for (const service of model.services)
+    for (const what of [...naming(model, service), ...ways(model, service), ...sizes(service), ...queueing(service)])
+      throw new ModelError(`${service.name}: ${what}`);
+}
+
+function* naming(model: Model, { name }: Service): Iterable<string> {
+  if (namesOf(model).filter((other) => other === name).length > 1) yield 'is there twice; give one another name';
+  if (!/^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$/.test(name)) yield 'its name is no DNS label of at most 42 characters';
+}
+
+function* ways(model: Model, service: Service): Iterable<string> {
+  const { name, calls, tokens, cardData, zone } = service;
+  calleesOf(model, service);
+  if (calls.some(({ to }) => to === name)) yield 'calls itself; leave that out';
+  for (const sender of tokens?.eventSenders ?? [])
+    if (!serviceOf(model, sender).calls.some(({ to }) => to === name))
+      yield `believes events of ${sender}, which does not call it; add the call to ${sender}`;
+  const audiences = new Set(subscribersOf(model, service).map((subscriber) => subscriber.tokens?.audience));
+  if (audiences.size > 1)
+    yield `sends events to ${[...audiences].join(' and ')}: each would get the token for the other; use a queue`;
+  const condition = unknownCondition(service);
+  if (condition !== undefined) yield `has something for ${condition}, which none of its settings can be`;
+  if (cardData !== (zone === 'card')) yield 'card data lives in the zone card, and nothing else does';
+}
+
+function* sizes({ scale }: Service): Iterable<string> {
+  if (!(scale.from >= 1 && scale.to >= scale.from)) yield `scale goes from ${scale.from} to ${scale.to}`;
+}
+
+function* queueing({ queues = [], events, scale }: Service): Iterable<string> {
+  const owned = queues.map(({ name }) => name);
+  for (const { queue } of events?.consumes ?? [])
+    if (!owned.includes(queue)) yield `consumes from ${queue}, which is none of its queues`;
+  if (scale.queue !== undefined && !owned.includes(scale.queue.name))
+    yield `scales on ${scale.queue.name}, which is none of its queues`;
+}
+
+/** The first condition of a call or secret that no setting of the service can fulfil, as `processor=strpie`: it would never hold, in silence. */
+function unknownCondition({ calls, outside = [], secrets = [], settings = [] }: Service): string | undefined {
+  const conditions = [...calls, ...outside, ...secrets].flatMap(({ when = {} }) => Object.entries(when));
+  const found = conditions.find(([name, value]) => {
+    const options = settings.find((setting) => setting.name === name)?.limits?.['enum'];
+    return !(Array.isArray(options) && options.includes(value));
+  });
+  return found?.join('=');
 }
