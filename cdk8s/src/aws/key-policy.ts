@@ -1,7 +1,7 @@
 import type { GlobalValues } from '../charts/global.ts';
 import { text } from '../holes/index.ts';
 import type { Model } from '../model/types.ts';
-import { deadLetterOf, type KeyName, messageKey, queueArn, roleArn, storeKey } from './names.ts';
+import { accountArn, deadLetterOf, type KeyName, messageKey, queueArn, roleArn, storeKey } from './names.ts';
 import { isFed, type KeyUse, keyUses } from './permissions.ts';
 import { policy, type Statement, sid } from './policy.ts';
 import type { Json } from './policy-json.ts';
@@ -41,7 +41,7 @@ export function keyPolicy(context: KeyPolicyContext): Json {
 const administration = ({ global }: KeyPolicyContext): Statement => ({
   Sid: 'AccountAdministers',
   Effect: 'Allow',
-  Principal: { AWS: text('arn:aws:iam::', global.aws.accountId, ':root') },
+  Principal: { AWS: accountArn(global, 'iam', 'root') },
   Action: [
     'kms:CancelKeyDeletion',
     'kms:CreateAlias',
@@ -158,5 +158,4 @@ function redrive(context: KeyPolicyContext): Statement[] {
   ];
 }
 
-const roleNamed = (global: GlobalValues, name: string): string =>
-  text('arn:aws:iam::', global.aws.accountId, ':role/', name);
+const roleNamed = (global: GlobalValues, name: string): string => accountArn(global, 'iam', text('role/', name));

@@ -23,33 +23,42 @@ export const awsName = (global: GlobalValues, name: string): string => text('mer
 
 export const busName = (global: GlobalValues): string => text('mercato-', global.environment);
 
-const arn = (global: GlobalValues, service: string, rest: string): string =>
+/** Something of an AWS service in the installation's account and region. */
+export const regionArn = (global: GlobalValues, service: string, rest: string): string =>
   text('arn:aws:', service, ':', global.aws.region, ':', global.aws.accountId, ':', rest);
 
+/** Something of an AWS service that knows no regions. */
+export const accountArn = (global: GlobalValues, service: string, rest: string): string =>
+  text('arn:aws:', service, '::', global.aws.accountId, ':', rest);
+
 export const tableArn = (global: GlobalValues, table: string): string =>
-  arn(global, 'dynamodb', text('table/', awsName(global, table)));
+  regionArn(global, 'dynamodb', text('table/', awsName(global, table)));
 
 export const indexArn = (global: GlobalValues, table: string, index: string): string =>
   text(tableArn(global, table), '/index/', index);
 
-export const queueArn = (global: GlobalValues, queue: string): string => arn(global, 'sqs', awsName(global, queue));
+export const queueArn = (global: GlobalValues, queue: string): string =>
+  regionArn(global, 'sqs', awsName(global, queue));
 
 /** Where a queue is called, as clients and KEDA's scaler want it. */
 export const queueUrl = (global: GlobalValues, queue: string): string =>
   text('https://sqs.', global.aws.region, '.amazonaws.com/', global.aws.accountId, '/', awsName(global, queue));
 
-export const topicArn = (global: GlobalValues, topic: string): string => arn(global, 'sns', awsName(global, topic));
+export const topicArn = (global: GlobalValues, topic: string): string =>
+  regionArn(global, 'sns', awsName(global, topic));
 
-export const busArn = (global: GlobalValues): string => arn(global, 'events', text('event-bus/', busName(global)));
+export const busArn = (global: GlobalValues): string =>
+  regionArn(global, 'events', text('event-bus/', busName(global)));
 
 export const ruleArn = (global: GlobalValues, queue: string): string =>
-  arn(global, 'events', text('rule/', busName(global), '/', awsName(global, ruleOf(queue))));
+  regionArn(global, 'events', text('rule/', busName(global), '/', awsName(global, ruleOf(queue))));
 
-export const clusterArn = (global: GlobalValues): string => arn(global, 'eks', text('cluster/', global.cluster.name));
+export const clusterArn = (global: GlobalValues): string =>
+  regionArn(global, 'eks', text('cluster/', global.cluster.name));
 
 /** The role of a service's pods. On EKS with IRSA, the annotation `eks.amazonaws.com/role-arn` of its service account. */
 export const roleArn = (global: GlobalValues, service: Service): string =>
-  text('arn:aws:iam::', global.aws.accountId, ':role/', awsName(global, service.name));
+  accountArn(global, 'iam', text('role/', awsName(global, service.name)));
 
 /** The key of what a service keeps. Card data has its own, which nothing else is encrypted with. */
 export const storeKey = (zone: Zone): KeyName => (zone === 'card' ? 'card' : 'shop');

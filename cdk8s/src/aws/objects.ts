@@ -1,5 +1,6 @@
 import type { GlobalValues } from '../charts/global.ts';
 import type { Manifest, Scope } from '../constructs/scope.ts';
+import { ENVIRONMENT_TAG } from './controllers.ts';
 import { type Json, policyJson } from './policy-json.ts';
 import { SYNC_WAVE } from './waves.ts';
 
@@ -79,7 +80,7 @@ export const tagList = (global: GlobalValues, service: string): { key: string; v
 
 /** Tags of everything in AWS. */
 export const tags = (global: GlobalValues, service: string): Record<string, string> => ({
-  'mercato:environment': global.environment,
+  [ENVIRONMENT_TAG]: global.environment,
   'mercato:service': service,
 });
 

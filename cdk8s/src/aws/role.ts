@@ -4,7 +4,7 @@ import { expressionOf, hole, isHole } from '../holes/hole.ts';
 import { choose, equals, isSet, not, text } from '../holes/index.ts';
 import { usesAws } from '../model/derive.ts';
 import type { Service } from '../model/types.ts';
-import { awsName, busArn, clusterArn, indexArn, queueArn, tableArn, topicArn } from './names.ts';
+import { accountArn, awsName, busArn, clusterArn, indexArn, queueArn, tableArn, topicArn } from './names.ts';
 import { ack, labelsOf, ref, tagList } from './objects.ts';
 import { type Permission, permissionsOf, type Resource } from './permissions.ts';
 import { policy, type Statement, sid } from './policy.ts';
@@ -77,7 +77,7 @@ function irsaTrust(global: GlobalValues, { name, zone }: Service): Statement {
   return {
     Sid: 'TokensOfItsServiceAccount',
     Effect: 'Allow',
-    Principal: { Federated: text('arn:aws:iam::', global.aws.accountId, ':oidc-provider/', provider) },
+    Principal: { Federated: accountArn(global, 'iam', text('oidc-provider/', provider)) },
     Action: ['sts:AssumeRoleWithWebIdentity'],
     Condition: {
       StringEquals: members(
