@@ -44,6 +44,11 @@ describe('Runbooks', () => {
     }
   });
 
+  it('have their commands where a reader can copy them', () => {
+    for (const file of files) expect(read(file), file).not.to.match(/^(kubectl|aws|curl) /m);
+    expect(files.flatMap((file) => lookUps(read(file)))).to.have.length.above(60);
+  });
+
   it('link only to pages that are there', () => {
     for (const file of files)
       for (const [, target] of read(file).matchAll(/\]\(([^)#]+)[^)]*\)/g))
