@@ -36,3 +36,10 @@ export const clusterRights: readonly PolicyRule[] = [
 export const namespaceRights: readonly PolicyRule[] = [
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
 ];
+
+/** What whoever uninstalls the controller may do before: take its one boundary away (boundary/src/withdraw.ts). @param name the boundary's */
+export function withdrawRights(name: string): readonly PolicyRule[] {
+  return [
+    { apiGroups: ['mercato.dev'], resources: ['pciboundaries'], verbs: ['get', 'delete'], resourceNames: [name] },
+  ];
+}

@@ -65,37 +65,43 @@ export function ownRules(caller: string = CALLER): readonly PolicyRule[] {
 /** The drain's account and roles, which are there only while it runs. */
 export const DRAIN = 'mercato-drain';
 
-/** What the drain does with runs. @param force whether it may abort those that are held for a person */
-export function drainRules(force: boolean): readonly PolicyRule[] {
-  return [rule(GROUP, ['ordersagaruns'], ['list', 'patch', ...(force ? ['decide'] : [])])];
-}
+/** What the drain does with runs. */
+export const DRAIN_RUNS: readonly PolicyRule[] = [rule(GROUP, ['ordersagaruns'], ['list', 'patch'])];
+
+/** With force it also decides about those that are held for a person, as whoever holds the role mercato-operate may. */
+export const DRAIN_FORCE: readonly PolicyRule[] = [rule(GROUP, ['ordersagaruns'], ['decide'])];
 
 /** What the drain does in the operator's own namespace: reads the memory of finished runs, and makes sure of exception records. */
 export const DRAIN_OWN: readonly PolicyRule[] = [rule('', ['configmaps'], ['list', 'create'])];
 
 /** The drain's rights where runs live: everywhere, or in one namespace. */
-export function draining(account: Account, force: boolean, namespace?: string): readonly RbacObject[] {
-  const place = { name: DRAIN, ...(namespace !== undefined && { namespace }) };
-  return [role(place, drainRules(force)), binding(place, account)];
+export function draining(account: Account, namespace?: string): readonly RbacObject[] {
+  return granted(DRAIN, DRAIN_RUNS, account, namespace);
+}
+
+/** What force adds to them. */
+export function deciding(account: Account, namespace?: string): readonly RbacObject[] {
+  return granted(`${DRAIN}-force`, DRAIN_FORCE, account, namespace);
+}
+
+function granted(name: string, rules: readonly PolicyRule[], account: Account, namespace?: string) {
+  const place = { name, ...(namespace !== undefined && { namespace }) };
+  return [role(place, rules), binding(place, account)];
 }
 
 /** The drain's rights in the operator's own namespace. */
 export function drainingOwn(account: Account): readonly RbacObject[] {
-  const place = { name: `${DRAIN}-own`, namespace: account.namespace };
-  return [role(place, DRAIN_OWN), binding(place, account)];
+  return granted(`${DRAIN}-own`, DRAIN_OWN, account, account.namespace);
 }
 
 /** The operator's rights where runs live: everywhere, or in one namespace. @param name differs where a cluster has several operators */
 export function watching(account: Account, namespace?: string, name: string = OPERATOR): readonly RbacObject[] {
-  const place = { name, ...(namespace !== undefined && { namespace }) };
-  const rules = namespace === undefined ? [...WATCHED, ...CLUSTER_WIDE] : WATCHED;
-  return [role(place, rules), binding(place, account)];
+  return granted(name, namespace === undefined ? [...WATCHED, ...CLUSTER_WIDE] : WATCHED, account, namespace);
 }
 
 /** The operator's rights in its own namespace. Named apart: runs may live in that namespace, too. */
 export function own(account: Account, caller?: string): readonly RbacObject[] {
-  const place = { name: `${OPERATOR}-own`, namespace: account.namespace };
-  return [role(place, ownRules(caller)), binding(place, account)];
+  return granted(`${OPERATOR}-own`, ownRules(caller), account, account.namespace);
 }
 
 /** Where an operator is installed. */

@@ -1,7 +1,7 @@
 import type { TSchema } from '@sinclair/typebox';
 import { stringify } from 'yaml';
 import { type ChartDefinition, VERSION } from '../charts/chart.ts';
-import { renderTemplates } from './render.ts';
+import { renderHookTemplates, renderTemplates, type Template } from './render.ts';
 import { templateOf } from './template.ts';
 import { defaultsOf, jsonSchema } from './values.ts';
 
@@ -26,10 +26,12 @@ export function chartFiles({ definition, dependencies }: Packaged): Map<string, 
     ['README.md', readme(definition, dependencies)],
     ['.helmignore', '.git/\n.DS_Store\n*.tgz.prov\n'],
   ]);
-  for (const template of renderTemplates(definition)) {
-    const path = `templates/${template.object.kind.toLowerCase()}.yaml`;
+  const add = (folder: string, template: Template) => {
+    const path = `${folder}/${template.object.kind.toLowerCase()}.yaml`;
     files.set(path, (files.get(path) ?? `# ${GENERATED}\n`) + templateOf(template));
-  }
+  };
+  for (const template of renderTemplates(definition)) add('templates', template);
+  for (const template of renderHookTemplates(definition)) add('templates/hooks', template);
   return files;
 }
 

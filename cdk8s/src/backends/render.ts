@@ -34,6 +34,21 @@ export function renderTemplates(definition: ChartDefinition): Template[] {
   }));
 }
 
+/** The hooks of a chart, as Helm makes them with these values. */
+export function renderHooks(definition: ChartDefinition, values: Static<TObject>): KubernetesObject[] {
+  return render(hooksOf(definition), values);
+}
+
+/** The hooks of a chart when its values are not known yet. @throws HoleError where a construct wants to know one */
+export function renderHookTemplates(definition: ChartDefinition): Template[] {
+  return renderTemplates(hooksOf(definition));
+}
+
+const hooksOf = (definition: ChartDefinition): ChartDefinition => ({
+  ...definition,
+  render: (scope, values) => definition.hooks?.(scope, values),
+});
+
 function synthesise<Values extends TObject>(definition: ChartDefinition<Values>, values: Static<Values>): ApiObject[] {
   const chart = new Chart(new App(), definition.name, { disableResourceNameHashes: true });
   definition.render(new Scope(chart), values);

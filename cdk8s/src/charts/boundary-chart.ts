@@ -1,11 +1,12 @@
 import { admission } from '@mercato/boundary/admission.ts';
 import { NODE_OPTIONS } from '@mercato/boundary/node-options.ts';
-import { clusterRights, namespaceRights } from '@mercato/boundary/rights.ts';
+import { clusterRights, namespaceRights, withdrawRights } from '@mercato/boundary/rights.ts';
 import { binding, role } from '@mercato/operator/api/rbac.ts';
 import { type TSchema, Type } from '@sinclair/typebox';
 import { type CardLimits, cardNamespace } from '../constructs/cardnamespace.ts';
-import type { Program } from '../constructs/context.ts';
-import { type BoundaryValues, pciBoundary } from '../constructs/pciboundary.ts';
+import type { Program, ServiceContext } from '../constructs/context.ts';
+import { beforeDelete, WEIGHTS } from '../constructs/hooks.ts';
+import { BOUNDARY, type BoundaryValues, pciBoundary } from '../constructs/pciboundary.ts';
 import { imageOf } from '../constructs/pod.ts';
 import { rbac } from '../constructs/rights.ts';
 import type { Scope } from '../constructs/scope.ts';
@@ -143,7 +144,19 @@ export function boundaryChart(model: Model): ChartDefinition {
       const { outsideAddress: _, ...probes } = values.probes;
       pciBoundary(scope, model, { ...values, settings: values.settings as never, probes });
     },
+    // Without its controller the PciBoundary would keep its finalizer, and Helm deletes kinds of ours last.
+    hooks: (scope, given) => withdrawal(scope, { model, service, values: given as unknown as ChartValues }),
   });
+}
+
+/** Takes the PciBoundary away while the controller is still there. What is left is the deny policy. */
+function withdrawal(scope: Scope, ctx: ServiceContext): void {
+  const name = `${CONTROLLER}-withdraw`;
+  const service: Service = { ...ctx.service, name, program: 'boundary/src/withdraw.ts' };
+  const account = { namespace: ctx.values.global.namespaces.boundary, name };
+  beforeDelete(scope, { ...ctx, service, program: { args: [`--name=${BOUNDARY}`] } }, WEIGHTS.boundary, (inner) =>
+    rbac(inner, [role({ name }, withdrawRights(BOUNDARY)), binding({ name }, account)]),
+  );
 }
 
 function programOf({ leaseDuration, probes }: ChartValues, image: string): Program {

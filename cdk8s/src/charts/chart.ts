@@ -11,6 +11,12 @@ export interface ChartDefinition<Values extends TObject = TObject> {
   readonly values: Values;
   /** Adds the chart's objects. Called with an installation's values, or with holes in their place. */
   render(scope: Scope, values: Static<Values>): void;
+  /**
+   * Adds the objects of its Helm hooks, under the same rule. Helm alone makes them, at their event, and takes them away afterwards; the manifests are
+   * without.
+   * @default none
+   */
+  hooks?(scope: Scope, values: Static<Values>): void;
 }
 
 /** Keeps the types of what it is given. */

@@ -1,11 +1,12 @@
-import { policies } from '@mercato/operator/api/policies.ts';
+import { intakeClosed, policies } from '@mercato/operator/api/policies.ts';
 import { roles } from '@mercato/operator/api/roles.ts';
 import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
-import { CALLER, OPERATOR, own, watching } from '@mercato/operator/rights.ts';
+import { CALLER, DRAIN, deciding, draining, drainingOwn, OPERATOR, own, watching } from '@mercato/operator/rights.ts';
 import type { Program, ServiceContext } from '../constructs/context.ts';
+import { beforeDelete, WEIGHTS } from '../constructs/hooks.ts';
 import { rbac } from '../constructs/rights.ts';
 import type { Manifest, Scope } from '../constructs/scope.ts';
-import { isEmpty, joined, not, text } from '../holes/index.ts';
+import { choose, isEmpty, joined, text } from '../holes/index.ts';
 import { serviceOf } from '../model/derive.ts';
 import type { Model, Service } from '../model/types.ts';
 import { type ChartDefinition, defineChart } from './chart.ts';
@@ -26,6 +27,15 @@ const operatorSchema = (service: Service) =>
     }),
     leaseDuration: string('How long a leader that died is waited for; at least 3s', '15s', DURATION),
     connections: integer('Connections to the API server', 32, 1, 1000),
+    drain: group('Before an uninstall: runs are brought to an end, or the uninstall fails', {
+      enabled: boolean('Whether it waits for runs; if not, their objects keep finalizers that nobody takes away', true),
+      timeout: string(
+        'How long runs in flight are waited for; less than the --timeout of helm uninstall, which is 5m',
+        '3m',
+        DURATION,
+      ),
+      force: boolean('Whether runs that are held for a person are aborted, with exception records', false),
+    }),
   });
 
 type OperatorValues = ReturnType<typeof valuesOf>;
@@ -35,6 +45,7 @@ const valuesOf = (values: object) =>
     readonly clusterWide: { readonly roles: boolean; readonly policies: boolean };
     readonly leaseDuration: string;
     readonly connections: number;
+    readonly drain: { readonly enabled: boolean; readonly timeout: string; readonly force: boolean };
   };
 
 /** The chart of the operator: its program, the rights that this has, the account without any that it calls as, and what people may do. */
@@ -51,6 +62,36 @@ export function operatorChart(model: Model): ChartDefinition {
       rights(scope, values);
       forEverybody(scope, values);
     },
+    hooks(scope, given) {
+      const values = valuesOf(given);
+      scope.when(values.drain.enabled, (inner) => drain(inner, { model, service, values }, values));
+    },
+  });
+}
+
+/** Runs are brought to an end while the operator and the services are still there. */
+function drain(scope: Scope, ctx: ServiceContext, values: OperatorValues): void {
+  const { global, watchNamespaces } = values;
+  const { timeout, force } = values.drain;
+  const account = { namespace: global.namespaces.system, name: DRAIN };
+  const job: Service = { ...ctx.service, name: DRAIN, program: 'operator/src/drain.ts', calls: [] };
+  const args = [
+    text('--watch-namespaces=', joined(watchNamespaces, ',')),
+    text('--timeout=', timeout),
+    text('--force=', choose(force, 'true', 'false')),
+  ];
+  beforeDelete(scope, { ...ctx, service: job, program: { args } }, WEIGHTS.drain, (inner) => {
+    rbac(inner, drainingOwn(account));
+    inner.when(isEmpty(watchNamespaces), (everywhere) => rbac(everywhere, draining(account)));
+    inner.each(watchNamespaces, (one, namespace) => rbac(one, draining(account, namespace)));
+    inner.when(force, (forced) => {
+      forced.when(isEmpty(watchNamespaces), (everywhere) => rbac(everywhere, deciding(account)));
+      forced.each(watchNamespaces, (one, namespace) => rbac(one, deciding(account, namespace)));
+    });
+    // Where it may say so for the whole cluster: an order that came now would find nobody.
+    inner.when(isEmpty(watchNamespaces), (everywhere) => {
+      for (const policy of intakeClosed()) everywhere.add(policy as Manifest);
+    });
   });
 }
 
@@ -85,9 +126,7 @@ function rights(scope: Scope, { global, watchNamespaces }: OperatorValues): void
   const account = { namespace: global.namespaces.system, name: OPERATOR };
   rbac(scope, own(account));
   scope.when(isEmpty(watchNamespaces), (everywhere) => rbac(everywhere, watching(account)));
-  scope.when(not(isEmpty(watchNamespaces)), (confined) =>
-    confined.each(watchNamespaces, (inner, namespace) => rbac(inner, watching(account, namespace))),
-  );
+  scope.each(watchNamespaces, (inner, namespace) => rbac(inner, watching(account, namespace)));
 }
 
 function forEverybody(scope: Scope, { clusterWide }: OperatorValues): void {

@@ -7,7 +7,7 @@ import { FINALIZER } from '../controllers/ordersagarun/run.ts';
 import { KubeClient } from '../kube/client.ts';
 import { loadConfig } from '../kube/config.ts';
 import { createTransport } from '../kube/transport.ts';
-import { DRAIN, DRAIN_OWN, draining, drainingOwn, drainRules } from '../rights.ts';
+import { DRAIN, DRAIN_OWN, DRAIN_RUNS, deciding, draining, drainingOwn } from '../rights.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import { type Asked, AuditedPlane } from '../testing/audit.ts';
@@ -44,7 +44,7 @@ describe('The drain before an uninstall', function () {
   async function account(force: boolean): Promise<KubeClient> {
     const { plane, system, namespace } = cluster;
     const who = { namespace: system, name: DRAIN };
-    const items = [...draining(who, force, namespace), ...drainingOwn(who)];
+    const items = [...draining(who, namespace), ...(force ? deciding(who, namespace) : []), ...drainingOwn(who)];
     await plane.kubectl(
       ['apply', '--server-side', '--force-conflicts', '-f', '-'],
       JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
@@ -154,7 +154,7 @@ describe('The drain before an uninstall', function () {
     const used = new Set(asked.map((each) => said(each)));
     // The admission policy asks for `decide` in its name, which is no request of its own.
     const declared = [
-      ...rightsOf(drainRules(false)).map((right) => said({ ...right, namespace: cluster.namespace })),
+      ...rightsOf(DRAIN_RUNS).map((right) => said({ ...right, namespace: cluster.namespace })),
       ...rightsOf(DRAIN_OWN).map((right) => said({ ...right, namespace: cluster.system })),
     ];
     expect([...used].sort()).to.deep.equal(declared.sort());
