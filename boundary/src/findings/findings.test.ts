@@ -145,6 +145,17 @@ describe('findings', () => {
       expect(list[2]?.message).to.match(/reached from .* on .* and \d+ others/);
     });
 
+    it('know of a namespace in which nothing runs yet by its labels', () => {
+      const { namespaces } = observedOf(boundary, PODS);
+      const empty = { metadata: { name: 'batch', labels: { team: 'platform' } } };
+      const from = [{ namespaceSelector: { matchLabels: { team: 'platform' } } }];
+      const open = policyIn('card', 'mine', { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ from }] });
+      const list = found({ namespaces: [...namespaces, empty], policies: [...declared(boundary), open] });
+      expect(list.find(({ object }) => object === 'Pod card/payment')?.message).to.include(
+        'reached from batch/(any other pod) on all',
+      );
+    });
+
     it('say nothing of a foreign policy that only denies', () => {
       expect(foreign({ policyTypes: ['Ingress', 'Egress'] })).to.deep.equal([]);
     });

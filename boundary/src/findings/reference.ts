@@ -21,6 +21,10 @@ all, and \`mercato_boundary_findings\` counts them by rule. One violation makes 
 The requirements are those of PCI DSS 4.0.1 that a rule serves. None is met by a rule alone: [controls.md](controls.md) says what each
 control covers and what it leaves to people.
 
+A rule whose objects nobody watches finds nothing. The kinds that \`policy-other-kind\` and \`policy-cluster-wide\` speak of belong to the CNI and are not in every
+cluster, so the controller does not watch them: admission refuses Cilium's and Calico's in card namespaces, and whoever collects evidence passes
+what there is to \`findings\` (\`Observed.otherPolicies\`).
+
 | rule | severity | serves | what holds where it finds nothing |
 | --- | --- | --- | --- |
 ${rows.join('\n')}

@@ -22,12 +22,13 @@ export const wayUndeclared: FindingRule = {
     const wanted = declared(boundary);
     const changed = changedNamespaces(wanted, observed.policies);
     if (changed.size === 0) return [];
+    const labelsOf = (namespace: string) => scene.namespaces.get(namespace)?.metadata.labels ?? {};
     const names = new Set([
       ELSEWHERE,
       ...boundary.spec.namespaces,
       ...observed.namespaces.map(({ metadata }) => metadata.name),
     ]);
-    const workloads = [...workloadsOf(observed, wanted), ...strangers([...names])];
+    const workloads = [...workloadsOf(observed, wanted), ...strangers([...names], labelsOf)];
     const ends: readonly End[] = [...workloads, ...OUTSIDE, ...telltales(wanted, observed.policies)];
     const [before, after] = [reachOf(wanted), reachOf(observed.policies)];
     const opened = (from: End, to: End): Opened[] => {

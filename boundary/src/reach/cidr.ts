@@ -9,6 +9,8 @@ export interface Address {
 /** The addresses that share the first `prefix` bits of `value`, whose other bits are zero. */
 export interface Cidr extends Address {
   readonly prefix: number;
+  /** How many bits there are behind the prefix. */
+  readonly host: bigint;
 }
 
 const MAPPED = 0xffffn << 32n;
@@ -32,19 +34,18 @@ export function parseCidr(text: string): Cidr | undefined {
   const bits = BITS[address.family];
   if (prefix < 0 || prefix > bits) return undefined;
   const host = BigInt(bits - prefix);
-  return { family: address.family, value: (address.value >> host) << host, prefix };
+  return { family: address.family, value: (address.value >> host) << host, prefix, host };
 }
 
 /** Whether the address lies in the CIDR. Families never match each other. */
 export function contains(cidr: Cidr, address: Address): boolean {
-  const host = BigInt(BITS[cidr.family] - cidr.prefix);
-  return cidr.family === address.family && cidr.value >> host === address.value >> host;
+  return cidr.family === address.family && cidr.value >> cidr.host === address.value >> cidr.host;
 }
 
 /** The addresses at the edges of a CIDR: first, last, and those beside them outside. Two sets of blocks that agree on these agree on all. */
 export function edges(cidr: Cidr): readonly Address[] {
-  const { family, value } = cidr;
-  const last = value + (1n << BigInt(BITS[family] - cidr.prefix)) - 1n;
+  const { family, value, host } = cidr;
+  const last = value + (1n << host) - 1n;
   const top = (1n << BigInt(BITS[family])) - 1n;
   const all = [value, last, ...(value > 0n ? [value - 1n] : []), ...(last < top ? [last + 1n] : [])];
   return [...new Set(all)].map((edge) => ({ family, value: edge }));

@@ -3,6 +3,7 @@ import type { NetworkPolicy } from '../policy/types.ts';
 import { type Cidr, edges, formatAddress, parseCidr } from './cidr.ts';
 import { formatPorts, NO_PORTS, type PortSet } from './ports.ts';
 import { reachOf } from './reach.ts';
+import type { Labels } from './selector.ts';
 import { type End, endName, isWorkload, OUTSIDE, type Outside, type Workload } from './types.ts';
 
 /** A way that is open, and on which ports. */
@@ -71,9 +72,19 @@ export function telltales(...sets: readonly (readonly NetworkPolicy[])[]): reado
 /**
  * A pod without labels in each namespace: what somebody might start tomorrow. Policies that name pods let it through nowhere, and only a policy that selects
  * every pod denies it anything.
+ *
+ * @param labelsOf the labels of a namespace. @default none
  */
-export function strangers(namespaces: readonly string[]): readonly Workload[] {
-  return namespaces.map((namespace) => ({ namespace, name: '(any other pod)', labels: {}, namespaceLabels: {} }));
+export function strangers(
+  namespaces: readonly string[],
+  labelsOf: (namespace: string) => Labels = () => ({}),
+): readonly Workload[] {
+  return namespaces.map((namespace) => ({
+    namespace,
+    name: '(any other pod)',
+    labels: {},
+    namespaceLabels: labelsOf(namespace),
+  }));
 }
 
 /** A way on which two matrices differ; empty ports are a closed way. */
