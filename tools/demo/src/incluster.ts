@@ -51,6 +51,9 @@ export interface Result {
   readonly violations: Outcome['violations'];
 }
 
+/** Longer than services take to finish what they owe after a restart; what is lost is lost, however long one looks. */
+const MOST_SETTLE_MS = 60_000;
+
 class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -91,7 +94,7 @@ async function main(args: readonly string[]): Promise<boolean> {
       dayMs: options.seconds * 1000,
       screen,
       // What was killed comes back, with the work that waited for it.
-      settleMs: patienceMs,
+      settleMs: Math.min(patienceMs, MOST_SETTLE_MS),
     });
     screen.write(`\n${summaryOf(outcome).join('\n')}\n`);
     screen.write(`${JSON.stringify(resultOf(outcome, seed, mark))}\n`);

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { kinds } from '@mercato/operator/api/index.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
@@ -52,9 +52,9 @@ export interface Manifest extends KubeObject {
   readonly spec?: unknown;
 }
 
-/** The documents of a YAML file, or of every YAML file directly in a folder. @param path relative to the repository */
+/** The documents of a YAML file, or of every YAML file directly in a folder. @param path absolute, or relative to the repository */
 export async function readManifests(path: string): Promise<Manifest[]> {
-  const whole = join(ROOT, path);
+  const whole = resolve(ROOT, path);
   const files = path.endsWith('.yaml')
     ? [whole]
     : (await readdir(whole)).filter((name) => name.endsWith('.yaml')).map((name) => join(whole, name));
