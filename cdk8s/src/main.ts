@@ -9,18 +9,23 @@ import { checkModel } from './model/derive.ts';
 import { environments } from './model/environments.ts';
 import { mercato } from './model/mercato.ts';
 import { ENVIRONMENTS } from './model/types.ts';
+import { reachabilityPage } from './pci/page.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const USAGE = `usage: node cdk8s/src/main.ts COMMAND
 
   synth [--out FOLDER]   write the manifests of every environment (default: dist, or CDK8S_OUTDIR)
-  generate [--check]     write charts/ and environments/; with --check, only say whether they are current
+  generate [--check]     write charts/, environments/, docs/pci/reachability.md; with --check, only say whether they are current
 `;
 
 /** The model as it is written, by path from the repository's root. */
-export function generatedFiles(): { charts: Map<string, string>; environments: Map<string, string> } {
+export function generatedFiles(): Record<'charts' | 'environments' | 'docs/pci', Map<string, string>> {
   const packages = packagesOf(mercato);
-  const files = { charts: new Map<string, string>(), environments: new Map<string, string>() };
+  const files = {
+    charts: new Map<string, string>(),
+    environments: new Map<string, string>(),
+    'docs/pci': new Map([['reachability.md', reachabilityPage(mercato)]]),
+  };
   for (const each of packages) {
     const { name } = each.definition;
     for (const [path, text] of chartFiles(each)) files.charts.set(`${name}/${path}`, text);
@@ -67,6 +72,7 @@ function main(args: readonly string[]): number {
       const differences = [
         ...report('charts', act(join(ROOT, 'charts'), files.charts)),
         ...report('environments', act(join(ROOT, 'environments'), files.environments)),
+        ...report('docs/pci', act(join(ROOT, 'docs/pci'), files['docs/pci'])),
       ];
       if (values.check !== true || differences.length === 0) return 0;
       process.stderr.write('generated files are not current: run make generate\n');
