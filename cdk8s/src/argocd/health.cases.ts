@@ -241,6 +241,30 @@ export const CASES = {
       says: 'metadata answers',
     },
     {
+      it: 'stays Degraded after a change, until probes find that the network enforces',
+      object: {
+        metadata: { generation: 2 },
+        status: {
+          observedGeneration: 2,
+          conditions: [...good.slice(0, 2).map((text) => said(text)), said('Enforced=False/WayOpen: all is open', 1)],
+        },
+      },
+      is: 'Degraded',
+      says: 'all is open',
+    },
+    {
+      it: 'is Healthy but not proven after a change, until probes have ended',
+      object: {
+        metadata: { generation: 2 },
+        status: {
+          observedGeneration: 2,
+          conditions: [...good.slice(0, 2).map((text) => said(text)), said('Enforced=True/Proven', 1)],
+        },
+      },
+      is: 'Healthy',
+      says: 'not proven: no probes have ended since the last change',
+    },
+    {
       it: 'is Healthy but not proven without probes',
       object: but('Enforced=Unknown/NotProbed: no namespaces'),
       is: 'Healthy',

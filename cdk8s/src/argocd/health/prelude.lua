@@ -7,12 +7,20 @@ end
 local status = obj.status or {}
 local generation = obj.metadata.generation
 
--- A condition that speaks of an older spec says nothing about this one.
-local function condition(kind)
+local function newest(kind)
   for _, each in ipairs(status.conditions or {}) do
-    if each.type == kind and (each.observedGeneration == nil or each.observedGeneration == generation) then
+    if each.type == kind then
       return each
     end
+  end
+  return nil
+end
+
+-- A condition that speaks of an older spec says nothing about this one.
+local function condition(kind)
+  local each = newest(kind)
+  if each ~= nil and (each.observedGeneration == nil or each.observedGeneration == generation) then
+    return each
   end
   return nil
 end
