@@ -23,7 +23,7 @@ export class Helm {
   }
 
   /**
-   * What `helm template` gives, without hooks, which are written by hand.
+   * What `helm template` gives, without hooks.
    * @param values files or inline JSON, in the order in which they are laid over each other
    * @throws what Helm says when it refuses the values or the chart
    */

@@ -31,7 +31,7 @@ describe('The drain before an uninstall', function () {
     await cluster.applySaga({ onStepFailure: 'Hold', ttlAfterFinished: { succeeded: '1h', aborted: '1h' } });
     cluster.allWell();
     await cluster.startOperator();
-    client = await account(true);
+    client = await account(false);
   });
   afterEach(async () => {
     await client.transport.close();
@@ -130,6 +130,8 @@ describe('The drain before an uninstall', function () {
   });
 
   it('with force aborts held runs in its own name, each with its exception records, and its rights are what it uses', async () => {
+    await client.transport.close();
+    client = await account(true);
     cluster.shop.on('capture', BROKEN);
     await cluster.applyRun('held');
     await cluster.untilPhase('held', 'Held');
@@ -164,8 +166,6 @@ describe('The drain before an uninstall', function () {
     `${namespace}: ${verb} ${group}/${resource}`;
 
   it('without the right to decide cannot give up a run, whatever it is told', async () => {
-    await client.transport.close();
-    client = await account(false);
     cluster.shop.on('capture', BROKEN);
     await cluster.applyRun('kept');
     await cluster.untilPhase('kept', 'Held');
