@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /** Where the cluster tool keeps Argo CD: one program, which asks its own name what it is to be. */
-export function argocdProgram(): string | undefined {
-  const path = join(process.env['CLUSTER_CACHE'] || join(homedir(), '.cache', 'node-cluster'), 'bin', 'argocd');
-  return existsSync(path) ? path : undefined;
+export function argocdProgram(): string {
+  return join(process.env['CLUSTER_CACHE'] || join(homedir(), '.cache', 'node-cluster'), 'bin', 'argocd');
 }
 
 /**
