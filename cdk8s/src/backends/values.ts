@@ -1,5 +1,5 @@
 import type { Static, TObject, TSchema } from '@sinclair/typebox';
-import { Ajv } from 'ajv';
+import { Ajv, type ValidateFunction } from 'ajv';
 import type { ChartDefinition } from '../charts/chart.ts';
 import { acceptsNull, LEAF } from '../holes/hole.ts';
 
@@ -33,13 +33,24 @@ export function merge(base: unknown, over: unknown): unknown {
   return merged;
 }
 
+const CHECKS = new WeakMap<TSchema, ValidateFunction>();
+
+/** Compiling a schema takes longer than all else that is done with it, so each is compiled once. */
+function checkOf(schema: TSchema): ValidateFunction {
+  const known = CHECKS.get(schema);
+  if (known !== undefined) return known;
+  const made = new Ajv({ allErrors: true, strict: false }).compile(jsonSchema(schema));
+  CHECKS.set(schema, made);
+  return made;
+}
+
 /** A chart's values: defaults, with `overrides` over them. @throws ValuesError */
 export function valuesOf<Values extends TObject>(
   definition: ChartDefinition<Values>,
   overrides: Overrides = {},
 ): Static<Values> {
   const values = merge(defaultsOf(definition.values), overrides);
-  const check = new Ajv({ allErrors: true, strict: false }).compile(jsonSchema(definition.values));
+  const check = checkOf(definition.values);
   if (check(values)) return values as Static<Values>;
   const errors = (check.errors ?? []).map(({ instancePath, message, params }) => {
     const unknown = (params as { additionalProperty?: string }).additionalProperty;

@@ -3,14 +3,12 @@ import fc from 'fast-check';
 import { chartFiles } from '../backends/charts.ts';
 import { render } from '../backends/render.ts';
 import { type Overrides, valuesOf } from '../backends/values.ts';
-import { serviceOf } from '../model/derive.ts';
 import { mercato } from '../model/mercato.ts';
 import type { Service } from '../model/types.ts';
 import { search, withSearch } from '../testing/added.ts';
 import { valuesArbitrary } from '../testing/arbitrary.ts';
-import { at, ofKind, podTemplateOf, rendered, theOne } from '../testing/rendered.ts';
+import { at, chartOf, ofKind, podTemplateOf, rendered, theOne } from '../testing/rendered.ts';
 import { packagesOf } from './index.ts';
-import { serviceChart } from './service-chart.ts';
 
 const RANDOM_VALUES = 20;
 const EVERYTHING: Overrides = {
@@ -213,7 +211,7 @@ describe("a service's chart", function () {
 });
 
 function forAnyValues(service: Service, check: (objects: ReturnType<typeof rendered>) => void): void {
-  const chart = serviceChart(withSearch, serviceOf(withSearch, service.name));
+  const chart = chartOf(withSearch, service.name);
   fc.assert(
     fc.property(valuesArbitrary(chart.values), (overrides) =>
       check(render(chart, valuesOf(chart, overrides as Overrides))),

@@ -11,12 +11,11 @@ import {
 } from '@mercato/boundary/reach/types.ts';
 import { expect } from 'chai';
 import { type Overrides, valuesOf } from '../backends/values.ts';
-import { serviceChart } from '../charts/service-chart.ts';
 import type { ServiceValues } from '../charts/service-values.ts';
 import { isController, portOf, serviceOf } from '../model/derive.ts';
 import type { Service } from '../model/types.ts';
 import { withSearch } from '../testing/added.ts';
-import { ofKind, rendered } from '../testing/rendered.ts';
+import { chartOf, ofKind, rendered } from '../testing/rendered.ts';
 import { applies, labels, namespaceOf } from './context.ts';
 
 const API_SERVER: Outside = { name: 'API server', address: '10.96.0.1' };
@@ -34,7 +33,7 @@ const GLOBAL = {
 
 const services = withSearch.services;
 const valuesFor = (service: Service, overrides: Overrides): ServiceValues =>
-  valuesOf(serviceChart(withSearch, service), overrides) as unknown as ServiceValues;
+  valuesOf(chartOf(withSearch, service.name), overrides) as unknown as ServiceValues;
 
 function podsOf(service: Service): Workload {
   const { global } = valuesFor(service, {});

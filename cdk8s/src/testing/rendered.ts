@@ -1,12 +1,24 @@
 import { type KubernetesObject, render } from '../backends/render.ts';
 import { type Overrides, valuesOf } from '../backends/values.ts';
+import type { ChartDefinition } from '../charts/chart.ts';
 import { serviceChart } from '../charts/service-chart.ts';
 import { serviceOf } from '../model/derive.ts';
 import type { Model } from '../model/types.ts';
 
+const CHARTS = new WeakMap<Model, Map<string, ChartDefinition>>();
+
+/** A service's chart, made once for each model. @throws ModelError */
+export function chartOf(model: Model, name: string): ChartDefinition {
+  const charts = CHARTS.get(model) ?? new Map<string, ChartDefinition>();
+  CHARTS.set(model, charts);
+  const chart = charts.get(name) ?? serviceChart(model, serviceOf(model, name));
+  charts.set(name, chart);
+  return chart;
+}
+
 /** The objects of a service's chart. @throws ValuesError, ModelError */
 export function rendered(model: Model, name: string, overrides: Overrides = {}): KubernetesObject[] {
-  const chart = serviceChart(model, serviceOf(model, name));
+  const chart = chartOf(model, name);
   return render(chart, valuesOf(chart, overrides));
 }
 
