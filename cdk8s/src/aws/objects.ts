@@ -10,7 +10,7 @@ export const HOLDS_DATA: ReadonlySet<string> = new Set(['Archive', 'EventBus', '
 /** Kinds that are made again from Git as they were. */
 export const HOLDS_NOTHING: ReadonlySet<string> = new Set(['Alias', 'PodIdentityAssociation', 'Role', 'Rule']);
 
-const API_VERSIONS: Readonly<Record<string, string>> = {
+const API_VERSIONS = {
   Archive: 'eventbridge.services.k8s.aws/v1alpha1',
   EventBus: 'eventbridge.services.k8s.aws/v1alpha1',
   Rule: 'eventbridge.services.k8s.aws/v1alpha1',
@@ -21,11 +21,14 @@ const API_VERSIONS: Readonly<Record<string, string>> = {
   Topic: 'sns.services.k8s.aws/v1alpha1',
   Role: 'iam.services.k8s.aws/v1alpha1',
   PodIdentityAssociation: 'eks.services.k8s.aws/v1alpha1',
-};
+} as const;
+
+/** A kind of ACK's that charts have. */
+export type AckKind = keyof typeof API_VERSIONS;
 
 /** A resource of one of ACK's controllers. */
 export interface AckObject {
-  readonly kind: string;
+  readonly kind: AckKind;
   /** In Kubernetes; the name in AWS is in the specification. */
   readonly name: string;
   readonly namespace: string;
@@ -44,7 +47,7 @@ export interface AckObject {
 export function ack(scope: Scope, global: GlobalValues, object: AckObject): void {
   const { kind, name, namespace, labels, spec } = object;
   const manifest: Manifest = {
-    apiVersion: API_VERSIONS[kind] as string,
+    apiVersion: API_VERSIONS[kind],
     kind,
     metadata: { name, namespace, labels, annotations: annotationsOf(global, object) },
     spec,

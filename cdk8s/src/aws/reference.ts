@@ -51,7 +51,8 @@ Tables, queues and topics are encrypted with the keys below. The event bus and i
 have no field for another yet. What is on the bus holds no card data.
 
 No role allows the use of a key, and no policy elsewhere in the account can: a key's own policy names the roles that use it, each only through the service
-whose data it is. The account itself administers keys, and cannot decrypt. People who move dead letters back to their queue do it as a role that mercato-aws is told
+whose data it is. The account itself administers keys, and cannot decrypt without changing that policy
+first, which CloudTrail records. People who move dead letters back to their queue do it as a role that mercato-aws is told
 (\`redriveRoles\`). The only wildcard is \`Resource: "*"\` in a key's policy, where it means that key.`;
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
