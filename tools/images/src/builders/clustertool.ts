@@ -1,3 +1,6 @@
+import { rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { run } from '../run.ts';
 import { type Builder, commonOptions } from './builder.ts';
 
@@ -18,6 +21,8 @@ export function clusterTool(tool: string): Builder {
       const { context, reference } = request;
       // The tool names the image itself: the last two options are its tag.
       await run(tool, ['image-build', context, reference, ...options.slice(0, -2)], { timeoutMs: 1_200_000 });
+      // The node has the image, and keeps it when it is stopped. The tool's archive of it would stay, 150 MB for each tag.
+      await rm(archiveOf(reference), { force: true });
     },
     inspect: async (reference) => {
       const line = (await ctr('images', 'list', `name==${inNode(reference)}`)).split('\n')[1] ?? '';
@@ -29,6 +34,12 @@ export function clusterTool(tool: string): Builder {
     },
     tag: async (from, to) => void (await ctr('images', 'tag', '--force', inNode(from), inNode(to))),
   };
+}
+
+/** Where the tool keeps what it built. */
+function archiveOf(reference: string): string {
+  const cache = process.env['CLUSTER_CACHE'] ?? join(homedir(), '.cache', 'node-cluster');
+  return join(cache, 'images', `${reference.replaceAll(/[/:]/g, '_')}.tar`);
 }
 
 /** A short name as Kubernetes completes it. Pure. */
