@@ -46,12 +46,14 @@ export class DeployError extends Error {
 /**
  * Images for a cluster: built and brought to its nodes where it is one of this machine, else those of a registry.
  *
+ * @param wanted only these. @default all
  * @throws DeployError when the cluster takes images from a registry only, and none is said
  */
 export async function imagesFor(
   cluster: Cluster,
   wish: { readonly tag?: string | undefined; readonly registry?: string | undefined },
   say: (line: string) => void,
+  wanted = IMAGES,
 ): Promise<Images> {
   const { builder } = cluster;
   if (wish.registry !== undefined) {
@@ -64,7 +66,7 @@ export async function imagesFor(
     );
   const tag = wish.tag === undefined ? await defaultTag(ROOT, builder.baseImage) : checkTag(wish.tag);
   say(`images, version ${tag}`);
-  const built: Result[] = await buildImages({ root: ROOT, builder, tag, say });
+  const built: Result[] = await buildImages({ root: ROOT, builder, tag, images: wanted, say });
   await cluster.load(built.map(({ reference }) => reference));
   return { registry: LOCAL_REGISTRY, tag };
 }

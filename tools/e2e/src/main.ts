@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { BuildError } from '@mercato/controlplane';
 import { NoBuilderError } from '@mercato/images/builders/find.ts';
+import { IMAGES } from '@mercato/images/list.ts';
 import { CommandError } from '@mercato/images/run.ts';
 import { TagError } from '@mercato/images/tag.ts';
 import { ApiError, TransportError } from '@mercato/operator/kube/errors.ts';
@@ -55,7 +56,9 @@ async function main(args: readonly string[]): Promise<boolean> {
   say(`cluster: ${cluster.name}`);
   const client = clientOf(cluster);
   try {
-    const images = await imagesFor(cluster, values, say);
+    // Tools alone are enough to ask the cluster, and to clear volumes.
+    const wanted = command === 'deploy' || command === 'play' ? IMAGES : IMAGES.filter(({ name }) => name === 'tools');
+    const images = await imagesFor(cluster, values, say, wanted);
     const options = { cluster, client, images, say, environment: values.environment ?? 'kind' };
     if (command === 'deploy') await deploy(options);
     if (command === 'undeploy') await undeploy(options);
