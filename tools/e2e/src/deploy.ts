@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildImages, LOCAL_REGISTRY, type Result, referenceOf } from '@mercato/images/build.ts';
-import type { IMAGES } from '@mercato/images/list.ts';
+import { IMAGES } from '@mercato/images/list.ts';
 import { checkTag, defaultTag } from '@mercato/images/tag.ts';
 import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
