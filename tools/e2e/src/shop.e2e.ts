@@ -134,6 +134,57 @@ describe('the shop on a cluster', function () {
     expect(new Set(operators.map(({ spec }) => spec.nodeName))).to.have.length(operators.length);
   });
 
+  it('loses no order while pods are killed at random', async () => {
+    const day = await play(200, 45);
+    const killer = new Killer(client, ALL, `${seed}-kills`);
+    await killer.killFor(45_000);
+    say(`killed ${killer.victims.join(', ')}`);
+    expect(killer.victims.length).to.be.greaterThan(5);
+    await expectConserved(day);
+    await rollouts.areComplete();
+  });
+
+  it('is upgraded with runs in flight', async () => {
+    const day = await play(200, 40);
+    const unfinished = async () =>
+      (await client.list(orderSagaRuns, { namespace: SHOP })).items.filter(
+        ({ status }) => status?.phase === 'Running' || status?.phase === 'Pending',
+      ).length;
+    await until('runs are in flight', 60_000, async () => (await unfinished()) > 0);
+    const debug = { logLevel: 'debug' };
+    await install({ 'mercato-operator': debug, inventory: debug, payment: debug, shipping: debug });
+    await expectConserved(day);
+  });
+
+  it('says whether its cluster enforces the PCI boundary, and puts back what was changed', async () => {
+    const enforced = await enforcesPolicies(client, imageIn(images, 'tools'));
+    const expected = enforced ? 'True' : 'False';
+    const condition = async (type: string) =>
+      (await boundary())?.status?.conditions?.find((each) => each.type === type);
+    await until(
+      `the boundary's condition Enforced is ${expected}`,
+      180_000,
+      async () => (await condition('Enforced'))?.status === expected,
+      async () => JSON.stringify((await boundary())?.status?.conditions),
+    );
+    say(`Enforced=${expected}: ${(await condition('Enforced'))?.message}`);
+
+    const deny = {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { name: 'default-deny', namespace: 'mercato-card' },
+    };
+    const before = await objects.find(deny);
+    expect(before, 'the default denial').not.to.equal(undefined);
+    await objects.remove(deny);
+    const began = performance.now();
+    await until('the denial is back', 5_000, async () => {
+      const now = await objects.find(deny);
+      return now !== undefined && now.metadata.uid !== before?.metadata.uid;
+    });
+    say(`the denial was back after ${Math.round(performance.now() - began)} ms`);
+  });
+
   describe('a service that any pod can do the work of', () => {
     let chart: string;
     const url = `http://${quote.name}.${SHOP}.svc:8080/work?ms=5`;
@@ -194,65 +245,19 @@ describe('the shop on a cluster', function () {
     }
   });
 
-  it('loses no order while pods are killed at random', async () => {
-    const day = await play(200, 45);
-    const killer = new Killer(client, ALL, `${seed}-kills`);
-    await killer.killFor(45_000);
-    say(`killed ${killer.victims.join(', ')}`);
-    expect(killer.victims.length).to.be.greaterThan(5);
-    await expectConserved(day);
-    await rollouts.areComplete();
-  });
-
-  it('is upgraded with runs in flight', async () => {
-    const day = await play(200, 40);
-    const unfinished = async () =>
-      (await client.list(orderSagaRuns, { namespace: SHOP })).items.filter(
-        ({ status }) => status?.phase === 'Running' || status?.phase === 'Pending',
-      ).length;
-    await until('runs are in flight', 60_000, async () => (await unfinished()) > 0);
-    const debug = { logLevel: 'debug' };
-    await install({ 'mercato-operator': debug, inventory: debug, payment: debug, shipping: debug });
-    await expectConserved(day);
-  });
-
-  it('says whether its cluster enforces the PCI boundary, and puts back what was changed', async () => {
-    const enforced = await enforcesPolicies(client, imageIn(images, 'tools'));
-    const expected = enforced ? 'True' : 'False';
-    const condition = async (type: string) =>
-      (await boundary())?.status?.conditions?.find((each) => each.type === type);
-    await until(
-      `the boundary's condition Enforced is ${expected}`,
-      180_000,
-      async () => (await condition('Enforced'))?.status === expected,
-      async () => JSON.stringify((await boundary())?.status?.conditions),
-    );
-    say(`Enforced=${expected}: ${(await condition('Enforced'))?.message}`);
-
-    const deny = {
-      apiVersion: 'networking.k8s.io/v1',
-      kind: 'NetworkPolicy',
-      metadata: { name: 'default-deny', namespace: 'mercato-card' },
-    };
-    const before = await objects.find(deny);
-    expect(before, 'the default denial').not.to.equal(undefined);
-    await objects.remove(deny);
-    const began = performance.now();
-    await until('the denial is back', 5_000, async () => {
-      const now = await objects.find(deny);
-      return now !== undefined && now.metadata.uid !== before?.metadata.uid;
+  // Suites come after tests, in their order: this is the last.
+  describe('when it is uninstalled', () => {
+    it('goes without a trace, and finishes first what it has begun', async () => {
+      const day = await play(60, 10);
+      await day.result();
+      await undeploy({ cluster, client, images, say });
+      for (const name of ALL)
+        expect(await objects.find({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }), name).to.equal(
+          undefined,
+        );
+      expect(await objects.serves('mercato.dev/v1alpha1', 'OrderSagaRun').catch(() => false)).to.equal(false);
+      await objects.removeAll([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: PLAYER_NAMESPACE } }]);
     });
-    say(`the denial was back after ${Math.round(performance.now() - began)} ms`);
-  });
-
-  it('goes without a trace, and finishes first what it has begun', async () => {
-    const day = await play(60, 10);
-    await day.result();
-    await undeploy({ cluster, client, images, say });
-    for (const name of ALL)
-      expect(await objects.find({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }), name).to.equal(undefined);
-    expect(await objects.serves('mercato.dev/v1alpha1', 'OrderSagaRun').catch(() => false)).to.equal(false);
-    await objects.removeAll([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: PLAYER_NAMESPACE } }]);
   });
 
   const nameOf = ({ metadata }: Pod): string => metadata.labels?.['app.kubernetes.io/name'] ?? '';
