@@ -3,14 +3,13 @@ import { join } from 'node:path';
 import { buildImages, LOCAL_REGISTRY, type Result, referenceOf } from '@mercato/images/build.ts';
 import { IMAGES } from '@mercato/images/list.ts';
 import { checkTag, defaultTag } from '@mercato/images/tag.ts';
-import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { customResourceDefinitions } from '@mercato/operator/kube/resource.ts';
 import { CARD_NODE, type Capabilities, capabilitiesOf, takesPods } from './capabilities.ts';
 import { type Cluster, ROOT } from './cluster.ts';
 import { Helm } from './helm.ts';
 import { nodes, podSecurity } from './kube.ts';
-import { Objects, until } from './objects.ts';
+import { Objects } from './objects.ts';
 import { StaticVolumes } from './storage.ts';
 
 /** The namespace of the operator and of both releases. */
@@ -181,8 +180,9 @@ export async function withVolumes(
 }
 
 /**
- * Removes what `deploy` installed, data included. Runs go first, while the operator is there to undo what they did; then the releases, the kinds (which
- * Helm keeps), the namespaces, the volumes. Waits until nothing is left.
+ * Removes what `deploy` installed, data included. The chart's own hook brings runs to an end first, and aborts those that are held, with exception
+ * records: nobody will decide them any more. Then the releases go, the kinds (which Helm keeps), the namespaces, the volumes. Waits until nothing is
+ * left.
  *
  * @throws CommandError, NotSoError naming what is stuck
  */
@@ -191,22 +191,9 @@ export async function undeploy(options: Pick<DeployOptions, 'cluster' | 'client'
   const objects = new Objects(client);
   const helm = await Helm.for(cluster, say);
   const kinds = (await client.list(customResourceDefinitions)).items.filter(({ spec }) => spec.group === GROUP);
-  if (kinds.some(({ metadata }) => metadata.name === `${orderSagaRuns.plural}.${GROUP}`)) {
-    say('undoing runs that are not over');
-    const left = async () => (await client.list(orderSagaRuns)).items.filter(({ metadata }) => metadata.namespace);
-    for (const { metadata } of await left())
-      await client.delete(orderSagaRuns, { namespace: metadata.namespace ?? '', name: metadata.name });
-    await until(
-      'all runs are gone',
-      180_000,
-      async () => (await left()).length === 0,
-      async () => {
-        return (await left())
-          .map(({ metadata, status }) => `${metadata.namespace}/${metadata.name} is ${status?.phase}`)
-          .join(', ');
-      },
-    );
-  }
+  await helm.change('mercato', join(ROOT, 'charts/mercato'), SYSTEM_NAMESPACE, {
+    'mercato-operator': { drain: { force: true } },
+  });
   say('uninstalling mercato');
   await helm.uninstall('mercato', SYSTEM_NAMESPACE);
   await helm.uninstall('mercato-crds', SYSTEM_NAMESPACE);

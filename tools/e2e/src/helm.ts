@@ -49,6 +49,19 @@ export class Helm {
     );
   }
 
+  /** Changes a few values of a release that is there, and leaves the others. Does nothing when it is not there. @throws CommandError */
+  async change(
+    release: string,
+    chart: string,
+    namespace: string,
+    values: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    const there = await this.#run(['list', '--namespace', namespace, '--all', '--short', '--filter', `^${release}$`]);
+    if (there.trim() === '') return;
+    const args = ['upgrade', release, chart, '--namespace', namespace, '--reuse-values', '--values', '-'];
+    await this.#run(args, JSON.stringify(values));
+  }
+
   /** Removes a release and waits. Does nothing when it is not there. @throws CommandError */
   async uninstall(release: string, namespace: string): Promise<void> {
     await this.#run([
