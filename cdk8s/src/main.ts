@@ -39,13 +39,13 @@ export function generatedFiles(): Record<'charts' | 'environments' | 'docs/pci',
 export function synth(): Map<string, string> {
   const files = new Map<string, string>();
   for (const each of packagesOf(mercato)) {
-    const { definition, dependencies } = each;
-    // What the umbrella brings along has files of its own.
-    if (dependencies.length > 0) continue;
+    const { definition } = each;
+    // What the umbrella brings along has files of its own; its own are namespaces.
+    const own = { definition, dependencies: [] };
     for (const environment of ENVIRONMENTS) {
       const overrides = overridesOf(each, environments[environment]);
       if (overrides['enabled'] === false) continue;
-      files.set(`${environment}/${definition.name}.yaml`, manifestOf(objectsOf(each, overrides)));
+      files.set(`${environment}/${definition.name}.yaml`, manifestOf(objectsOf(own, overrides)));
     }
   }
   return files;
