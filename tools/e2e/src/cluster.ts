@@ -10,7 +10,7 @@ import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { configFromFile } from '@mercato/operator/kube/config.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
 import { parse } from 'yaml';
-import { kindClusterExists, loadIntoKind } from './kind.ts';
+import { kindClusterExists, kindUp, loadIntoKind } from './kind.ts';
 
 /** The repository's root. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -93,7 +93,7 @@ export async function findCluster(say: (line: string) => void, env: NodeJS.Proce
     toolKubeconfig: tool === undefined ? undefined : (await run(tool, ['kubeconfig'])).trim(),
   });
   if (provider === 'kind') {
-    if (start) throw new NoClusterError('no cluster: start one with make kind-up');
+    if (start) await kindUp(say);
     return kindCluster();
   }
   if (provider === 'tool' && tool !== undefined) {
