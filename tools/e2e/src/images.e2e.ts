@@ -53,7 +53,7 @@ describe('the images', function () {
       needs(
         this,
         builder !== undefined,
-        'only what built an image tells its size, and this cluster takes images from a registry',
+        'what built the images, which tells their size; this cluster takes them from a registry',
       );
       const built = await builder?.inspect(imageIn(session.images, image.name));
       expect(built?.bytes).to.be.within(50e6, MAX_BYTES);

@@ -8,6 +8,7 @@ describe('what an installed package does not need for running', () => {
     'ajv/README.md',
     '@scope/name/CHANGELOG.md',
     '@scope/name/History.md',
+    'bare-fs/prebuilds/linux-x64/bare-fs.bare',
     'jsep/test/index.js',
     'a/lib/b.test.js',
     'a/node_modules/b/__tests__/c.js',

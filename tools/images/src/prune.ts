@@ -1,9 +1,12 @@
 import { globSync, lutimesSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-/** Of an installed package nothing is needed for running but code and its data: no types, source maps, documents or tests. */
+/**
+ * Of an installed package nothing is needed for running but code and its data: no types, source maps, documents or tests, and nothing
+ * compiled for another runtime (Bare).
+ */
 const UNUSED =
-  /(\.d\.[cm]?ts|\.(js|cjs|mjs|css)\.map|\.tsbuildinfo|\.markdown|\.flow)$|\.(test|spec)\.[cm]?js$|^(readme|changelog|history|contributing|security)(\.|$)/i;
+  /(\.d\.[cm]?ts|\.(js|cjs|mjs|css)\.map|\.tsbuildinfo|bare|\.markdown|\.flow)$|\.(test|spec)\.[cm]?js$|^(readme|changelog|history|contributing|security)(\.|$)/i;
 const FOLDERS = /^(test|tests|__tests__|coverage|\.github)$/;
 /** Licences ask to go where the code goes. */
 const KEPT = /licen[cs]e|copying|notice/i;
