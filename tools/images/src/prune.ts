@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
  * compiled for another runtime (Bare).
  */
 const UNUSED =
-  /(\.d\.[cm]?ts|\.(js|cjs|mjs|css)\.map|\.tsbuildinfo|bare|\.markdown|\.flow)$|\.(test|spec)\.[cm]?js$|^(readme|changelog|history|contributing|security)(\.|$)/i;
+  /(\.d\.[cm]?ts|\.(js|cjs|mjs|css)\.map|\.tsbuildinfo|\.bare|\.markdown|\.flow)$|\.(test|spec)\.[cm]?js$|^(readme|changelog|history|contributing|security)(\.|$)/i;
 const FOLDERS = /^(test|tests|__tests__|coverage|\.github)$/;
 /** Licences ask to go where the code goes. */
 const KEPT = /licen[cs]e|copying|notice/i;
