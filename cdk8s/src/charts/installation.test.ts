@@ -137,6 +137,14 @@ describe('the charts on a real API server', function () {
     }
   });
 
+  it('say after their installation what to do next', async () => {
+    for (const chart of packages.map(({ definition }) => definition.name)) {
+      const notes = await installed.notes(chart);
+      expect(notes.trim(), chart).not.to.equal('');
+      expect(notes, chart).not.to.match(/<no value>|%!/);
+    }
+  });
+
   it('have the PciBoundary of the card namespace, which denies all by itself', async () => {
     const boundary = await installed.get('pciboundary', 'card');
     expect((at(boundary, 'spec.ingress') as { name: string }[]).map(({ name }) => name)).to.deep.equal([

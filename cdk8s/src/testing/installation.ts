@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,6 +57,10 @@ export class Installation {
     for (const each of packagesOf(mercato)) {
       const own = join(folder, each.definition.name);
       await writeFiles(own, chartFiles(each));
+      for (const path of ['NOTES.txt', '_helpers.tpl', 'tests']) {
+        const byHand = join(ROOT, 'charts', each.definition.name, 'templates', path);
+        if (existsSync(byHand)) await cp(byHand, join(own, 'templates', path), { recursive: true });
+      }
       for (const { name } of each.dependencies)
         await cp(join(folder, name), join(own, 'charts', name), { recursive: true });
     }
@@ -75,13 +80,26 @@ export class Installation {
     await this.#run('upgrade', '--install', chart, join(this.#folder, chart), ...place, '-f', file);
   }
 
+  /** What Helm says after an installation of a chart with its own values. */
+  async notes(chart: string): Promise<string> {
+    const stdout = await this.#run(
+      'install',
+      '--dry-run=client',
+      '--take-ownership',
+      'notes',
+      join(this.#folder, chart),
+    );
+    return stdout.slice(stdout.indexOf('NOTES:') + 'NOTES:'.length);
+  }
+
   /** `helm uninstall`. @throws what Helm says when a hook fails, or is not over in time */
   async uninstall(release: string, namespace: string, timeout = '60s'): Promise<void> {
     await this.#run('uninstall', release, '--namespace', namespace, '--timeout', timeout);
   }
 
-  async #run(...args: readonly string[]): Promise<void> {
-    await this.#helm.command(...args, '--kubeconfig', this.plane.kubeconfigPath);
+  async #run(...args: readonly string[]): Promise<string> {
+    const { stdout } = await this.#helm.command(...args, '--kubeconfig', this.plane.kubeconfigPath);
+    return stdout;
   }
 
   /** kubectl with JSON read; undefined where there is no such object. */
