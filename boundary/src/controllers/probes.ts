@@ -1,3 +1,4 @@
+import { findCondition } from '@mercato/operator/api/conditions.ts';
 import { parseDuration } from '@mercato/operator/api/durations.ts';
 import type { PciBoundary, PciProbeResult } from '@mercato/operator/api/pciboundary.ts';
 import type { Cache } from '@mercato/operator/kube/cache.ts';
@@ -20,7 +21,7 @@ import type { BoundaryMetrics } from './metrics.ts';
 
 /** An index of probes' pods by `namespace/job`. */
 export const BY_JOB = 'job';
-/** A round that could not tell is tried again after this long, or after the boundary's interval if that is shorter. */
+/** A round that could not tell, or not try every way, is followed by another after this long, or after the boundary's interval if that is shorter. */
 const RETRY_MILLIS = 60_000;
 /** Policies that were just written reach every node first. */
 const SETTLE_MILLIS = 2_000;
@@ -170,13 +171,14 @@ export class ProbeController {
     const { clock } = this.#o;
     const last = Date.parse(status?.probes?.lastTime ?? '');
     if (Number.isNaN(last)) return clock.monotonic() + SETTLE_MILLIS;
-    const ran = status?.conditions?.find(({ type }) => type === 'Enforced')?.status ?? 'Unknown';
-    return clock.monotonic() + Math.max(0, last + waitAfter(spec.probes.interval, ran) - clock.wall());
+    const enforced = findCondition(status?.conditions, 'Enforced')?.status ?? 'Unknown';
+    const whole = enforced !== 'Unknown' && (status?.probes?.results ?? []).every(isKnown);
+    return clock.monotonic() + Math.max(0, last + waitAfter(spec.probes.interval, whole) - clock.wall());
   }
 
   /** The generation that was last proven. */
   #generationOf({ status }: PciBoundary, { last }: State): number | undefined {
-    return last?.generation ?? status?.conditions?.find(({ type }) => type === 'Enforced')?.observedGeneration;
+    return last?.generation ?? findCondition(status?.conditions, 'Enforced')?.observedGeneration;
   }
 
   async #start(boundary: PciBoundary, state: State, image: string): Promise<Round> {
@@ -225,7 +227,9 @@ export class ProbeController {
     ].sort((a, b) => Number(passed(a)) - Number(passed(b)));
     const verdict = verdictOf(results);
     state.last = { generation: round.generation, at: clock.wall(), results, verdict };
-    state.due = clock.monotonic() + waitAfter(boundary.spec.probes.interval, verdict.status);
+    state.due =
+      clock.monotonic() +
+      waitAfter(boundary.spec.probes.interval, verdict.status !== 'Unknown' && results.every(isKnown));
     state.round = undefined;
     metrics.probeRounds.inc({ boundary: boundary.metadata.name, outcome: verdict.status });
     this.#o.ended(boundary);
@@ -271,8 +275,13 @@ export class ProbeController {
   }
 }
 
-/** How long after a round the next begins, in milliseconds. */
-function waitAfter(interval: string, outcome: Verdict['status']): number {
+/** Whether a way was tried. */
+function isKnown({ observed }: PciProbeResult): boolean {
+  return observed !== 'Unknown';
+}
+
+/** How long after a round the next begins, in milliseconds: soon, if not every way could be tried. */
+function waitAfter(interval: string, whole: boolean): number {
   const millis = parseDuration(interval);
-  return outcome === 'Unknown' ? Math.min(millis, RETRY_MILLIS) : millis;
+  return whole ? millis : Math.min(millis, RETRY_MILLIS);
 }
