@@ -38,6 +38,10 @@ export interface Node extends KubeObject {
   readonly status?: { readonly conditions?: readonly Condition[] };
 }
 
+export interface PersistentVolume extends KubeObject {
+  readonly status?: { readonly phase?: string };
+}
+
 export interface PersistentVolumeClaim extends KubeObject {
   readonly spec: {
     readonly storageClassName?: string;
@@ -63,7 +67,7 @@ const core = (kind: string, plural: string, namespaced: boolean) => ({
 
 export const pods = resource<Pod>(core('Pod', 'pods', true));
 export const nodes = resource<Node>(core('Node', 'nodes', false));
-export const volumes = resource<KubeObject>(core('PersistentVolume', 'persistentvolumes', false));
+export const volumes = resource<PersistentVolume>(core('PersistentVolume', 'persistentvolumes', false));
 export const claims = resource<PersistentVolumeClaim>(core('PersistentVolumeClaim', 'persistentvolumeclaims', true));
 export const storageClasses = resource<KubeObject>({
   group: 'storage.k8s.io',

@@ -55,16 +55,17 @@ export class StaticVolumes {
     }
   }
 
-  /** Removes the volumes that were made, and what is in them, and waits until they are gone. Claims must be gone before. */
+  /** Removes the volumes whose claims are gone, with what is in them, and waits until they are gone, too. Those in use stay. */
   async remove(): Promise<void> {
     const own = (await this.#client.list(volumes, { labelSelector: LABEL })).items;
-    for (const { metadata } of own) {
+    const free = own.filter(({ status }) => status?.phase !== 'Bound');
+    for (const { metadata } of free) {
       const volume = { apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: metadata.name } };
       const [node, path] = [metadata.annotations?.[NODE_NOTE], metadata.annotations?.[PATH_NOTE]];
       if (node !== undefined && path !== undefined) await this.#onNode(node, `clear-${metadata.name}`, path, CLEAR);
       await this.#objects.removeAll([volume]);
     }
-    await this.#objects.removeAll([namespaceOf()]);
+    if (free.length === own.length) await this.#objects.removeAll([namespaceOf()]);
   }
 
   /** Runs a few lines on a node, with a directory of it at /volume, which is made if it is not there. */
