@@ -39,7 +39,7 @@ export interface Node extends KubeObject {
 }
 
 export interface PersistentVolume extends KubeObject {
-  readonly status?: { readonly phase?: string };
+  readonly spec: { readonly claimRef?: { readonly namespace: string; readonly name: string; readonly uid?: string } };
 }
 
 export interface PersistentVolumeClaim extends KubeObject {

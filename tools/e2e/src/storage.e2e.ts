@@ -20,7 +20,7 @@ describe('volumes where there is no default StorageClass', function () {
     needs(this, session.able.defaultStorageClass === undefined, 'a cluster without a default StorageClass');
     namespace = `mercato-storage-${randomBytes(3).toString('hex')}`;
     place = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: podSecurity('restricted') } };
-    provider = new StaticVolumes(session.client, imageIn(session.images, 'tools'));
+    provider = new StaticVolumes(session.client, imageIn(session.images, 'tools'), `${namespace}-volumes`);
     await session.objects.apply(place);
   });
   after(async () => {

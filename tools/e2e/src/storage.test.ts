@@ -28,7 +28,7 @@ describe('volumes of a cluster without a default StorageClass', () => {
   });
 
   it('are directories of the node, for that claim and no other, as large as it asks', () => {
-    const { spec } = volumeFor(claim(), node('a')) as { spec?: Record<string, unknown> };
+    const { spec } = volumeFor(claim(), node('a'), 'mercato-volumes') as { spec?: Record<string, unknown> };
     expect(spec).to.deep.include({
       capacity: { storage: '10Gi' },
       accessModes: ['ReadWriteOncePod'],

@@ -7,8 +7,6 @@ import { type Manifest, Objects, until } from './objects.ts';
 
 /** Where the volumes are on a node. */
 const FOLDER = '/var/lib/mercato-volumes';
-/** The only namespace whose pods may touch a node's files. It is there while directories are made or removed. */
-const NAMESPACE = 'mercato-volumes';
 const LABEL = 'mercato.dev/static-volume';
 
 /**
@@ -20,8 +18,11 @@ export class StaticVolumes {
   readonly #objects: Objects;
   /** Has Node in it, and is on the nodes or can be pulled. */
   readonly #image: string;
+  readonly #name: string;
 
-  constructor(client: KubeClient, image: string) {
+  /** @param name of the only namespace whose pods may touch a node's files, there as long as its volumes are; whoever uses another is left alone */
+  constructor(client: KubeClient, image: string, name = 'mercato-volumes') {
+    this.#name = name;
     this.#client = client;
     this.#objects = new Objects(client);
     this.#image = image;
@@ -42,7 +43,7 @@ export class StaticVolumes {
       const node = nodeFor(all, card.has(claim.metadata.namespace ?? ''));
       if (node === undefined) throw new Error('no node takes pods: kubectl get nodes');
       await this.#onNode(node.metadata.name, `make-${nameOf(claim)}`, directoryOf(claim), 'process.exit(0)');
-      await this.#objects.apply(volumeFor(claim, node));
+      await this.#objects.apply(volumeFor(claim, node, this.#name));
     }
     return waiting.length;
   }
@@ -57,29 +58,31 @@ export class StaticVolumes {
 
   /** Removes the volumes whose claims are gone, with what is in them, and waits until they are gone, too. Those in use stay. */
   async remove(): Promise<void> {
-    const own = (await this.#client.list(volumes, { labelSelector: LABEL })).items;
-    const free = own.filter(({ status }) => status?.phase !== 'Bound');
+    const own = (await this.#client.list(volumes, { labelSelector: `${LABEL}=${this.#name}` })).items;
+    // By the claims themselves: a volume's own phase follows later.
+    const there = new Set((await this.#client.list(claims)).items.map(({ metadata }) => metadata.uid));
+    const free = own.filter(({ spec }) => !there.has(spec.claimRef?.uid));
     for (const { metadata } of free) {
       const volume = { apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: metadata.name } };
       const [node, path] = [metadata.annotations?.[NODE_NOTE], metadata.annotations?.[PATH_NOTE]];
       if (node !== undefined && path !== undefined) await this.#onNode(node, `clear-${metadata.name}`, path, CLEAR);
       await this.#objects.removeAll([volume]);
     }
-    if (free.length === own.length) await this.#objects.removeAll([namespaceOf()]);
+    if (free.length === own.length) await this.#objects.removeAll([namespaceOf(this.#name)]);
   }
 
   /** Runs a few lines on a node, with a directory of it at /volume, which is made if it is not there. */
   async #onNode(node: string, name: string, path: string, script: string): Promise<void> {
-    await this.#objects.apply(namespaceOf());
-    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: NAMESPACE } };
+    await this.#objects.apply(namespaceOf(this.#name));
+    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: this.#name } };
     // Admission refuses pods until the account is there, which a controller makes.
     await until('the namespace has its service account', 30_000, async () => {
       return (await this.#objects.find(account)) !== undefined;
     });
-    const pod = directoryPod(node, name, path, this.#image, script);
+    const pod = directoryPod({ name: name.slice(0, 63), namespace: this.#name }, node, path, this.#image, script);
     await this.#objects.removeAll([pod]);
     await this.#objects.apply(pod);
-    const ended = await untilPod(this.#client, NAMESPACE, name, ({ status }) => isOver(status?.phase));
+    const ended = await untilPod(this.#client, this.#name, name, ({ status }) => isOver(status?.phase));
     if (ended.status?.phase !== 'Succeeded') throw new Error(`${path} on ${node} could not be prepared: see ${name}`);
     await this.#objects.remove(pod);
   }
@@ -116,14 +119,14 @@ const nameOf = ({ metadata }: PersistentVolumeClaim) => `${metadata.namespace}-$
 const directoryOf = ({ metadata }: PersistentVolumeClaim) => `${FOLDER}/${metadata.uid}`;
 
 /** The volume for a claim, as large as it asks: a directory has no size of its own. Pure. */
-export function volumeFor(claim: PersistentVolumeClaim, { metadata: node }: Node): Manifest {
+export function volumeFor(claim: PersistentVolumeClaim, { metadata: node }: Node, owner: string): Manifest {
   const { metadata, spec } = claim;
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolume',
     metadata: {
       name: `${nameOf(claim)}-${metadata.uid?.slice(0, 8)}`,
-      labels: { [LABEL]: 'true', 'app.kubernetes.io/part-of': 'mercato' },
+      labels: { [LABEL]: owner, 'app.kubernetes.io/part-of': 'mercato' },
       annotations: { [NODE_NOTE]: node.name, [PATH_NOTE]: directoryOf(claim) },
     },
     spec: {
@@ -151,16 +154,22 @@ export function volumeFor(claim: PersistentVolumeClaim, { metadata: node }: Node
   };
 }
 
-function namespaceOf(): Manifest {
-  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE, labels: podSecurity('privileged') } };
+function namespaceOf(name: string): Manifest {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: podSecurity('privileged') } };
 }
 
 /** A pod on a node, as root, with one of its directories. Pure. */
-function directoryPod(node: string, name: string, path: string, image: string, script: string): Manifest {
+function directoryPod(
+  metadata: Manifest['metadata'],
+  node: string,
+  path: string,
+  image: string,
+  script: string,
+): Manifest {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: name.slice(0, 63), namespace: NAMESPACE },
+    metadata,
     spec: {
       nodeName: node,
       restartPolicy: 'Never',
