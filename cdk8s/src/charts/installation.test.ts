@@ -3,7 +3,7 @@ import { CALLER, DRAIN, OPERATOR } from '@mercato/operator/rights.ts';
 import { expect } from 'chai';
 import { overridesOf } from '../backends/environments.ts';
 import { objectsOf } from '../backends/manifests.ts';
-import { type KubernetesObject, renderHooks } from '../backends/render.ts';
+import { type KubernetesObject, render, renderHooks } from '../backends/render.ts';
 import { valuesOf } from '../backends/values.ts';
 import { namespaceLabels } from '../constructs/namespace.ts';
 import { environments } from '../model/environments.ts';
@@ -159,6 +159,29 @@ describe('the charts on a real API server', function () {
       items: [],
     };
     expect(items.map(({ metadata }) => metadata.name)).to.deep.equal(['default-deny']);
+  });
+
+  it('declare a boundary that the API server takes with all that an installation can open', async () => {
+    const { definition } = packages.find(({ definition: { name } }) => name === 'mercato-boundary')!;
+    const pods = { namespace: 'mercato-card', podLabels: { 'app.kubernetes.io/name': 'payment' } };
+    const audit = { namespace: 'audit', podLabels: { app: 'audit' } };
+    const ports = [{ port: 9000 }];
+    const given = {
+      global: { monitoring: { enabled: true }, aws: { enabled: true, identity: 'pod-identity' } },
+      outside: {
+        payment: { processor: { cidrs: [{ cidr: '192.0.2.0/24', except: ['192.0.2.128/25'] }], wide: false } },
+      },
+      aws: { cidrs: [{ cidr: '10.0.1.0/24' }] },
+      dns: { cidrs: ['172.20.0.10/32'] },
+      apiServer: { cidrs: ['10.0.0.0/20', '172.20.0.1/32'] },
+      ingress: [{ name: 'audit', from: audit, to: pods, ports, why: 'a test' }],
+      egress: [{ name: 'audit', from: pods, to: { pods: audit }, ports, why: 'a test' }],
+      access: [{ kind: 'Group', name: 'auditors', why: 'a test' }],
+    };
+    const boundary = ofKind(render(definition, valuesOf(definition, given)), 'PciBoundary')[0];
+    expect((at(boundary, 'spec.egress') as object[]).length).to.equal(4);
+    const flags = ['--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict'];
+    await installed.plane.kubectl(['apply', ...flags, '-f', '-'], JSON.stringify(boundary));
   });
 
   it('keep the kinds when their release goes, and take them over when it is back', async () => {
