@@ -3,27 +3,19 @@ import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts'
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { isNotFound } from '@mercato/operator/kube/errors.ts';
 import { expect } from 'chai';
-import { type Capabilities, capabilitiesOf, describe as inWords } from './capabilities.ts';
-import { type Cluster, clientOf, findCluster } from './cluster.ts';
-import {
-  deploy,
-  type Images,
-  imageIn,
-  imagesFor,
-  merge,
-  NAMESPACES,
-  SYSTEM_NAMESPACE,
-  undeploy,
-  valuesFor,
-} from './deploy.ts';
+import { type Capabilities, describe as inWords } from './capabilities.ts';
+import type { Cluster } from './cluster.ts';
+import { deploy, type Images, imageIn, merge, NAMESPACES, SYSTEM_NAMESPACE, undeploy, valuesFor } from './deploy.ts';
 import { enforcesPolicies } from './enforcement.ts';
 import { Killer, Rollouts } from './faults.ts';
 import { Helm } from './helm.ts';
 import { isTrue, type Pod, podSecurity, pods, troubleOf } from './kube.ts';
-import { Objects, until } from './objects.ts';
+import { needs } from './needs.ts';
+import { type Objects, until } from './objects.ts';
 import { logOf, PLAYER_NAMESPACE, type Play, playerRights, playerValues, startPlay } from './player.ts';
 import { type Load, SENDER, startLoad } from './scaling/load.ts';
 import { quote, quoteChart } from './scaling/service.ts';
+import { openSession, type Session } from './session.ts';
 
 const ALL = [SYSTEM_NAMESPACE, ...NAMESPACES];
 const SHOP = 'mercato-shop';
@@ -35,6 +27,7 @@ describe('the shop on a cluster', function () {
 
   const seed = process.env['E2E_SEED'] ?? randomBytes(4).toString('hex');
   const say = (line: string) => console.log(`      ${line}`);
+  let session: Session | undefined;
   let cluster: Cluster;
   let client: KubeClient;
   let objects: Objects;
@@ -44,13 +37,10 @@ describe('the shop on a cluster', function () {
   let days = 0;
 
   before(async () => {
-    cluster = await findCluster(say);
-    client = clientOf(cluster);
-    objects = new Objects(client);
-    able = await capabilitiesOf(client);
+    session = await openSession();
+    ({ cluster, client, objects, able, images } = session);
     say(`${cluster.name}, seed ${seed}`);
     for (const line of inWords(able)) say(line);
-    images = await imagesFor(cluster, { tag: process.env['TAG'], registry: process.env['REGISTRY'] }, say);
     rollouts = new Rollouts(client, ALL);
     await install();
   });
@@ -64,12 +54,12 @@ describe('the shop on a cluster', function () {
   });
 
   after(async function () {
-    if (client === undefined) return;
+    if (session === undefined) return;
     // Whoever wants to look at what failed keeps it.
     const failed = this.test?.parent?.tests.some(({ state }) => state === 'failed') ?? false;
     if (failed && process.env['E2E_KEEP'] !== undefined) say('left as it is, since E2E_KEEP is set: make undeploy');
-    else if (images !== undefined) await undeploy({ cluster, client, images, say });
-    await client.transport.close();
+    else await undeploy({ cluster, client, images, say });
+    await session.close();
   });
 
   const install = (values: Readonly<Record<string, unknown>> = {}) =>
@@ -126,10 +116,7 @@ describe('the shop on a cluster', function () {
   });
 
   it('spreads a service over zones', async function () {
-    if (able.zones.length < 2) {
-      say(`skipped: the nodes are in ${able.zones.length} zones`);
-      this.skip();
-    }
+    needs(this, able.zones.length > 1, 'nodes in several zones');
     const operators = (await ours()).filter((pod) => nameOf(pod) === 'mercato-operator');
     expect(new Set(operators.map(({ spec }) => spec.nodeName))).to.have.length(operators.length);
   });
@@ -217,10 +204,7 @@ describe('the shop on a cluster', function () {
     });
 
     it('scales out under load, and in after it', async function () {
-      if (!able.metrics) {
-        say('skipped: the cluster serves no metrics of pods');
-        this.skip();
-      }
+      needs(this, able.metrics, 'metrics of pods');
       expect(await count()).to.equal(2);
       const requests = await load('load-scaling', 50, 180);
       await until('a third pod is there', 120_000, async () => (await count()) > 2, hpa);
