@@ -1,6 +1,11 @@
+import { sharedControlPlane } from '@mercato/controlplane/testing.ts';
+import { KubeClient } from '@mercato/operator/kube/client.ts';
+import { loadConfig } from '@mercato/operator/kube/config.ts';
+import { namespaces } from '@mercato/operator/kube/resource.ts';
+import { createTransport } from '@mercato/operator/kube/transport.ts';
 import { expect } from 'chai';
 import type { Cluster } from './cluster.ts';
-import { DeployError, imageIn, imagesFor, merge, valuesFor } from './deploy.ts';
+import { admitStorageAgents, DeployError, imageIn, imagesFor, merge, valuesFor } from './deploy.ts';
 import { type Pod, readyAfterMs, troubleOf } from './kube.ts';
 
 describe('an installation', () => {
@@ -24,6 +29,26 @@ describe('an installation', () => {
 
   it('names images as the charts do', () => {
     expect(imageIn(images, 'tools')).to.equal('localhost/mercato/tools:1.0');
+  });
+
+  it('lets kind’s provisioner of volumes onto card nodes, where there is one', async function () {
+    this.timeout(120_000);
+    const plane = await sharedControlPlane();
+    const client = new KubeClient(createTransport(loadConfig({ kubeconfig: plane.kubeconfigPath })));
+    const said: string[] = [];
+    const say = (line: string) => said.push(line);
+    try {
+      await admitStorageAgents(client, say);
+      expect(said, 'without a provisioner').to.deep.equal([]);
+      await client.create(namespaces, { metadata: { name: 'local-path-storage' } });
+      await admitStorageAgents(client, say);
+      await admitStorageAgents(client, say);
+      expect(said, 'once').to.have.length(1);
+      const { metadata } = await client.get(namespaces, { name: 'local-path-storage' });
+      expect(metadata.labels).to.include({ 'mercato.dev/node-agents': 'true' });
+    } finally {
+      await client.transport.close();
+    }
   });
 
   describe('on a cluster that nothing here builds for', () => {

@@ -4,7 +4,7 @@ import { buildImages, LOCAL_REGISTRY, type Result, referenceOf } from '@mercato/
 import { IMAGES } from '@mercato/images/list.ts';
 import { checkTag, defaultTag } from '@mercato/images/tag.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
-import { customResourceDefinitions } from '@mercato/operator/kube/resource.ts';
+import { customResourceDefinitions, namespaces } from '@mercato/operator/kube/resource.ts';
 import { CARD_NODE, type Capabilities, capabilitiesOf, takesPods } from './capabilities.ts';
 import { type Cluster, ROOT } from './cluster.ts';
 import { Helm } from './helm.ts';
@@ -18,6 +18,11 @@ export const SYSTEM_NAMESPACE = 'mercato-system';
 const GROUP = 'mercato.dev';
 /** The other namespaces of an installation, which the charts make. */
 export const NAMESPACES = ['mercato-shop', 'mercato-card', 'mercato-boundary', 'mercato-simulators'] as const;
+
+/** On a namespace whose pods may run on every node, card nodes too (docs/concepts/pci-boundary.md). */
+const NODE_AGENTS = 'mercato.dev/node-agents';
+/** Where kind has its provisioner of volumes. */
+const STORAGE_AGENTS = 'local-path-storage';
 
 /** Where an installation's images come from. */
 export interface Images {
@@ -85,6 +90,7 @@ export async function deploy(options: DeployOptions): Promise<void> {
   const objects = new Objects(client);
   const able = await capabilitiesOf(client, objects);
   await prepareNodes(cluster, client, able, say);
+  await admitStorageAgents(client, say);
   await objects.apply({
     apiVersion: 'v1',
     kind: 'Namespace',
@@ -157,6 +163,17 @@ export async function prepareNodes(
   const { name: chosen } = node.metadata;
   say(`the only node, ${chosen}, is for card data, too`);
   await client.patch(nodes, { name: chosen }, { metadata: { labels: { [CARD_NODE]: 'true' } } });
+}
+
+/**
+ * kind's provisioner makes a claim's directory by a pod that names the claim's node and tolerates everything, which the admission policies of the PCI
+ * boundary let node agents do alone. Without the label no claim of a card service would ever be bound there.
+ */
+export async function admitStorageAgents(client: KubeClient, say: (line: string) => void): Promise<void> {
+  const there = (await client.list(namespaces)).items.find(({ metadata }) => metadata.name === STORAGE_AGENTS);
+  if (there === undefined || there.metadata.labels?.[NODE_AGENTS] === 'true') return;
+  say(`${STORAGE_AGENTS} makes volumes on every node: labelled ${NODE_AGENTS}=true`);
+  await client.patch(namespaces, { name: STORAGE_AGENTS }, { metadata: { labels: { [NODE_AGENTS]: 'true' } } });
 }
 
 /** Does work that makes claims, which wait for volumes that nobody would make in a cluster without a default StorageClass. */
