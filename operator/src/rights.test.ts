@@ -39,25 +39,30 @@ function used(asked: readonly Asked[], declared: ReadonlySet<string>, places: Re
 describe("The operator's rights", function () {
   this.timeout(180_000);
   let audited: AuditedPlane;
+  let cluster: TestCluster;
   before(async () => {
     audited = await AuditedPlane.start();
   });
   after(() => audited.stop());
+  afterEach(() => cluster.close());
 
-  const askedIn = (cluster: TestCluster): Promise<Asked[]> => audited.askedBy(operatorIdentity(cluster.system).user);
+  /** All that the operator asked for, up to the release of its lease. */
+  async function asked(): Promise<Asked[]> {
+    await cluster.stopOperator();
+    return audited.askedBy(operatorIdentity(cluster.system).user);
+  }
 
   it('are what it uses, in the namespaces that it looks after and in its own: without any one of them it would be refused', async () => {
-    const cluster = await TestCluster.create({ plane: audited.plane, confined: true });
-    await everything(cluster);
-    await cluster.close();
-    const asked = await askedIn(cluster);
+    cluster = await TestCluster.create({ plane: audited.plane, confined: true });
+    await everything();
+    const all = await asked();
     const places = { [cluster.namespace]: 'watched', [cluster.system]: 'own' };
     // What no Role can give, and what it does without.
-    const refused = asked.filter(({ isRefused }) => isRefused);
+    const refused = all.filter(({ isRefused }) => isRefused);
     expect([...used(refused, new Set(granted(CLUSTER_WIDE, 'cluster')), places)]).to.deep.equal(
       granted(CLUSTER_WIDE, 'cluster'),
     );
-    const served = asked.filter(({ isRefused }) => !isRefused);
+    const served = all.filter(({ isRefused }) => !isRefused);
     const declared = [...granted(WATCHED, 'watched'), ...granted(ownRules(), 'own')];
     expect(new Set(declared).size, 'a right is granted twice, so that removing it changes nothing').to.equal(
       declared.length,
@@ -71,7 +76,7 @@ describe("The operator's rights", function () {
   });
 
   it('are asked for everywhere where it looks after all namespaces, and it sees the kind of runs go', async () => {
-    const cluster = await TestCluster.create({ plane: audited.plane });
+    cluster = await TestCluster.create({ plane: audited.plane });
     cluster.allWell();
     await cluster.applySaga({ onStepFailure: 'Hold' });
     cluster.shop.on('book', BROKEN);
@@ -81,9 +86,8 @@ describe("The operator's rights", function () {
     cluster.allWell();
     await cluster.deleteRun('held');
     await cluster.untilGone('held');
-    await cluster.close();
-    const asked = await askedIn(cluster);
-    expect(asked.filter(({ isRefused }) => isRefused)).to.deep.equal([]);
+    const all = await asked();
+    expect(all.filter(({ isRefused }) => isRefused)).to.deep.equal([]);
     const declared = [
       ...granted(
         WATCHED.map((rule) => ({ ...rule, verbs: rule.verbs.filter((verb) => verb === 'list' || verb === 'watch') })),
@@ -91,12 +95,12 @@ describe("The operator's rights", function () {
       ),
       ...granted(CLUSTER_WIDE, 'cluster'),
     ];
-    const uses = used(asked, new Set(declared), {});
+    const uses = used(all, new Set(declared), {});
     expect([...uses].filter((use) => use.startsWith('cluster: ')).sort()).to.deep.equal(declared.sort());
   });
 
   it("of its callers' account are none", async () => {
-    const cluster = await TestCluster.create({ plane: audited.plane });
+    cluster = await TestCluster.create({ plane: audited.plane });
     const groups = ['system:serviceaccounts', `system:serviceaccounts:${cluster.system}`, 'system:authenticated'];
     const rulesOf = async (namespace: string, name: string) => {
       const review = await audited.plane.kubectl([
@@ -116,11 +120,10 @@ describe("The operator's rights", function () {
       expect(await rulesOf(namespace, CALLER), namespace).to.deep.equal([]);
       expect(await rulesOf(namespace, OPERATOR), namespace).not.to.deep.equal([]);
     }
-    await cluster.close();
   });
 
   /** All that the operator does. */
-  async function everything(cluster: TestCluster): Promise<void> {
+  async function everything(): Promise<void> {
     cluster.allWell();
     await cluster.applySaga({ ttlAfterFinished: { succeeded: '1s' }, onStepFailure: 'Hold' });
     await cluster.startOperator();
@@ -154,12 +157,12 @@ describe("The operator's rights", function () {
     await cluster.untilPhase('over', 'Succeeded');
     await cluster.decide('over', { holdId: 'none', do: 'Retry' });
     await cluster.until('over', (run) => conditionOf(run, 'DecisionAccepted') !== undefined);
-    await stock(cluster);
-    await forget(cluster);
+    await stock();
+    await forget();
   }
 
   /** A warehouse that is looked at, a restock order that is proposed, an adjustment that is booked. */
-  async function stock(cluster: TestCluster): Promise<void> {
+  async function stock(): Promise<void> {
     const room = await Stockroom.start();
     try {
       await cluster.apply({
@@ -203,7 +206,7 @@ describe("The operator's rights", function () {
   }
 
   /** What comes 36 days later. */
-  async function forget(cluster: TestCluster): Promise<void> {
+  async function forget(): Promise<void> {
     const client = new KubeClient(createTransport(loadConfig({ kubeconfig: cluster.operatorKubeconfig })));
     const later = new FinishedRuns(client, cluster.system, () => Date.now() + 40 * 86_400_000);
     await later.load();
