@@ -57,7 +57,8 @@ export function pciBoundary(scope: Scope, model: Model, values: BoundaryValues):
       name: BOUNDARY,
       labels: { 'app.kubernetes.io/part-of': 'mercato' },
       // What it finds is often mended by a chart of a later wave, which Argo CD would hold back until it finds nothing.
-      annotations: { 'argocd.argoproj.io/ignore-healthcheck': 'true' },
+      // A wave of its own: Argo CD deletes the last wave first, and only the controller can let it go.
+      annotations: { 'argocd.argoproj.io/ignore-healthcheck': 'true', 'argocd.argoproj.io/sync-wave': '1' },
     },
     spec: {
       namespaces: [namespaceOf('card', global)],
