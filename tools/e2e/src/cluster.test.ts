@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { parse } from 'yaml';
 import { CARD_NODE } from './capabilities.ts';
-import { choose, NoClusterError, ROOT, type Surroundings } from './cluster.ts';
-import { KIND_CLUSTER } from './kind.ts';
+import { choose, findCluster, NoClusterError, ROOT, type Surroundings } from './cluster.ts';
+import { KIND_CLUSTER, kindClusterExists, NoKindError } from './kind.ts';
 
 describe('which cluster is used', () => {
   const nothing: Surroundings = {
@@ -46,9 +46,21 @@ describe('which cluster is used', () => {
     );
     expect(() => choose({ ...nothing, hasDocker: true })).to.throw(NoClusterError, /Docker is here and kind is not/);
   });
+
+  it('is named where KUBECONFIG says one that is not there', async () => {
+    const failure = await findCluster(() => {}, { KUBECONFIG: '/nowhere/config' }).catch((error: unknown) => error);
+    expect(failure).to.be.instanceOf(NoClusterError);
+    expect(String(failure)).to.include('KUBECONFIG names /nowhere/config');
+  });
 });
 
 describe('the kind cluster', () => {
+  it('cannot be asked for without kind, and how to install that is said', async () => {
+    const failure = await kindClusterExists(KIND_CLUSTER, '/nowhere/kind').catch((error: unknown) => error);
+    expect(failure).to.be.instanceOf(NoKindError);
+    expect(String(failure)).to.match(/Install kind: go install .*make kind-up/);
+  });
+
   interface Node {
     readonly role: string;
     readonly labels?: Record<string, string>;

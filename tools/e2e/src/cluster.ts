@@ -10,7 +10,7 @@ import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { configFromFile } from '@mercato/operator/kube/config.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
 import { parse } from 'yaml';
-import { kindClusterExists, kindUp, loadIntoKind } from './kind.ts';
+import { INSTALL_KIND, kindClusterExists, kindUp, loadIntoKind } from './kind.ts';
 
 /** The repository's root. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -70,9 +70,6 @@ export function choose(found: Surroundings): Choice {
   );
 }
 
-const INSTALL_KIND =
-  'Install kind: go install sigs.k8s.io/kind@v0.31.0, or https://kind.sigs.k8s.io; then: make kind-up';
-
 /**
  * The cluster of this machine, started if it has to be.
  *
@@ -124,7 +121,10 @@ function toolCluster(tool: string, kubeconfig: string): Cluster {
 
 /** A cluster of KUBECONFIG is kind's if its context says so, as kind names them. */
 async function givenCluster(kubeconfig: string): Promise<Cluster> {
-  const { 'current-context': context = '' } = parse(await readFile(kubeconfig, 'utf8')) as {
+  const text = await readFile(kubeconfig, 'utf8').catch((error: Error) => {
+    throw new NoClusterError(`KUBECONFIG names ${kubeconfig}, which cannot be read: ${error.message}`);
+  });
+  const { 'current-context': context = '' } = parse(text) as {
     'current-context'?: string;
   };
   const kind = /^kind-(.+)$/.exec(context)?.[1];

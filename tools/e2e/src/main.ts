@@ -10,7 +10,8 @@ import { capabilitiesOf, describe } from './capabilities.ts';
 import { type Cluster, clientOf, findCluster, NoClusterError } from './cluster.ts';
 import { DeployError, deploy, imageIn, imagesFor, undeploy } from './deploy.ts';
 import { enforcesPolicies } from './enforcement.ts';
-import { kindDown, kindUp } from './kind.ts';
+import { environmentNamed, NoEnvironmentError } from './environment.ts';
+import { kindDown, kindUp, NoKindError } from './kind.ts';
 import { NotSoError } from './objects.ts';
 import { playerValues, startPlay } from './player.ts';
 
@@ -52,6 +53,8 @@ async function main(args: readonly string[]): Promise<boolean> {
   if (command === 'kind-up') return done(kindUp(say));
   if (command === 'kind-down') return done(kindDown(say));
   if (!['deploy', 'undeploy', 'play', 'capabilities'].includes(command ?? '')) throw new UsageError(USAGE);
+  const environment = environmentNamed(values.environment ?? 'kind');
+  const [orders, seconds] = [number(values.orders, 200), number(values.seconds, 20)];
   const cluster = await findCluster(say);
   say(`cluster: ${cluster.name}`);
   const client = clientOf(cluster);
@@ -59,7 +62,7 @@ async function main(args: readonly string[]): Promise<boolean> {
     // Tools alone are enough to ask the cluster, and to clear volumes.
     const wanted = command === 'deploy' || command === 'play' ? IMAGES : IMAGES.filter(({ name }) => name === 'tools');
     const images = await imagesFor(cluster, values, say, wanted);
-    const options = { cluster, client, images, say, environment: values.environment ?? 'kind' };
+    const options = { cluster, client, images, say, environment };
     if (command === 'deploy') await deploy(options);
     if (command === 'undeploy') await undeploy(options);
     if (command === 'capabilities') {
@@ -68,11 +71,7 @@ async function main(args: readonly string[]): Promise<boolean> {
     }
     if (command === 'play') {
       await deploy({ ...options, values: playerValues() });
-      return await play(cluster, {
-        ...options,
-        orders: number(values.orders, 200),
-        seconds: number(values.seconds, 20),
-      });
+      return await play(cluster, { ...options, orders, seconds });
     }
     return true;
   } finally {
@@ -124,6 +123,8 @@ const KNOWN = [
   DeployError,
   NoBuilderError,
   NoClusterError,
+  NoEnvironmentError,
+  NoKindError,
   NotSoError,
   TagError,
   TransportError,
