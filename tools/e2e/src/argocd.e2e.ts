@@ -255,6 +255,7 @@ describe('Mercato under Argo CD', function () {
 
   it('keeps the kinds and their objects when the environment is taken down', async () => {
     controller = await controller?.end().then(() => undefined);
+    await shop.drain(objects);
     await objects.removeAll([applicationSet(installation, ['kind'])]);
     expect(await environment.self(), 'the ApplicationSet takes nothing down').not.to.equal(undefined);
     await objects.removeAll([root()]);

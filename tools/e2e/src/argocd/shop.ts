@@ -26,6 +26,8 @@ export interface Shop {
   breakOperator(): Change;
   /** Has objects of its kinds, commits a new version of those, and checks that the objects go on. */
   upgradeKinds(commit: (change: Change) => Promise<void>, objects: Objects): Promise<void>;
+  /** Brings runs to an end, as has to be done before the operator goes. */
+  drain(objects: Objects): Promise<void>;
   /** Checks that the kinds and the objects of the last step are still there. */
   expectKinds(objects: Objects): Promise<void>;
   /** Removes what Argo CD leaves: kinds and namespaces. */
@@ -112,6 +114,7 @@ export async function standInShop(client: KubeClient): Promise<Shop> {
       expect(JSON.stringify(kind)).to.include('"description":"more"');
       await expectKinds(objects);
     },
+    drain: async () => {},
     expectKinds,
     async remove(objects) {
       const named = Object.values(NAMESPACES).map((name) => ({
