@@ -15,5 +15,5 @@ export function packagesOf(model: Model): Packaged[] {
     .map((service) => serviceChart(model, service));
   const parts = [awsChart(model), operatorChart(model), boundaryChart(model), ...services, shopChart(model)];
   const alone = [crdsChart, ...parts].map((definition) => ({ definition, dependencies: [] }));
-  return [...alone, umbrella(parts)];
+  return [...alone, umbrella(model, parts)];
 }

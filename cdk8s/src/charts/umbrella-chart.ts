@@ -1,7 +1,9 @@
 import { Type } from '@sinclair/typebox';
 import type { Packaged } from '../backends/charts.ts';
 import { namespace } from '../constructs/namespace.ts';
-import { any, equals } from '../holes/index.ts';
+import { any } from '../holes/index.ts';
+import { inZone } from '../model/derive.ts';
+import type { Model } from '../model/types.ts';
 import { type ChartDefinition, defineChart } from './chart.ts';
 import { globalSchema } from './global.ts';
 import { boolean, group } from './schema.ts';
@@ -17,7 +19,7 @@ const partSchema = ({ name }: ChartDefinition) =>
  * The umbrella: everything but the kinds, in one release, and the namespaces of its parts. The release's own namespace is there before it; that of card
  * data comes with the boundary's chart.
  */
-export function umbrella(parts: readonly ChartDefinition[]): Packaged {
+export function umbrella(model: Model, parts: readonly ChartDefinition[]): Packaged {
   const definition = defineChart({
     name: 'mercato',
     description: 'The whole shop in one release. Install mercato-crds before it',
@@ -26,8 +28,9 @@ export function umbrella(parts: readonly ChartDefinition[]): Packaged {
       namespaces: boolean('Whether it makes the namespaces of its parts', true),
       ...Object.fromEntries(parts.map((part) => [part.name, partSchema(part)])),
     }),
-    render(scope, { global, namespaces }) {
-      const simulates = any(...(['kind', 'staging'] as const).map((name) => equals(global.environment, name)));
+    render(scope, { global, namespaces, ...told }) {
+      const enabled = told as unknown as Readonly<Record<string, { readonly enabled: boolean }>>;
+      const simulates = any(...inZone(model, 'simulators').map(({ name }) => enabled[name]?.enabled ?? false));
       scope.when(namespaces as boolean, (inner) => {
         for (const zone of ['shop', 'boundary'] as const) namespace(inner, zone, global);
         inner.when(simulates, (simulated) => namespace(simulated, 'simulators', global));
