@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControlPlane } from '@mercato/controlplane';
 import { sharedControlPlane } from '@mercato/controlplane/testing.ts';
-import { installApi } from '@mercato/operator/api/testing.ts';
+import { grantEverywhere, installApi } from '@mercato/operator/api/testing.ts';
 import { expect } from 'chai';
 import { mercato } from '../model/mercato.ts';
 import { runbookOf } from './alert.ts';
@@ -77,6 +77,32 @@ describe('Runbooks', () => {
           expect(String(await asked), command.join(' ')).not.to.match(/error:|doesn't have a resource type/);
         }
       });
+
+    it('that change orders and sagas as whoever is on call may, and not with the rights to look alone', async function () {
+      this.timeout(60_000);
+      const changes = new Set(
+        files.flatMap((file) =>
+          [...read(file).matchAll(/^ {4,}kubectl patch (ordersaga|osr) /gm)].map(([, kind]) => kind),
+        ),
+      );
+      expect([...changes]).to.include('ordersaga');
+      const index = read('README.md');
+      const [onCall, onlooker] = ['runbooks-on-call', 'runbooks-onlooker'];
+      for (const role of ['mercato-operate', 'mercato-edit']) {
+        expect(index).to.include(role);
+        await grantEverywhere(plane, onCall, role);
+      }
+      await grantEverywhere(plane, onlooker, 'mercato-view');
+      const may = (user: string, kind: string): Promise<string> =>
+        plane.kubectl(['auth', 'can-i', 'patch', kind, '-n', 'mercato-shop', '--as', user]).then(
+          (answer) => answer.trim(),
+          () => 'no',
+        );
+      for (const kind of changes) {
+        expect(await may(onCall, kind as string), kind).to.equal('yes');
+        expect(await may(onlooker, kind as string), kind).to.equal('no');
+      }
+    });
 
     it('and a wrong one would be noticed', async () => {
       const [wrong] = lookUps('    kubectl get osr -A --field-selector status.reason=Held\n');
