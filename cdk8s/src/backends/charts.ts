@@ -23,7 +23,6 @@ export function chartFiles({ definition, dependencies }: Packaged): Map<string, 
     ['Chart.yaml', chartYaml(definition, dependencies)],
     ['values.yaml', `# ${GENERATED}\n${valuesYaml(definition.values)}`],
     ['values.schema.json', `${JSON.stringify(schemaOf(definition), null, 2)}\n`],
-    ['README.md', readme(definition, dependencies)],
     ['.helmignore', '.git/\n.DS_Store\n*.tgz.prov\n'],
   ]);
   const add = (folder: string, template: Template) => {
@@ -32,6 +31,7 @@ export function chartFiles({ definition, dependencies }: Packaged): Map<string, 
   };
   for (const template of renderTemplates(definition)) add('templates', template);
   for (const template of renderHookTemplates(definition)) add('templates/hooks', template);
+  files.set('README.md', readme(definition, dependencies, needsKinds([...files.values()])));
   return files;
 }
 
@@ -79,25 +79,41 @@ function optionsOf(schema: TSchema): string {
   return options === undefined ? '' : ` (${options.join(', ')})`;
 }
 
-function readme({ name, description, values }: ChartDefinition, dependencies: readonly ChartDefinition[]): string {
-  const brings =
-    dependencies.length === 0 ? '' : `\nBrings along ${dependencies.map((each) => `\`${each.name}\``).join(', ')}.\n`;
+/** Whether templates hold objects of our kinds, or rights on them: without mercato-crds the API server takes the one not, and the other is of no use. */
+function needsKinds(templates: readonly string[]): boolean {
+  return templates.some((text) => /apiVersion: mercato\.dev\/|^ *- mercato\.dev$/m.test(text));
+}
+
+function readme(
+  { name, description, values }: ChartDefinition,
+  dependencies: readonly ChartDefinition[],
+  withKinds: boolean,
+): string {
   const rows = rowsOf(values).map(
     ({ path, type, fallback, about }) => `| \`${path}\` | ${type} | \`${fallback}\` | ${about} |`,
   );
   return `<!-- ${GENERATED} -->
 # ${name}
 
-${description}
-${brings}
+${description.replace(/\.?$/, '.')}
+
+${dependencies.length > 0 ? `    helm dependency update charts/${name} --skip-refresh\n` : ''}    helm upgrade --install ${name} charts/${name} --namespace mercato-system --values environments/ENVIRONMENT/${name}.yaml
+
+\`ENVIRONMENT\` is kind, staging or production; your own values go into a file after that. It needs Kubernetes 1.33 or newer${
+    withKinds || dependencies.length > 0 ? ', and [mercato-crds](../mercato-crds/README.md) before it' : ''
+  }. Step by step: [kind](../../docs/tasks/kind.md), [EKS](../../docs/tasks/eks.md), [Argo CD](../../docs/tasks/argocd.md),
+[upgrades](../../docs/tasks/upgrade.md).
+${dependencies.length > 0 ? partsOf(dependencies) : ''}
 ## Values
 
-Unknown keys are refused.
-
-| key | type | default | what it is |
-| --- | --- | --- | --- |
-${rows.join('\n')}
+${rows.length > 0 ? `Unknown keys are refused.\n\n| key | type | default | what it is |\n| --- | --- | --- | --- |\n${rows.join('\n')}` : 'None.'}
 `;
+}
+
+/** The parts of an umbrella, whose values stand under their names. */
+function partsOf(dependencies: readonly ChartDefinition[]): string {
+  const links = dependencies.map(({ name }) => `[${name}](../${name}/README.md)`).join(', ');
+  return `\nIt brings along ${links}. Their values stand under their names, as \`${dependencies[0]?.name}.enabled\`; \`global\` is for all.\n`;
 }
 
 interface Row {
