@@ -6,6 +6,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   latency: async () => (await import('./latency.ts')).latency(),
   memory: async () => (await import('./memory.ts')).memory(),
   'kubernetes-journal': async () => (await import('./kubernetes-journal.ts')).kubernetesJournal(),
+  boundary: async () => (await import('./boundary.ts')).boundary(),
   synth: async () => (await import('./synth.ts')).synth(),
 };
 

@@ -32,6 +32,7 @@ import {
   roleBindings,
   services,
 } from './kube/resources.ts';
+import { watchesSeen } from './kube/watches.ts';
 import { PROBE_OF } from './labels.ts';
 import type { Endpoint, Options } from './options.ts';
 import { BOUNDARY_LABEL } from './policy/desired.ts';
@@ -159,7 +160,7 @@ export class BoundaryProgram {
     const named = (where: string) =>
       boundaries.byIndex(BY_NAMESPACE, where).map(({ metadata }) => placeOf(metadata.name));
     const inCardNamespaces = <T extends KubeObject>(cache: Cache<T>) =>
-      watches(cache, ({ metadata }) => named(metadata.namespace ?? ''));
+      watchesSeen(cache, ({ metadata }) => named(metadata.namespace ?? ''));
     const all = () => [...boundaries.values()].map(({ metadata }) => placeOf(metadata.name));
     const own = ({ labels }: PciBoundary['metadata']) => [labels?.[BOUNDARY_LABEL] ?? []].flat().map(placeOf);
     manager.controller({
@@ -191,9 +192,9 @@ export class BoundaryProgram {
       },
       watches: [
         inCardNamespaces(policies),
-        watches(sights.namespaces, all),
-        watches(sights.pods, all),
-        watches(sights.nodes, all),
+        watchesSeen(sights.namespaces, all),
+        watchesSeen(sights.pods, all),
+        watchesSeen(sights.nodes, all),
         inCardNamespaces(sights.services),
         inCardNamespaces(sights.serviceAccounts),
         inCardNamespaces(sights.roleBindings),

@@ -6,7 +6,7 @@ import type { SeenPod } from './resources.ts';
 
 /**
  * What the caches keep of an object: what rules, probes and the matrix read. The controller sees every pod of the cluster and has 150 MB; a whole
- * pod is 3 to 10 KB, what is kept of it half a KB. (Metadata alone would not do: tolerations and ports are in the spec.)
+ * pod is 3 to 10 KB, what is kept of it about one. (Metadata alone would not do: tolerations and ports are in the spec.)
  */
 
 function metadata({ name, namespace, uid, resourceVersion, labels, deletionTimestamp, ownerReferences }: ObjectMeta) {

@@ -1,5 +1,5 @@
 import { admission } from '@mercato/boundary/admission.ts';
-import { NODE_OPTIONS } from '@mercato/boundary/node-options.ts';
+import { ENVIRONMENT } from '@mercato/boundary/node-options.ts';
 import { clusterRights, namespaceRights, withdrawRights } from '@mercato/boundary/rights.ts';
 import { binding, role } from '@mercato/operator/api/rbac.ts';
 import { type TSchema, Type } from '@sinclair/typebox';
@@ -166,7 +166,7 @@ function programOf({ leaseDuration, probes }: ChartValues, image: string): Progr
       text('--outside-address=', probes.outsideAddress),
       text('--lease-duration=', leaseDuration),
     ],
-    env: [{ name: 'NODE_OPTIONS', value: NODE_OPTIONS }],
+    env: Object.entries(ENVIRONMENT).map(([name, value]) => ({ name, value })),
   };
 }
 
