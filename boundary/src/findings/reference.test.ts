@@ -4,8 +4,6 @@ import { FINDINGS_PAGE, findingsPage } from './reference.ts';
 
 describe('docs/pci/findings.md', () => {
   it('is current', async () => {
-    expect(await readFile(FINDINGS_PAGE, 'utf8'), 'run `node boundary/src/findings/reference.ts`').to.equal(
-      findingsPage(),
-    );
+    expect(await readFile(FINDINGS_PAGE, 'utf8'), 'run `make generate`').to.equal(findingsPage());
   });
 });
