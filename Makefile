@@ -80,8 +80,9 @@ undeploy: install ## Remove Mercato from there, with all of its data
 format: install ## Put all files into the project's style
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --write .
 
-generate: install ## Make crds/, reference pages, charts/, environments/ and argocd/ from schemas and model
+generate: install ## Make crds/, deploy/, reference pages, charts/, environments/ and argocd/ from schemas, model and rules
 	$(NODE) operator/src/api/generate.ts
 	$(NODE) cdk8s/src/main.ts generate
 	$(NODE) cdk8s/src/argocd/generate.ts
 	$(NODE) cdk8s/src/aws/generate-reference.ts
+	$(NODE) boundary/src/findings/reference.ts

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { RULES } from './findings.ts';
 
-const COMMAND = 'node boundary/src/findings/reference.ts';
+const COMMAND = 'make generate';
 /** The page that {@link findingsPage} is. */
 export const FINDINGS_PAGE = fileURLToPath(new URL('../../../docs/pci/findings.md', import.meta.url));
 

@@ -23,7 +23,7 @@ export function chartFiles({ definition, dependencies }: Packaged): Map<string, 
     ['Chart.yaml', chartYaml(definition, dependencies)],
     ['values.yaml', `# ${GENERATED}\n${valuesYaml(definition.values)}`],
     ['values.schema.json', `${JSON.stringify(schemaOf(definition), null, 2)}\n`],
-    ['.helmignore', '.git/\n.DS_Store\n*.tgz.prov\n'],
+    ['.helmignore', `# ${GENERATED}\n.git/\n.DS_Store\n*.tgz.prov\n`],
   ]);
   const add = (folder: string, template: Template) => {
     const path = `${folder}/${template.object.kind.toLowerCase()}.yaml`;
