@@ -74,7 +74,7 @@ async function main(): Promise<void> {
   if (process.argv.includes('--check')) {
     const files = await stale(ROOT);
     if (files.length === 0) return;
-    console.error(`not current: ${files.join(', ')}\nrun \`${COMMAND}\` and commit what it writes`);
+    console.error(`not current: ${files.join(', ')}\nrun \`make generate\` and commit what it writes`);
     process.exitCode = 1;
     return;
   }
