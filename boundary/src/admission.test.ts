@@ -229,7 +229,10 @@ describe('Admission to the PCI boundary', function () {
       it(`with ${what} are refused in a card namespace`, async () => {
         forbidden(await make(sam, card, 'services', service('out', spec)), 'card-services');
         allowed(await make(ada, card, 'services', service('out', spec)));
-        allowed(await make(sam, shop, 'services', service('out', spec)));
+        // Elsewhere they may face the outside, but claim nobody's address.
+        if (what === 'externalIPs')
+          forbidden(await make(sam, shop, 'services', service('out', spec)), 'card-addresses');
+        else allowed(await make(sam, shop, 'services', service('out', spec)));
       });
     }
 
@@ -554,14 +557,17 @@ describe('Admission to the PCI boundary', function () {
     });
 
     it('are nothing that others pass their pods off as', async () => {
-      forbidden(await job(sam, probe()), 'card-probes', 'remove it');
+      // No caller's labels, which would be refused for themselves.
+      const nobodys = { 'app.kubernetes.io/name': 'nobody', 'mercato.dev/boundary-probe': 'shop' };
+      forbidden(await job(sam, probe({}, {}, nobodys)), 'card-probes', 'remove it');
       const labels = { 'mercato.dev/boundary-probe': 'shop' };
       forbidden(await make(sam, card, 'pods', podOf('fake', {}, { ...owned, labels })), 'card-probes');
       allowed(await make(ada, card, 'pods', podOf('fake', {}, { ...owned, labels })));
     });
 
     it('are all that the controller starts, and have no secrets', async () => {
-      forbidden(await job(keeper, probe({}, {}, {})), 'card-probes', 'probes only');
+      const nobodys = { 'app.kubernetes.io/name': 'nobody' };
+      forbidden(await job(keeper, probe({}, {}, nobodys)), 'card-probes', 'probes only');
       forbidden(await job(keeper, probe({ automountServiceAccountToken: true })), 'card-probes', 'token');
       const volumes = [{ name: 'card-keys', secret: { secretName: 'keys' } }];
       forbidden(await job(keeper, probe({ volumes })), 'card-probes', 'volume');

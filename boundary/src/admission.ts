@@ -1,7 +1,7 @@
-import { namespaces, roleBindings } from './admission/access.ts';
-import { callers, probes } from './admission/callers.ts';
-import { enforcers, networkPolicies, services } from './admission/network.ts';
-import { tolerations } from './admission/nodes.ts';
+import { declarations, namespaces, roleBindings, tokens } from './admission/access.ts';
+import { callers, probeRemovals, probes } from './admission/callers.ts';
+import { addresses, enforcers, networkPolicies, services } from './admission/network.ts';
+import { bindings, nodes, tolerations } from './admission/nodes.ts';
 import { connections, ephemeralContainers, podLabels, pods } from './admission/pods.ts';
 import { type AdmissionObject, policyOf, type Rule } from './admission/policy.ts';
 
@@ -12,14 +12,20 @@ const RULES: readonly Rule[] = [
   networkPolicies,
   enforcers,
   services,
+  addresses,
   pods,
   podLabels,
   ephemeralContainers,
   connections,
   tolerations,
+  bindings,
+  nodes,
   roleBindings,
+  tokens,
   namespaces,
+  declarations,
   callers,
+  probeRemovals,
   probes,
 ];
 

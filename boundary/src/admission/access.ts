@@ -1,3 +1,4 @@
+import { pciBoundary } from '@mercato/operator/api/pciboundary.ts';
 import { CARD_DATA, NODE_AGENTS, YES } from '../labels.ts';
 import type { Rule } from './policy.ts';
 
@@ -24,6 +25,48 @@ export const roleBindings: Rule = {
   ],
 };
 
+/**
+ * A token of a card service is its identity towards AWS (IRSA) and towards whom it calls. Kubelets ask for those of the pods that they run; nobody else
+ * needs one, and a Secret would hold one that does not expire.
+ */
+export const tokens: Rule = {
+  name: 'card-tokens',
+  where: 'card',
+  requests: [
+    { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['serviceaccounts/token'] },
+    { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources: ['secrets'] },
+  ],
+  validations: [
+    {
+      expression: `request.resource.resource == 'serviceaccounts' ? request.userInfo.username.startsWith('system:node:') :
+        object.?type.orValue('') != 'kubernetes.io/service-account-token' || oldObject != null`,
+      message:
+        'tokens of a card namespace are given to its pods only, by their kubelets: mount a projected token, or ask a holder of the verb administer on pciboundaries',
+    },
+  ],
+};
+
+/** The controller keeps what is declared and declares nothing: its account may patch a PciBoundary for the finalizer alone. */
+export const declarations: Rule = {
+  name: 'card-declarations',
+  where: 'everywhere',
+  requests: [
+    {
+      apiGroups: ['mercato.dev'],
+      apiVersions: ['*'],
+      operations: ['CREATE', 'UPDATE'],
+      resources: [pciBoundary.plural],
+    },
+  ],
+  validations: [
+    {
+      expression: 'oldObject != null && object.spec == oldObject.spec || !variables.enforces',
+      message:
+        'whoever holds the verb enforce on pciboundaries keeps boundaries and draws none: have a holder of the verb administer change the spec',
+    },
+  ],
+};
+
 /** The value of a label of `object` or `oldObject`; empty where there is no such object or label. */
 const labelOf = (which: 'object' | 'oldObject', label: string): string =>
   `(${which} == null ? '' : ${which}.metadata.?labels['${label}'].orValue(''))`;
@@ -38,7 +81,13 @@ export const namespaces: Rule = {
   name: 'card-namespaces',
   where: 'everywhere',
   requests: [
-    { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE', 'DELETE'], resources: ['namespaces'] },
+    {
+      apiGroups: [''],
+      apiVersions: ['v1'],
+      operations: ['CREATE', 'UPDATE', 'DELETE'],
+      // Writes to the latter two write labels too, and whoever may do all in a namespace may do these.
+      resources: ['namespaces', 'namespaces/status', 'namespaces/finalize'],
+    },
   ],
   variables: {
     isCard: `${labelOf('object', CARD_DATA)} == '${YES}' || ${labelOf('oldObject', CARD_DATA)} == '${YES}'`,

@@ -59,6 +59,43 @@ export const enforcers: Rule = {
   ],
 };
 
+/**
+ * A Service that claims an address takes what any pod sends there: with that of the acquirer or of payment, card data (CVE-2020-8554). Where egress is
+ * looked at before a Service's address is translated (VPC CNI), no policy would see it.
+ */
+export const addresses: Rule = {
+  name: 'card-addresses',
+  where: 'not card',
+  requests: [
+    {
+      apiGroups: [''],
+      apiVersions: ['v1'],
+      operations: ['CREATE', 'UPDATE'],
+      resources: ['services', 'services/status'],
+    },
+  ],
+  variables: {
+    claimed: 'object.?spec.?externalIPs.orValue([])',
+    before: 'oldObject == null ? [] : oldObject.?spec.?externalIPs.orValue([])',
+    balanced: 'object.?status.?loadBalancer.?ingress.orValue([])',
+    balancedBefore: 'oldObject == null ? [] : oldObject.?status.?loadBalancer.?ingress.orValue([])',
+  },
+  validations: [
+    {
+      expression: 'variables.claimed.all(address, address in variables.before)',
+      message:
+        'externalIPs would take traffic for addresses that others call, the card namespaces included: use a load balancer, or ask a holder of the verb administer on pciboundaries',
+    },
+    {
+      // Controllers of load balancers have this right in every namespace, whoever works in one has not.
+      expression: `variables.balanced == variables.balancedBefore ||
+        authorizer.group('').resource('services').subresource('status').check('patch').allowed() ||
+        authorizer.group('').resource('services').subresource('status').check('update').allowed()`,
+      message: 'the addresses of a load balancer are written by its controller: leave the status of the Service alone',
+    },
+  ],
+};
+
 /** Services of a card namespace are reached from inside the cluster only, by whom the PciBoundary names, and stand for pods of the namespace. */
 export const services: Rule = {
   name: 'card-services',

@@ -1,4 +1,4 @@
-import { CARD_TAINT, NODE_AGENTS } from '../labels.ts';
+import { CARD_DATA, CARD_TAINT, NODE_AGENTS } from '../labels.ts';
 import type { Rule } from './policy.ts';
 
 const { key, value, effect } = CARD_TAINT;
@@ -28,6 +28,41 @@ export const tolerations: Rule = {
       expression:
         "request.operation != 'CREATE' || object.spec.?nodeName.orValue('') == '' || request.userInfo.username.startsWith('system:node:')",
       message: `a pod may not name its node, since that goes round the taint of card nodes: use nodeSelector or affinity on kubernetes.io/hostname; for a node agent, ask a holder of the verb administer on pciboundaries to label its namespace ${NODE_AGENTS}=true`,
+    },
+  ],
+};
+
+/**
+ * A binding puts a pod on a node whatever its taints, and its labels onto the pod. Schedulers have the right to it in every namespace; one that is given
+ * for a namespace goes round them.
+ */
+export const bindings: Rule = {
+  name: 'card-bindings',
+  where: 'everywhere',
+  requests: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods/binding', 'bindings'] }],
+  validations: [
+    {
+      expression: `request.userInfo.username == 'system:kube-scheduler' ||
+        authorizer.group('').resource('pods').subresource('binding').check('create').allowed()`,
+      message:
+        'pods are put on nodes by schedulers, which alone look at the taint of card nodes: use nodeSelector or affinity',
+    },
+  ],
+};
+
+/**
+ * Card pods go where the label is. A kubelet may write labels of its own node, and one that somebody took over would have card pods come to it: a node has
+ * the label from its node group, when it registers, or from an administrator.
+ */
+export const nodes: Rule = {
+  name: 'card-nodes',
+  where: 'everywhere',
+  requests: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['nodes', 'nodes/status'] }],
+  validations: [
+    {
+      expression: `!request.userInfo.username.startsWith('system:node:') ||
+        object.metadata.?labels['${CARD_DATA}'].orValue('') == oldObject.metadata.?labels['${CARD_DATA}'].orValue('')`,
+      message: `a node does not change its own label ${CARD_DATA}: set it in its node group`,
     },
   ],
 };

@@ -22,6 +22,11 @@ export const pods: Rule = {
         'a pod of a card namespace may not listen on its node: remove hostPort and declare the caller in the PciBoundary',
     },
     {
+      // A kubelet may say so of any node that somebody took over, and a Service would send it orders.
+      expression: "!request.userInfo.username.startsWith('system:node:')",
+      message: 'a card namespace has no static pods: make a Deployment, a StatefulSet or a Job',
+    },
+    {
       // https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html, "Considerations"
       expression: 'size(object.metadata.?ownerReferences.orValue([])) > 0',
       message:
@@ -30,11 +35,14 @@ export const pods: Rule = {
   ],
 };
 
-/** A pod's name label is what policies know it by: who could change it could give one service the ways of another. */
+/**
+ * A pod's name label is what policies know it by: who could change it could give one service the ways of another. A write to its status writes its labels
+ * too.
+ */
 export const podLabels: Rule = {
   name: 'card-pod-labels',
   where: 'card',
-  requests: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['pods'] }],
+  requests: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['pods', 'pods/status'] }],
   validations: [
     {
       expression: `object.metadata.?labels['${APP_NAME}'].orValue('') == oldObject.metadata.?labels['${APP_NAME}'].orValue('')`,
