@@ -142,6 +142,19 @@ describe('PciBoundary: its probes', function () {
     expect(await waitingJobs(cluster)).to.deep.equal([]);
   });
 
+  it('are no findings, though others’ pods like them would be', async () => {
+    await probed();
+    await cluster.eventually('Jobs are made', async () => (await waitingJobs(cluster)).length >= 4);
+    for (const job of await waitingJobs(cluster))
+      await endedPod(cluster, job, { running: { startedAt: new Date().toISOString() } }, 'Running');
+    // The same image by tag, in a pod that is no probe: once it is found, the probes have been looked at too.
+    await targetPod(cluster, cluster.card, 'stranger');
+    const { status } = await cluster.until(({ status: now }) =>
+      (now?.findings ?? []).some(({ rule, object }) => rule === 'image-without-digest' && object.includes('stranger')),
+    );
+    expect(status?.findings?.filter(({ object }) => object.includes('-probe-'))).to.deep.equal([]);
+  });
+
   it('fit Pod Security, a quota, and who they stand for', async () => {
     await probed();
     await cluster.eventually('Jobs are made', async () => (await waitingJobs(cluster)).length >= 4);
