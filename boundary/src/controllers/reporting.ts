@@ -99,9 +99,11 @@ export class ReportingController {
         metrics.probeWays.remove({ boundary: name, expected, observed });
   }
 
-  #measure({ metadata }: PciBoundary, status: PciBoundaryStatus, found: readonly Found[]): void {
-    const { metrics, probes: _ } = this.#o;
-    const boundary = metadata.name;
+  #measure(of: PciBoundary, status: PciBoundaryStatus, found: readonly Found[]): void {
+    const { metrics, probes } = this.#o;
+    const { name: boundary } = of.metadata;
+    // A status names some of the ways only; after a restart it is all that is known of the last round.
+    const ways = probes.lastOf(of)?.results ?? status.probes?.results ?? [];
     for (const labels of this.#findingLabels.get(boundary) ?? []) metrics.findings.set(labels, 0);
     const labels = found.map(({ rule, severity }) => ({ boundary, rule, severity }));
     for (const one of labels) metrics.findings.set(one, 0);
@@ -116,7 +118,7 @@ export class ReportingController {
       for (const observed of ['Open', 'Closed', 'Unknown'] as const)
         metrics.probeWays.set(
           { boundary, expected, observed },
-          (status.probes?.results ?? []).filter((way) => way.expected === expected && way.observed === observed).length,
+          ways.filter((way) => way.expected === expected && way.observed === observed).length,
         );
   }
 
