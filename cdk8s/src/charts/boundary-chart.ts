@@ -82,13 +82,15 @@ const boundarySchema = (model: Model, service: Service) =>
     ),
     aws: group('AWS', { cidrs: blocks('Where the VPC endpoints are that card services use: subnets') }),
     dns: group('The cluster’s DNS', {
-      namespace: label('Where its pods are', 'kube-system'),
-      podLabels: strings('Labels of its pods', { 'k8s-app': 'kube-dns' }),
+      namespace: label('The namespace of cluster DNS', 'kube-system'),
+      podLabels: strings('Labels of cluster DNS’ pods', { 'k8s-app': 'kube-dns' }),
       cidrs: cidrs('DNS servers that are no pods: EKS Auto Mode’s, by ClusterIP with /32'),
     }),
     apiServer: group('The API server, from which card services get the keys to check tokens with', {
-      cidrs: cidrs('Its subnets and its ClusterIP, each /16 or narrower; empty: card services refuse every caller'),
-      ports: list('Its ports', Type.Integer({ minimum: 1, maximum: 65_535 }), [443, 6443], {
+      cidrs: cidrs(
+        'The API server’s subnets and its ClusterIP, each /16 or narrower; empty: card services refuse every caller',
+      ),
+      ports: list('Ports of the API server', Type.Integer({ minimum: 1, maximum: 65_535 }), [443, 6443], {
         minItems: 1,
         maxItems: 4,
       }),

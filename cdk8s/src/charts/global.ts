@@ -27,7 +27,7 @@ export const globalSchema = group('What all charts share', {
     simulators: label('Simulated companies', 'mercato-simulators'),
   }),
   cluster: group('The cluster', {
-    name: label('Its name; on EKS the cluster’s', 'mercato'),
+    name: label('The cluster’s name; on EKS as AWS knows it', 'mercato'),
     tokenIssuer: string(
       'Issuer of service-account tokens: kubectl get --raw /.well-known/openid-configuration',
       'https://kubernetes.default.svc.cluster.local',

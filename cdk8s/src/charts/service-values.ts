@@ -31,6 +31,8 @@ export const settingSchema = ({ type, default: fallback, description, limits }: 
 export function serviceSchema(service: Service) {
   const { name, resources, scale, settings = [], secrets = [], state } = service;
   const secretNames = [...new Set(secrets.map((secret) => secret.name))];
+  const keysOf = (secret: string) =>
+    secrets.flatMap((each) => (each.name === secret ? [`${each.key} (${each.description})`] : [])).join(' and ');
   return applicable(
     service,
     group(`Values of ${name}`, {
@@ -62,13 +64,13 @@ export function serviceSchema(service: Service) {
         messagesPerPod: integer('Messages waiting for each pod', scale.queue?.messagesPerPod ?? 100, 1, 100_000),
       }),
       persistence: group('The volume of a service with an embedded store', {
-        size: quantity('Its size', state.kind === 'embedded' ? state.size : '1Gi'),
+        size: quantity('Size of its volume', state.kind === 'embedded' ? state.size : '1Gi'),
         accessMode: choice(
-          'Who may mount it: one pod, or where the storage does not know that, all pods of one node',
+          'Who may mount its volume: one pod, or where the storage does not know that, all pods of one node',
           ['ReadWriteOncePod', 'ReadWriteOnce'],
           'ReadWriteOncePod',
         ),
-        storageClass: optionalString('Its class; null: the cluster’s default'),
+        storageClass: optionalString('StorageClass of its volume; null: the cluster’s default'),
       }),
       logLevel: choice('What is logged', ['debug', 'info', 'warn', 'error'], 'info'),
       settings: group(
@@ -77,7 +79,9 @@ export function serviceSchema(service: Service) {
       ),
       secrets: group(
         'Names of Secrets with what must not be in values',
-        Object.fromEntries(secretNames.map((secret) => [secret, label('The Secret', `${name}-${secret}`)])),
+        Object.fromEntries(
+          secretNames.map((secret) => [secret, label(`The Secret with ${keysOf(secret)}`, `${name}-${secret}`)]),
+        ),
       ),
       allowedSubjects: list(
         'Whose tokens it believes beside the operator’s, as system:serviceaccount:tools:administrator; they may use its administration too',
