@@ -1,6 +1,6 @@
 import { declarations, namespaces, roleBindings, tokens } from './admission/access.ts';
 import { callers, probeRemovals, probes } from './admission/callers.ts';
-import { addresses, enforcers, networkPolicies, services } from './admission/network.ts';
+import { addresses, endpoints, enforcers, networkPolicies, services } from './admission/network.ts';
 import { bindings, nodes, tolerations } from './admission/nodes.ts';
 import { connections, ephemeralContainers, podLabels, pods } from './admission/pods.ts';
 import { type AdmissionObject, policyOf, type Rule } from './admission/policy.ts';
@@ -13,6 +13,7 @@ const RULES: readonly Rule[] = [
   enforcers,
   services,
   addresses,
+  endpoints,
   pods,
   podLabels,
   ephemeralContainers,

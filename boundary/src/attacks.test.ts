@@ -145,6 +145,48 @@ describe('Attacks on the PCI boundary', function () {
       refused(await patch(nell, at(card, 'pods/vault/status'), { metadata: { labels } }), 'card-pod-labels');
     });
 
+    it('do not give a pod labels by its other subresources', async () => {
+      allowed(await makePod(nell, 'steady'));
+      const ephemeralContainers = [{ ...container(), name: 'debug' }];
+      const metadata = { labels: caller };
+      const path = at(shop, 'pods/steady');
+      allowed(await patch(nell, `${path}/ephemeralcontainers`, { metadata, spec: { ephemeralContainers } }));
+      const requests = { cpu: '1m' };
+      const resized = [{ ...container(), resources: { requests } }];
+      await patch(nell, `${path}/resize`, { metadata, spec: { containers: resized } });
+      const { body } = await nell(path);
+      expect((body as { metadata: { labels?: object } }).metadata.labels ?? {}).to.not.include(caller);
+    });
+
+    it("do not hide a caller's labels among more than can be looked at", async () => {
+      const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`label-${i}`, 'x'.repeat(40)]));
+      refused(await makePod(nell, 'crowd', {}, { ...many, ...caller }), 'card-callers');
+    });
+
+    it('do not have a StatefulSet make callers of a revision', async () => {
+      const template = { metadata: { labels: caller }, spec: podSpec() };
+      const body = { metadata: { name: 'x-1' }, revision: 1, data: { spec: { template } } };
+      const path = `/apis/apps/v1/namespaces/${shop}/controllerrevisions`;
+      refused(await post(nell, path, body), 'card-callers');
+      allowed(await post(nell, path, { ...body, data: { spec: { steps: [] } } }));
+    });
+
+    it('do not lead a card Service elsewhere', async () => {
+      const metadata = { name: 'payment-x', labels: { 'kubernetes.io/service-name': 'payment' } };
+      const slice = {
+        metadata,
+        addressType: 'IPv4',
+        endpoints: [{ addresses: ['10.9.8.7'] }],
+        ports: [{ port: 8080 }],
+      };
+      const slices = (namespace: string) => `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
+      refused(await post(nell, slices(card), slice), 'card-endpoints');
+      const subsets = [{ addresses: [{ ip: '10.9.8.7' }], ports: [{ port: 8080 }] }];
+      refused(await post(nell, at(card, 'endpoints'), { metadata: { name: 'payment' }, subsets }), 'card-endpoints');
+      allowed(await post(nell, slices(shop), slice));
+      allowed(await post(plane.request, slices(card), slice));
+    });
+
     it('do not make pods that card pods call', async () => {
       refused(await makePod(nell, 'acquirer', {}, callee), 'card-callers');
     });

@@ -16,7 +16,8 @@ const workloads: readonly RequestRule[] = [
     apiGroups: ['apps'],
     apiVersions: ['v1'],
     operations: ['CREATE', 'UPDATE'],
-    resources: ['deployments', 'statefulsets', 'daemonsets', 'replicasets'],
+    // StatefulSets and DaemonSets make pods of their revisions, too.
+    resources: ['deployments', 'statefulsets', 'daemonsets', 'replicasets', 'controllerrevisions'],
   },
   { apiGroups: ['batch'], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources: ['jobs', 'cronjobs'] },
 ];
@@ -24,6 +25,7 @@ const workloads: readonly RequestRule[] = [
 /** The labels of the pods that an object is or makes. */
 const podLabels = (which: 'object' | 'oldObject'): string =>
   `(${which} == null ? {} : request.resource.resource == 'pods' ? ${which}.metadata.?labels.orValue({}) :
+    request.resource.resource == 'controllerrevisions' ? ${which}.?data.?spec.?template.?metadata.?labels.orValue({}) :
     request.resource.resource == 'cronjobs' ? ${which}.spec.jobTemplate.spec.template.?metadata.?labels.orValue({}) :
     ${which}.spec.?template.?metadata.?labels.orValue({}))`;
 
