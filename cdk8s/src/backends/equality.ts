@@ -26,13 +26,25 @@ export function inequalities(cdk8s: readonly KubernetesObject[], helm: readonly 
   return [...all].flatMap((identity) => differences(identity, ours.get(identity), theirs.get(identity)));
 }
 
+/** By identity; what has the same one (two namespaces that are given one name) is told apart by what is in it. */
 function byIdentity(objects: readonly KubernetesObject[]): Map<string, unknown> {
   const map = new Map<string, unknown>();
-  for (const object of objects) {
-    const identity = identityOf(object);
-    map.set(map.has(identity) ? `${identity} (again)` : identity, normalised(object));
+  const entries = objects.map((object) => ({ identity: identityOf(object), object: normalised(object) }));
+  for (const { identity, object } of entries.toSorted((a, b) => (textOf(a.object) < textOf(b.object) ? -1 : 1))) {
+    let own = identity;
+    while (map.has(own)) own = `${own} (again)`;
+    map.set(own, object);
   }
   return map;
+}
+
+/** The same text for the same fields, in whatever order they come. */
+function textOf(value: unknown): string {
+  return JSON.stringify(value, (_, entry: unknown) =>
+    isBranch(entry) && !Array.isArray(entry)
+      ? Object.fromEntries(Object.entries(entry).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : entry,
+  );
 }
 
 /** cdk8s leaves empty labels and annotations of an object out. */
