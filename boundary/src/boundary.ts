@@ -22,8 +22,18 @@ import { BY_BOUNDARY, BY_NAMESPACE, PolicyController } from './controllers/polic
 import { BY_JOB, ProbeController, probeJobKeys } from './controllers/probes.ts';
 import { ReportingController } from './controllers/reporting.ts';
 import { findings } from './findings/findings.ts';
-import { bare, seenNode, seenPod, seenPolicy, seenRoleBinding, seenService } from './kube/projections.ts';
 import {
+  bare,
+  seenAdmission,
+  seenNode,
+  seenPod,
+  seenPolicy,
+  seenRoleBinding,
+  seenService,
+} from './kube/projections.ts';
+import {
+  admissionBindings,
+  admissionPolicies,
   networkPolicies,
   nodes,
   pciBoundaries,
@@ -114,6 +124,8 @@ export class BoundaryProgram {
       serviceAccounts: manager.cache(serviceAccounts, { transform: bare, indexes: inPlace }),
       roleBindings: manager.cache(roleBindings, { transform: seenRoleBinding, indexes: inPlace }),
       quotas: manager.cache(resourceQuotas, { transform: bare, indexes: inPlace }),
+      admissionPolicies: manager.cache(admissionPolicies, { transform: seenAdmission }),
+      admissionBindings: manager.cache(admissionBindings, { transform: seenAdmission }),
     };
     const fence = boundaries.fence();
     const ledger = new Ledger();
@@ -195,6 +207,8 @@ export class BoundaryProgram {
         watchesSeen(sights.namespaces, all),
         watchesSeen(sights.pods, all),
         watchesSeen(sights.nodes, all),
+        watchesSeen(sights.admissionPolicies, all),
+        watchesSeen(sights.admissionBindings, all),
         inCardNamespaces(sights.services),
         inCardNamespaces(sights.serviceAccounts),
         inCardNamespaces(sights.roleBindings),

@@ -28,6 +28,12 @@ export const clusterRights: readonly PolicyRule[] = [
     verbs: ['list', 'watch'],
   },
   { apiGroups: ['rbac.authorization.k8s.io'], resources: ['rolebindings'], verbs: ['list', 'watch'] },
+  // Is what should be prevented still prevented?
+  {
+    apiGroups: ['admissionregistration.k8s.io'],
+    resources: ['validatingadmissionpolicies', 'validatingadmissionpolicybindings'],
+    verbs: ['list', 'watch'],
+  },
   { apiGroups: ['batch'], resources: ['jobs'], verbs: ['list', 'create', 'delete'] },
   { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
 ];

@@ -1,7 +1,13 @@
 import type { PciBoundary } from '@mercato/operator/api/pciboundary.ts';
 import type { Cache } from '@mercato/operator/kube/cache.ts';
 import type { KubeObject, Namespace, ServiceAccount } from '@mercato/operator/kube/types.ts';
-import type { Observed, ObservedNode, ObservedRoleBinding, ObservedService } from '../findings/types.ts';
+import type {
+  Observed,
+  ObservedAdmission,
+  ObservedNode,
+  ObservedRoleBinding,
+  ObservedService,
+} from '../findings/types.ts';
 import type { SeenPod } from '../kube/resources.ts';
 import { PROBE_OF } from '../labels.ts';
 import type { NetworkPolicy } from '../policy/types.ts';
@@ -14,7 +20,7 @@ export function placeKeys({ metadata }: KubeObject): string[] {
   return [metadata.namespace ?? ''];
 }
 
-/** The caches that rules look at; all but namespaces, pods and nodes with the index {@link BY_PLACE}. */
+/** The caches that rules look at; all that are of namespaces, but pods, with the index {@link BY_PLACE}. */
 export interface Sights {
   readonly namespaces: Cache<Namespace>;
   readonly pods: Cache<SeenPod>;
@@ -24,6 +30,8 @@ export interface Sights {
   readonly serviceAccounts: Cache<ServiceAccount>;
   readonly roleBindings: Cache<ObservedRoleBinding>;
   readonly quotas: Cache<KubeObject>;
+  readonly admissionPolicies: Cache<ObservedAdmission>;
+  readonly admissionBindings: Cache<ObservedAdmission>;
 }
 
 /** What the rules look at for a boundary. Its own probes are not among the pods: they are there for seconds, and on purpose. */
@@ -35,6 +43,8 @@ export function observe({ spec }: PciBoundary, sights: Sights): Observed {
     policies: inside(sights.policies),
     pods: [...sights.pods.values()].filter((pod) => !isProbe(pod)),
     nodes: [...sights.nodes.values()],
+    admissionPolicies: [...sights.admissionPolicies.values()],
+    admissionBindings: [...sights.admissionBindings.values()],
     serviceAccounts: inside(sights.serviceAccounts),
     quotas: inside(sights.quotas),
     services: inside(sights.services),

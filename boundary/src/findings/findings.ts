@@ -7,6 +7,7 @@ import {
 } from '@mercato/operator/api/pciboundary.ts';
 import type { Boundary } from '../policy/types.ts';
 import { outsideSubject, serviceExposed } from './access.ts';
+import { admissionMissing } from './admission.ts';
 import { namespaceUndeclared, namespaceUnlabelled, podSecurity, quotaMissing } from './namespaces.ts';
 import { nodeUntainted, podOffCardNodes, strangerOnCardNode, taintTolerated } from './nodes.ts';
 import {
@@ -38,6 +39,7 @@ export const RULES: readonly FindingRule[] = [
   policyChanged,
   policyOtherKind,
   wayUndeclared,
+  admissionMissing,
   hostAccess,
   podUnowned,
   serviceExposed,

@@ -62,6 +62,11 @@ export interface ObservedRoleBinding extends KubeObject {
   readonly subjects?: readonly { readonly kind: string; readonly name: string; readonly namespace?: string }[];
 }
 
+/** admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy or ValidatingAdmissionPolicyBinding; the spec of ours only. */
+export interface ObservedAdmission extends KubeObject {
+  readonly spec?: object;
+}
+
 /** All that is looked at. A list that the controller does not watch is left out, and the rules that need it find nothing. */
 export interface Observed {
   /** All namespaces: which are for card data, and which hold node agents. */
@@ -73,6 +78,9 @@ export interface Observed {
   /** All pods of the cluster: those elsewhere may tolerate the card taint, or lie in a block that is taken for the outside. */
   readonly pods: readonly ObservedPod[];
   readonly nodes?: readonly ObservedNode[];
+  /** All of the cluster, as the next. */
+  readonly admissionPolicies?: readonly ObservedAdmission[];
+  readonly admissionBindings?: readonly ObservedAdmission[];
   /** Of the card namespaces, as all that follow. */
   readonly serviceAccounts?: readonly ServiceAccount[];
   readonly quotas?: readonly KubeObject[];

@@ -1,5 +1,13 @@
 import type { KubeObject, ObjectMeta } from '@mercato/operator/kube/types.ts';
-import type { Container, ObservedNode, ObservedRoleBinding, ObservedService, Toleration } from '../findings/types.ts';
+import { OURS } from '../findings/admission.ts';
+import type {
+  Container,
+  ObservedAdmission,
+  ObservedNode,
+  ObservedRoleBinding,
+  ObservedService,
+  Toleration,
+} from '../findings/types.ts';
 import { CARD_TAINT, PROBE_OF } from '../labels.ts';
 import type { NetworkPolicy } from '../policy/types.ts';
 import type { SeenPod } from './resources.ts';
@@ -29,6 +37,11 @@ export function bare<T extends KubeObject>(object: T): T {
 /** A policy as it is, without what people noted on it. */
 export function seenPolicy({ metadata: meta, spec }: NetworkPolicy): NetworkPolicy {
   return { metadata: metadata(meta), ...(spec === undefined ? {} : { spec }) };
+}
+
+/** An admission policy of ours as it is; of others, that it is there. */
+export function seenAdmission({ metadata: meta, spec }: ObservedAdmission): ObservedAdmission {
+  return { metadata: metadata(meta), ...(spec === undefined || !meta.name.endsWith(OURS) ? {} : { spec }) };
 }
 
 export function seenNode({ metadata: meta, spec }: ObservedNode): ObservedNode {

@@ -2,7 +2,13 @@ import { pciBoundary } from '@mercato/operator/api/pciboundary.ts';
 import { resourceOfKind } from '@mercato/operator/kube/kind.ts';
 import { type Resource, resource } from '@mercato/operator/kube/resource.ts';
 import type { KubeObject } from '@mercato/operator/kube/types.ts';
-import type { ObservedNode, ObservedPod, ObservedRoleBinding, ObservedService } from '../findings/types.ts';
+import type {
+  ObservedAdmission,
+  ObservedNode,
+  ObservedPod,
+  ObservedRoleBinding,
+  ObservedService,
+} from '../findings/types.ts';
 import type { NetworkPolicy } from '../policy/types.ts';
 
 /** What the boundary's controller reads and writes, as the client addresses it. */
@@ -56,3 +62,9 @@ export const jobs: Resource<Job> = resource({
   plural: 'jobs',
   namespaced: true,
 });
+
+const admission = (kind: string, plural: string): Resource<ObservedAdmission> =>
+  resource({ group: 'admissionregistration.k8s.io', version: 'v1', kind, plural, namespaced: false });
+
+export const admissionPolicies = admission('ValidatingAdmissionPolicy', 'validatingadmissionpolicies');
+export const admissionBindings = admission('ValidatingAdmissionPolicyBinding', 'validatingadmissionpolicybindings');
