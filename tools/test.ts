@@ -1,47 +1,73 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, createReadStream, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import type { Counts } from './reporter.ts';
 
-/** Unit tests stand beside their files; what crosses packages is in test/. */
-const ALL_TESTS = ['operator/src', 'services/*/src', 'boundary/src', 'cdk8s/src', 'tools/*/src', 'test', 'bench'].map(
-  (folder) => `${folder}/**/*.test.ts`,
-);
+const within = (...folders: readonly string[]): string[] => folders.map((folder) => `${folder}/**/*.test.ts`);
 
 /**
- * Runs mocha on the files given (default: all tests; with --e2e those that need a cluster) and ends with the line `N passed, N failed`, after everything else that is written.
- * The exit status is 1 when a test or hook failed, when none ran, and when mocha did not come to its end.
+ * Unit tests stand beside their files; what crosses packages is in test/. Two lanes, each a process of mocha, because most tests wait for a server most of
+ * the time.
  */
-async function main(args: readonly string[], maySkip: boolean): Promise<void> {
+const LANES: readonly (readonly string[])[] = [
+  within('operator/src', 'services/*/src', 'test', 'bench'),
+  within('cdk8s/src', 'boundary/src', 'tools/*/src'),
+];
+const ON_CLUSTER: readonly (readonly string[])[] = [['tools/e2e/src/**/*.e2e.ts']];
+
+/**
+ * Runs mocha on the files given (default: all tests; with --e2e those that need a cluster) and ends with the line `N passed, N failed`, after everything
+ * else that is written. The exit status is 1 when a test or hook failed, when none ran, and when a mocha did not come to its end.
+ */
+async function main(args: readonly string[]): Promise<void> {
+  // On a cluster, what it cannot do is skipped, and said.
+  const maySkip = args[0] === '--e2e';
+  const files = maySkip ? args.slice(1) : args;
+  const lanes = files.length > 0 ? [files] : maySkip ? ON_CLUSTER : LANES;
   const folder = mkdtempSync(join(tmpdir(), 'mercato-test-'));
-  const file = join(folder, 'counts.json');
   try {
-    const status = await mocha(args, file, maySkip);
-    const counts = readCounts(file) ?? { passed: 0, failed: 1 };
-    process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`);
-    process.exitCode = status === 0 && counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+    const ends = lanes.map((lane, i) => runLane(lane, join(folder, String(i)), { maySkip, live: i === 0 }));
+    // The first writes as it goes, the others when it has ended.
+    for (const [i, end] of ends.entries()) {
+      await end;
+      if (i > 0) await pipeline(createReadStream(join(folder, `${i}.log`)), process.stdout, { end: false });
+    }
+    const counts = await Promise.all(ends);
+    const sum = (of: keyof Counts) => counts.reduce((total, each) => total + each[of], 0);
+    process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed\n`);
+    process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function mocha(args: readonly string[], countsFile: string, maySkip: boolean): Promise<number | null> {
-  const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-  const reporter = ['--reporter', path('./reporter.ts'), '--reporter-option', `counts=${countsFile}`];
-  const bin = path('../node_modules/mocha/bin/mocha.js');
+/** One process of mocha. What did not come to its end, for example because a file cannot be imported, has failed once. */
+async function runLane(
+  files: readonly string[],
+  path: string,
+  { maySkip, live }: { readonly maySkip: boolean; readonly live: boolean },
+): Promise<Counts> {
+  const tool = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+  const reporter = ['--reporter', tool('./reporter.ts'), '--reporter-option', `counts=${path}.json`];
+  const strict = [...(maySkip ? [] : ['--forbid-pending']), '--fail-zero'];
+  const log = live ? undefined : openSync(`${path}.log`, 'w');
   const child = spawn(
     process.execPath,
-    [bin, ...(maySkip ? [] : ['--forbid-pending']), '--fail-zero', ...reporter, ...args],
+    [tool('../node_modules/mocha/bin/mocha.js'), ...strict, ...reporter, ...files],
     {
-      stdio: 'inherit',
+      stdio: ['inherit', log ?? 'inherit', log ?? 'inherit'],
     },
   );
-  return new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  const status = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  if (log !== undefined) closeSync(log);
+  const { passed, failed } = readCounts(`${path}.json`) ?? { passed: 0, failed: 1 };
+  return { passed, failed: status === 0 ? failed : Math.max(failed, 1) };
 }
 
-/** Undefined when mocha ended before its last test did, for example because a file cannot be imported. */
+/** Undefined when mocha ended before its last test did. */
 function readCounts(file: string): Counts | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Counts;
@@ -50,8 +76,4 @@ function readCounts(file: string): Counts | undefined {
   }
 }
 
-const given = process.argv.slice(2);
-// On a cluster, what it cannot do is skipped, and said.
-const onCluster = given[0] === '--e2e';
-const files = onCluster ? given.slice(1) : given;
-await main(files.length > 0 ? files : onCluster ? ['tools/e2e/src/**/*.e2e.ts'] : ALL_TESTS, onCluster);
+await main(process.argv.slice(2));
