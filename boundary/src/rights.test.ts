@@ -2,9 +2,10 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startControlPlane } from '@mercato/controlplane';
+import type { PolicyRule } from '@mercato/operator/api/rbac.ts';
 import { expect } from 'chai';
 import { networkPolicies, pciBoundaries } from './kube/resources.ts';
-import { clusterRights, namespaceRights, type PolicyRule } from './rights.ts';
+import { clusterRights, namespaceRights } from './rights.ts';
 import { BoundaryCluster } from './testing/cluster.ts';
 import { runPods, targetPod } from './testing/pods.ts';
 

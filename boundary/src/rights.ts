@@ -1,10 +1,4 @@
-/** A rule of a Role or ClusterRole (rbac.authorization.k8s.io/v1). */
-export interface PolicyRule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly verbs: readonly string[];
-  readonly resourceNames?: readonly string[];
-}
+import type { PolicyRule } from '@mercato/operator/api/rbac.ts';
 
 /**
  * What the boundary's controller may do in the cluster: exactly what it does (boundary/src/rights.test.ts). The charts' ClusterRole is made of this.

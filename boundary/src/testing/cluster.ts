@@ -7,6 +7,7 @@ import { freePort } from '@mercato/controlplane/ports.ts';
 import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testing.ts';
 import { type Condition, findCondition } from '@mercato/operator/api/conditions.ts';
 import type { PciBoundary, PciBoundarySpec } from '@mercato/operator/api/pciboundary.ts';
+import type { PolicyRule } from '@mercato/operator/api/rbac.ts';
 import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { loadConfig } from '@mercato/operator/kube/config.ts';
 import { isNotFound } from '@mercato/operator/kube/errors.ts';
@@ -19,7 +20,7 @@ import { BoundaryProgram } from '../boundary.ts';
 import { networkPolicies, pciBoundaries } from '../kube/resources.ts';
 import { parseOptions } from '../options.ts';
 import type { NetworkPolicy } from '../policy/types.ts';
-import { clusterRights, namespaceRights, type PolicyRule } from '../rights.ts';
+import { clusterRights, namespaceRights } from '../rights.ts';
 import { cardNamespace, installAdmission } from './admission.ts';
 
 /** One running controller. */
