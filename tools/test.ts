@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, createReadStream, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, createReadStream, globSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -16,7 +16,12 @@ const LANES: readonly (readonly string[])[] = [
   within('operator/src', 'services/*/src', 'test', 'bench'),
   within('cdk8s/src', 'boundary/src', 'tools/*/src'),
 ];
-const ON_CLUSTER: readonly (readonly string[])[] = [['tools/e2e/src/**/*.e2e.ts']];
+
+/** What is tried on a cluster, one after the other: there is one cluster, and a file that ends at its first failure must not end the others. */
+const onCluster = (): readonly (readonly string[])[] =>
+  globSync('tools/e2e/src/**/*.e2e.ts', { cwd: fileURLToPath(new URL('..', import.meta.url)) })
+    .sort()
+    .map((file) => [file]);
 
 /**
  * Runs mocha on the files given (default: all tests; with --e2e those that need a cluster) and ends with the line `N passed, N failed`, after everything
@@ -26,22 +31,33 @@ async function main(args: readonly string[]): Promise<void> {
   // On a cluster, what it cannot do is skipped, and said.
   const maySkip = args[0] === '--e2e';
   const files = maySkip ? args.slice(1) : args;
-  const lanes = files.length > 0 ? [files] : maySkip ? ON_CLUSTER : LANES;
+  const lanes = files.length > 0 ? [files] : maySkip ? onCluster() : LANES;
   const folder = mkdtempSync(join(tmpdir(), 'mercato-test-'));
   try {
-    const ends = lanes.map((lane, i) => runLane(lane, join(folder, String(i)), { maySkip, live: i === 0 }));
-    // The first writes as it goes, the others when it has ended.
-    for (const [i, end] of ends.entries()) {
-      await end;
-      if (i > 0) await pipeline(createReadStream(join(folder, `${i}.log`)), process.stdout, { end: false });
-    }
-    const counts = await Promise.all(ends);
+    const counts = maySkip ? await oneByOne(lanes, folder) : await sideBySide(lanes, folder);
     const sum = (of: keyof Counts) => counts.reduce((total, each) => total + each[of], 0);
     process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed\n`);
     process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function oneByOne(lanes: readonly (readonly string[])[], folder: string): Promise<Counts[]> {
+  const counts: Counts[] = [];
+  for (const [i, lane] of lanes.entries())
+    counts.push(await runLane(lane, join(folder, String(i)), { maySkip: true, live: true }));
+  return counts;
+}
+
+/** The first lane writes as it goes, the others when it has ended. */
+async function sideBySide(lanes: readonly (readonly string[])[], folder: string): Promise<Counts[]> {
+  const ends = lanes.map((lane, i) => runLane(lane, join(folder, String(i)), { maySkip: false, live: i === 0 }));
+  for (const [i, end] of ends.entries()) {
+    await end;
+    if (i > 0) await pipeline(createReadStream(join(folder, `${i}.log`)), process.stdout, { end: false });
+  }
+  return Promise.all(ends);
 }
 
 /** One process of mocha. What did not come to its end, for example because a file cannot be imported, has failed once. */

@@ -11,7 +11,7 @@ import { GROUP, kinds } from '@mercato/operator/api/index.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import type { KubeObject } from '@mercato/operator/kube/types.ts';
 import { expect } from 'chai';
-import { ARGOCD, EnvironmentWatch, isDone, type Seen } from './argocd/applications.ts';
+import { ARGOCD, EnvironmentWatch, isDone, removeProjects, type Seen } from './argocd/applications.ts';
 import { ApplicationSetController, argocdProgram } from './argocd/applicationsets.ts';
 import { ArgocdHealth } from './argocd/health.ts';
 import { realShop } from './argocd/realshop.ts';
@@ -78,7 +78,10 @@ describe('Mercato under Argo CD', function () {
     await objects.removeAll([applicationSet(installation, ['kind']), inCluster('kind', installation)]);
     await objects.removeAll([root()]);
     await shop.remove(objects);
-    await objects.removeAll(projects(installation));
+    await removeProjects(
+      client,
+      projects(installation).map(({ metadata }) => metadata.name),
+    );
     // Keys that are no longer applied go; the others were never ours.
     await objects.apply(argocdConfigMap(installation, new Map()));
     await repository.remove();

@@ -2,12 +2,13 @@ import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { isNotFound } from '@mercato/operator/kube/errors.ts';
 import { resource } from '@mercato/operator/kube/resource.ts';
 import type { KubeObject } from '@mercato/operator/kube/types.ts';
+import { until } from '../objects.ts';
 
 /** Where Argo CD runs. */
 export const ARGOCD = 'argocd';
 
 interface ApplicationObject extends KubeObject {
-  readonly spec?: { readonly source?: { readonly targetRevision?: string } };
+  readonly spec?: { readonly project?: string; readonly source?: { readonly targetRevision?: string } };
   readonly status?: {
     readonly sync?: {
       readonly status?: string;
@@ -27,6 +28,38 @@ export const applications = resource<ApplicationObject>({
   plural: 'applications',
   namespaced: true,
 });
+
+const appProjects = resource<KubeObject>({ ...applications, kind: 'AppProject', plural: 'appprojects' });
+
+/**
+ * Deletes projects once no Application is theirs any more, and waits until they are gone. Argo CD looks at a project that is being deleted when it changes,
+ * and not when the last of its Applications goes: so it is changed until it goes.
+ * @throws NotSoError
+ */
+export async function removeProjects(client: KubeClient, names: readonly string[]): Promise<void> {
+  const theirs = async () =>
+    (await client.list(applications, { namespace: ARGOCD })).items.filter(({ spec }) =>
+      names.includes(spec?.project ?? ''),
+    );
+  await until(
+    'no Application is left',
+    180_000,
+    async () => (await theirs()).length === 0,
+    async () => (await theirs()).map(({ metadata }) => metadata.name).join(', '),
+  );
+  for (const name of names) {
+    const place = { namespace: ARGOCD, name };
+    const gone = (error: unknown) => {
+      if (!isNotFound(error)) throw error;
+      return true;
+    };
+    await client.delete(appProjects, place).catch(gone);
+    await until(`AppProject ${name} is gone`, 60_000, async () => {
+      const annotations = { 'mercato.dev/looked-at': new Date().toISOString() };
+      return client.patch(appProjects, place, { metadata: { annotations } }).then(() => false, gone);
+    });
+  }
+}
 
 /** An Application as Argo CD sees it at one moment. */
 export interface Seen {
