@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { isNotFound } from '@mercato/operator/kube/errors.ts';
+import { customResourceDefinitions } from '@mercato/operator/kube/resource.ts';
 import { expect } from 'chai';
 import { type Capabilities, describe as inWords } from './capabilities.ts';
 import type { Cluster } from './cluster.ts';
@@ -239,7 +240,10 @@ describe('the shop on a cluster', function () {
         expect(await objects.find({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }), name).to.equal(
           undefined,
         );
-      expect(await objects.serves('mercato.dev/v1alpha1', 'OrderSagaRun').catch(() => false)).to.equal(false);
+      const kinds = (await client.list(customResourceDefinitions)).items.filter(
+        ({ spec }) => spec.group === 'mercato.dev',
+      );
+      expect(kinds.map(({ metadata }) => metadata.name)).to.deep.equal([]);
       await objects.removeAll([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: PLAYER_NAMESPACE } }]);
     });
   });
