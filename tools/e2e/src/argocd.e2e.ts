@@ -56,8 +56,9 @@ describe('Mercato under Argo CD', function () {
     const tool = cluster?.provider === 'tool' ? clusterToolPath(ROOT) : undefined;
     needs(this, tool !== undefined, 'Argo CD that reads repositories on this disk, as on a machine without Docker');
     if (cluster === undefined || tool === undefined) return;
-    // Four seconds, and four minutes where it was never built.
-    await run(tool, ['argocd', 'up'], { timeoutMs: 900_000 });
+    // Four seconds, and four minutes where it was never built. It waits for kinds whose status may not be there yet, fails then, and works when repeated.
+    const start = () => run(tool, ['argocd', 'up'], { timeoutMs: 900_000 });
+    await start().catch(start).catch(start);
     program = argocdProgram();
     client = clientOf(cluster);
     objects = new Objects(client);
