@@ -51,7 +51,7 @@ describe('Mercato under Argo CD', function () {
   let controller: ApplicationSetController | undefined;
 
   before(async function () {
-    this.timeout(1_200_000);
+    this.timeout(1_800_000);
     const cluster = await findCluster(say).catch(() => undefined);
     const tool = cluster?.provider === 'tool' ? clusterToolPath(ROOT) : undefined;
     needs(this, tool !== undefined, 'Argo CD that reads repositories on this disk, as on a machine without Docker');
