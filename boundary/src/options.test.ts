@@ -1,5 +1,6 @@
+import { UsageError } from '@mercato/operator/flags.ts';
 import { expect } from 'chai';
-import { parseOptions, USAGE, UsageError } from './options.ts';
+import { parseOptions, USAGE } from './options.ts';
 
 describe('parseOptions of the boundary', () => {
   it('needs nothing said', () => {

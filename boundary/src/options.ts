@@ -1,8 +1,5 @@
-import { parseArgs } from 'node:util';
-import { InvalidDuration, parseDuration } from '@mercato/operator/api/durations.ts';
+import { durationFlag, LOG_LEVELS, logLevelFlag, readFlags, UsageError } from '@mercato/operator/flags.ts';
 import type { LogLevel } from '@mercato/operator/runtime/logger.ts';
-
-const LEVELS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly LogLevel[];
 
 /** An address that probes try to reach, as `1.1.1.1:443`. */
 export interface Endpoint {
@@ -26,11 +23,6 @@ export interface Options {
   readonly logLevel: LogLevel;
 }
 
-/** A flag that cannot be used. Its message says which and why. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
 export const USAGE = `mercato-boundary: keeps the network boundary of card namespaces as PciBoundaries declare it, and proves it
 
   --kubeconfig FILE         the cluster (default: KUBECONFIG, the pod's service account, ~/.kube/config)
@@ -39,7 +31,7 @@ export const USAGE = `mercato-boundary: keeps the network boundary of card names
   --outside-address A:P     what probes of card pods take for the outside (default: 1.1.1.1:443)
   --health-address H:P      /healthz, /readyz, /metrics (default: 127.0.0.1:8081; port 0: any)
   --lease-duration D        how long a leader that died is waited for (default: 15s; at least 3s)
-  --log-level L             ${LEVELS.join(', ')} (default: info)
+  --log-level L             ${LOG_LEVELS.join(', ')} (default: info)
 
 Each flag has an environment variable: --health-address is MERCATO_HEALTH_ADDRESS.
 `;
@@ -60,7 +52,7 @@ export function parseOptions(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Options | 'help' {
-  const flags = parseFlags(args);
+  const flags = readFlags(args, FLAGS, USAGE);
   if (flags.help) return 'help';
   const said = (flag: Flag): string | undefined =>
     (flags[flag] ?? env[`MERCATO_${flag.toUpperCase().replaceAll('-', '_')}`]) || undefined;
@@ -77,19 +69,9 @@ export function parseOptions(
     outside,
     healthHost: health.host === '' ? '0.0.0.0' : health.host,
     healthPort: health.port,
-    leaseDurationMs: duration('lease-duration', said('lease-duration') ?? '15s', 3_000),
-    logLevel: level(said('log-level') ?? 'info'),
+    leaseDurationMs: durationFlag('lease-duration', said('lease-duration') ?? '15s', 3_000),
+    logLevel: logLevelFlag(said('log-level') ?? 'info'),
   };
-}
-
-function parseFlags(args: readonly string[]): { [flag in Flag]?: string } & { help?: boolean } {
-  const options = Object.fromEntries(FLAGS.map((flag) => [flag, { type: 'string' as const }]));
-  try {
-    return parseArgs({ args: [...args], options: { ...options, help: { type: 'boolean', short: 'h' } }, strict: true })
-      .values;
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-  }
 }
 
 function address(flag: Flag, text: string): Endpoint {
@@ -97,21 +79,4 @@ function address(flag: Flag, text: string): Endpoint {
   const port = Number(match?.[2]);
   if (match === null || port > 65_535) throw new UsageError(`--${flag} ${text}: give host:port, as 127.0.0.1:8081`);
   return { host: match[1] as string, port };
-}
-
-function duration(flag: Flag, text: string, least: number): number {
-  try {
-    const millis = parseDuration(text);
-    if (millis < least) throw new UsageError(`--${flag} ${text}: at least ${least} ms`);
-    return millis;
-  } catch (error) {
-    if (error instanceof InvalidDuration) throw new UsageError(`--${flag} ${text}: ${error.message}`);
-    throw error;
-  }
-}
-
-function level(text: string): LogLevel {
-  const found = LEVELS.find((candidate) => candidate === text);
-  if (found === undefined) throw new UsageError(`--log-level ${text}: one of ${LEVELS.join(', ')}`);
-  return found;
 }

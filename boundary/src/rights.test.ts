@@ -1,36 +1,15 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { startControlPlane } from '@mercato/controlplane';
-import type { PolicyRule } from '@mercato/operator/api/rbac.ts';
+import { type PolicyRule, type Right, rightsOf } from '@mercato/operator/api/rbac.ts';
+import { AuditedPlane } from '@mercato/operator/testing/audit.ts';
 import { expect } from 'chai';
 import { networkPolicies, pciBoundaries } from './kube/resources.ts';
 import { clusterRights, namespaceRights } from './rights.ts';
 import { BoundaryCluster } from './testing/cluster.ts';
 import { runPods, targetPod } from './testing/pods.ts';
 
-const POLICY = `apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules:
-  - level: Metadata
-    userGroups: ["system:serviceaccounts"]
-  - level: None
-`;
-
-interface AuditEntry {
-  readonly verb: string;
-  readonly user: { readonly username: string };
-  readonly objectRef?: { readonly resource?: string; readonly subresource?: string; readonly apiGroup?: string };
-  readonly responseStatus?: { readonly code?: number };
-}
+const said = ({ verb, group, resource }: Right): string => `${verb} ${group}/${resource}`;
 
 /** `verb group/resource` for each single right. */
-function singly(rules: readonly PolicyRule[]): string[] {
-  return rules.flatMap(({ apiGroups, resources, verbs }) =>
-    apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`))),
-  );
-}
+const singly = (rules: readonly PolicyRule[]): string[] => rightsOf(rules).map(said);
 
 /**
  * Rights that no request's entry names: admission asks the authorizer about the first, and the second is asked for when a server-side apply, which is
@@ -42,31 +21,19 @@ describe("The boundary controller's rights", function () {
   this.timeout(180_000);
 
   it('are what it uses: nothing is refused to it, and nothing is granted that it never uses', async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'mercato-audit-'));
-    const [policy, log] = [join(directory, 'policy.yaml'), join(directory, 'audit.log')];
-    await writeFile(policy, POLICY);
-    const plane = await startControlPlane({
-      etcdUnsafeNoFsync: true,
-      apiServerArgs: [`--audit-policy-file=${policy}`, `--audit-log-path=${log}`, '--audit-log-mode=blocking'],
-    });
+    const audited = await AuditedPlane.start();
     try {
-      const cluster = await BoundaryCluster.create({ plane });
+      const cluster = await BoundaryCluster.create({ plane: audited.plane });
       await everything(cluster);
       await cluster.close();
-      const entries = (await readFile(log, 'utf8'))
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as AuditEntry)
-        .filter(({ user }) => user.username === `system:serviceaccount:${cluster.system}:mercato-boundary`);
-      const said = ({ verb, objectRef = {} }: AuditEntry): string =>
-        `${verb} ${objectRef.apiGroup ?? ''}/${objectRef.resource}${objectRef.subresource === undefined ? '' : `/${objectRef.subresource}`}`;
-      const refused = entries.filter(({ responseStatus }) => responseStatus?.code === 403).map(said);
+      const asked = await audited.askedBy(`system:serviceaccount:${cluster.system}:mercato-boundary`);
+      const refused = asked.filter(({ isRefused }) => isRefused).map(said);
       expect([...new Set(refused)], 'refused').to.deep.equal([]);
-      const used = new Set(entries.map(said));
+      const used = new Set(asked.map(said));
       const unused = singly([...clusterRights, ...namespaceRights]).filter((right) => !used.has(right));
       expect(unused, 'granted and never used').to.deep.equal(UNLOGGED);
     } finally {
-      await plane.stop();
+      await audited.stop();
     }
   });
 

@@ -1,11 +1,11 @@
-import { parseArgs } from 'node:util';
+import { readFlags } from '@mercato/operator/flags.ts';
 import { KubeClient } from '@mercato/operator/kube/client.ts';
-import { ConfigError, loadConfig } from '@mercato/operator/kube/config.ts';
+import { loadConfig } from '@mercato/operator/kube/config.ts';
 import { isNotFound } from '@mercato/operator/kube/errors.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
+import { endWith } from '@mercato/operator/program.ts';
 import { type Clock, pause, systemClock } from '@mercato/operator/runtime/clock.ts';
 import { pciBoundaries } from './kube/resources.ts';
-import { UsageError } from './options.ts';
 
 const LOOK_EVERY_MILLIS = 250;
 /** How long the controller may take to let a boundary go: it removes the policies that it owns. */
@@ -49,7 +49,7 @@ export async function withdraw(
 
 /** `node boundary/src/withdraw.ts`: what the chart's hook runs before the controller is uninstalled. */
 async function main(): Promise<number> {
-  const { kubeconfig, name, help } = flags(process.argv.slice(2));
+  const { kubeconfig, name = 'card', help } = readFlags(process.argv.slice(2), ['kubeconfig', 'name'], USAGE);
   if (help) {
     process.stdout.write(USAGE);
     return 0;
@@ -64,26 +64,4 @@ async function main(): Promise<number> {
   }
 }
 
-function flags(args: readonly string[]): { kubeconfig?: string; name: string; help: boolean } {
-  const text = { type: 'string' as const };
-  try {
-    const options = { kubeconfig: text, name: text, help: { type: 'boolean' as const, short: 'h' } };
-    const { kubeconfig, name = 'card', help = false } = parseArgs({ args: [...args], options, strict: true }).values;
-    return { ...(kubeconfig !== undefined && { kubeconfig }), name, help };
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-  }
-}
-
-if (import.meta.main) {
-  main().then(
-    (code) => process.exit(code),
-    (error: unknown) => {
-      const known = error instanceof UsageError || error instanceof ConfigError;
-      process.stderr.write(
-        `mercato-boundary-withdraw: ${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
-      );
-      process.exit(known ? 2 : 1);
-    },
-  );
-}
+if (import.meta.main) endWith('mercato-boundary-withdraw', main());

@@ -1,9 +1,9 @@
 import { drain } from './drain/drain.ts';
 import { parseDrainFlags, USAGE } from './drain/options.ts';
 import { KubeClient } from './kube/client.ts';
-import { ConfigError, loadConfig } from './kube/config.ts';
+import { loadConfig } from './kube/config.ts';
 import { createTransport } from './kube/transport.ts';
-import { UsageError } from './options.ts';
+import { endWith } from './program.ts';
 import { DRAIN } from './rights.ts';
 import { systemClock } from './runtime/clock.ts';
 import { createLogger } from './runtime/logger.ts';
@@ -47,13 +47,4 @@ async function main(): Promise<number> {
   }
 }
 
-main().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    const known = error instanceof UsageError || error instanceof ConfigError;
-    process.stderr.write(
-      `mercato-drain: ${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
-    );
-    process.exit(known ? 2 : 1);
-  },
-);
+endWith('mercato-drain', main());

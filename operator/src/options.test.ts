@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { parseOptions, USAGE, UsageError } from './options.ts';
+import { UsageError } from './flags.ts';
+import { parseOptions, USAGE } from './options.ts';
 
 describe('parseOptions', () => {
   const failure = (args: string[], env: Record<string, string> = {}): string => {

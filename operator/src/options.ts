@@ -1,9 +1,6 @@
-import { parseArgs } from 'node:util';
-import { InvalidDuration, parseDuration } from './api/durations.ts';
+import { durationFlag, LOG_LEVELS, logLevelFlag, readFlags, UsageError } from './flags.ts';
 import { CALLER } from './rights.ts';
 import type { LogLevel } from './runtime/logger.ts';
-
-const LEVELS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly LogLevel[];
 
 /** What the operator is told at its start, by flags or by environment. */
 export interface Options {
@@ -23,11 +20,6 @@ export interface Options {
   readonly logLevel: LogLevel;
 }
 
-/** A flag that cannot be used. Its message says which and why. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
 export const USAGE = `mercato-operator: runs order sagas and warehouses' stock on Kubernetes
 
   --kubeconfig FILE         the cluster (default: KUBECONFIG, the pod's service account, ~/.kube/config)
@@ -37,7 +29,7 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --health-address H:P      /healthz, /readyz, /metrics (default: 127.0.0.1:8081; port 0: any)
   --lease-duration D        how long a leader that died is waited for (default: 15s; at least 3s)
   --connections N           to the API server (default: 32)
-  --log-level L             ${LEVELS.join(', ')} (default: info)
+  --log-level L             ${LOG_LEVELS.join(', ')} (default: info)
 
 Each flag has an environment variable: --health-address is MERCATO_HEALTH_ADDRESS.
 `;
@@ -59,7 +51,7 @@ export function parseOptions(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Options | 'help' {
-  const flags = parseFlags(args);
+  const flags = readFlags(args, FLAGS, USAGE);
   if (flags.help) return 'help';
   const said = (flag: Flag): string | undefined =>
     flags[flag] ?? env[`MERCATO_${flag.toUpperCase().replaceAll('-', '_')}`];
@@ -70,20 +62,10 @@ export function parseOptions(
     watchNamespaces: (said('watch-namespaces') ?? '').split(',').filter((name) => name !== ''),
     serviceAccount: said('service-account') ?? CALLER,
     ...address(said('health-address') ?? '127.0.0.1:8081'),
-    leaseDurationMs: duration('lease-duration', said('lease-duration') ?? '15s', 3_000),
+    leaseDurationMs: durationFlag('lease-duration', said('lease-duration') ?? '15s', 3_000),
     connections: integer('connections', said('connections') ?? '32', 1, 1_000),
-    logLevel: level(said('log-level') ?? 'info'),
+    logLevel: logLevelFlag(said('log-level') ?? 'info'),
   };
-}
-
-function parseFlags(args: readonly string[]): { [flag in Flag]?: string } & { help?: boolean } {
-  const options = Object.fromEntries(FLAGS.map((flag) => [flag, { type: 'string' as const }]));
-  try {
-    return parseArgs({ args: [...args], options: { ...options, help: { type: 'boolean', short: 'h' } }, strict: true })
-      .values;
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-  }
 }
 
 function address(text: string): { healthHost: string; healthPort: number } {
@@ -95,26 +77,9 @@ function address(text: string): { healthHost: string; healthPort: number } {
   };
 }
 
-function duration(flag: Flag, text: string, least: number): number {
-  try {
-    const millis = parseDuration(text);
-    if (millis < least) throw new UsageError(`--${flag} ${text}: at least ${least} ms`);
-    return millis;
-  } catch (error) {
-    if (error instanceof InvalidDuration) throw new UsageError(`--${flag} ${text}: ${error.message}`);
-    throw error;
-  }
-}
-
 function integer(flag: Flag, text: string, least: number, most: number): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < least || value > most)
     throw new UsageError(`--${flag} ${text}: an integer from ${least} to ${most}`);
   return value;
-}
-
-function level(text: string): LogLevel {
-  const found = LEVELS.find((candidate) => candidate === text);
-  if (found === undefined) throw new UsageError(`--log-level ${text}: one of ${LEVELS.join(', ')}`);
-  return found;
 }

@@ -16,6 +16,7 @@ import { createTransport } from '@mercato/operator/kube/transport.ts';
 import type { KubeEvent } from '@mercato/operator/kube/types.ts';
 import { silentLogger } from '@mercato/operator/runtime/logger.ts';
 import { eventually } from '@mercato/operator/testing/cluster.ts';
+import { metricSum } from '@mercato/operator/testing/metrics.ts';
 import { BoundaryProgram } from '../boundary.ts';
 import { networkPolicies, pciBoundaries } from '../kube/resources.ts';
 import { parseOptions } from '../options.ts';
@@ -226,16 +227,11 @@ export class BoundaryCluster {
 
   /** The sum of a metric's samples whose labels include these, over all replicas. */
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-    let sum = 0;
-    for (const { metricsUrl } of this.#replicas) {
-      const text = await (await fetch(metricsUrl)).text();
-      for (const line of text.split('\n')) {
-        const [, series, given = '', value] = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-        const fits = Object.entries(labels).every(([label, wanted]) => given.includes(`${label}="${wanted}"`));
-        if (series === name && fits) sum += Number(value);
-      }
-    }
-    return sum;
+    return metricSum(
+      this.#replicas.map(({ metricsUrl }) => metricsUrl),
+      name,
+      labels,
+    );
   }
 
   /** Ends everything and leaves no boundary behind that another test's controller would keep. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { UsageError } from '../options.ts';
+import { UsageError } from '../flags.ts';
 import { parseDrainFlags } from './options.ts';
 
 describe("The drain's flags", () => {

@@ -1,6 +1,4 @@
-import { parseArgs } from 'node:util';
-import { InvalidDuration, parseDuration } from '../api/durations.ts';
-import { UsageError } from '../options.ts';
+import { durationFlag, readFlags, UsageError } from '../flags.ts';
 
 /** What the drain is told, by flags. */
 export interface DrainFlags {
@@ -23,14 +21,14 @@ export const USAGE = `mercato-drain: brings all runs to an end before the operat
 Ends with 0 when no run needs an operator any more, with 1 when some do, and names them.
 `;
 
-const text = { type: 'string' as const };
+const FLAGS = ['kubeconfig', 'namespace', 'watch-namespaces', 'timeout', 'force'] as const;
 
 /** @throws UsageError that names the flag */
 export function parseDrainFlags(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): DrainFlags | 'help' {
-  const values = parsed(args);
+  const values = readFlags(args, FLAGS, USAGE);
   if (values.help === true) return 'help';
   const { kubeconfig, timeout = '5m', force = 'false' } = values;
   if (force !== 'true' && force !== 'false') throw new UsageError(`--force ${force}: true or false`);
@@ -38,32 +36,7 @@ export function parseDrainFlags(
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     namespace: values.namespace ?? env['POD_NAMESPACE'] ?? 'mercato-system',
     watchNamespaces: (values['watch-namespaces'] ?? '').split(',').filter((name) => name !== ''),
-    timeoutMs: duration(timeout),
+    timeoutMs: durationFlag('timeout', timeout),
     force: force === 'true',
   };
-}
-
-function parsed(args: readonly string[]) {
-  try {
-    const options = {
-      kubeconfig: text,
-      namespace: text,
-      'watch-namespaces': text,
-      timeout: text,
-      force: text,
-      help: { type: 'boolean' as const, short: 'h' },
-    };
-    return parseArgs({ args: [...args], options, strict: true }).values;
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-  }
-}
-
-function duration(given: string): number {
-  try {
-    return parseDuration(given);
-  } catch (error) {
-    if (error instanceof InvalidDuration) throw new UsageError(`--timeout ${given}: ${error.message}`);
-    throw error;
-  }
 }

@@ -17,6 +17,7 @@ import type { ConfigMap, KubeEvent } from '../kube/types.ts';
 import { Operator } from '../operator.ts';
 import { parseOptions } from '../options.ts';
 import { OPERATOR, rights } from '../rights.ts';
+import { metricSum } from './metrics.ts';
 import { type Reply, ScriptedParticipant } from './participant.ts';
 import { OperatorProcess, type Replica } from './replica.ts';
 
@@ -165,16 +166,11 @@ export class TestCluster {
 
   /** The sum of a metric's samples whose labels include these, over all replicas. */
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-    let sum = 0;
-    for (const { metricsUrl } of this.#replicas) {
-      const text = await (await fetch(metricsUrl)).text();
-      for (const line of text.split('\n')) {
-        const [, series, given = '', value] = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-        const fits = Object.entries(labels).every(([label, wanted]) => given.includes(`${label}="${wanted}"`));
-        if (series === name && fits) sum += Number(value);
-      }
-    }
-    return sum;
+    return metricSum(
+      this.#replicas.map(({ metricsUrl }) => metricsUrl),
+      name,
+      labels,
+    );
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Load } from '@mercato/demo/load/main.ts';
 import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { isNotFound } from '@mercato/operator/kube/errors.ts';
@@ -14,7 +15,7 @@ import { isTrue, type Pod, podSecurity, pods, troubleOf } from './kube.ts';
 import { needs } from './needs.ts';
 import { type Objects, until } from './objects.ts';
 import { logOf, PLAYER_NAMESPACE, type Play, playerRights, playerValues, startPlay } from './player.ts';
-import { type Load, SENDER, startLoad } from './scaling/load.ts';
+import { SENDER, startLoad } from './scaling/load.ts';
 import { quote, quoteChart } from './scaling/service.ts';
 import { openSession, type Session } from './session.ts';
 

@@ -1,3 +1,4 @@
+import type { Load } from '@mercato/demo/load/main.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import type { Cluster } from '../cluster.ts';
 import { jobs, RESTRICTED_CONTAINER, RESTRICTED_POD } from '../kube.ts';
@@ -6,15 +7,6 @@ import { logOf, PLAYER_NAMESPACE } from '../player.ts';
 
 /** Labels of the pods that send. */
 export const SENDER = { 'app.kubernetes.io/name': 'mercato-load', 'app.kubernetes.io/part-of': 'mercato' };
-
-/** What came of the requests. */
-export interface Load {
-  readonly sent: number;
-  readonly failed: number;
-  readonly failures: Readonly<Record<string, number>>;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
 
 /** Requests from inside the cluster, over the Service as any caller. */
 export interface LoadOptions {
