@@ -29,7 +29,6 @@ check: install ## Check types, style, and that generated files are current
 	$(NODE) operator/src/api/generate.ts --check
 	$(NODE) cdk8s/src/main.ts generate --check
 	$(NODE) cdk8s/src/argocd/generate.ts --check
-	$(NODE) cdk8s/src/aws/generate-reference.ts --check
 
 test: controlplane tools ## Run all tests; TESTS=path/to/x.test.ts runs that file only
 	@$(NODE) tools/test.ts $(TESTS)
@@ -84,5 +83,4 @@ generate: install ## Make crds/, deploy/, reference pages, charts/, environments
 	$(NODE) operator/src/api/generate.ts
 	$(NODE) cdk8s/src/main.ts generate
 	$(NODE) cdk8s/src/argocd/generate.ts
-	$(NODE) cdk8s/src/aws/generate-reference.ts
 	$(NODE) boundary/src/findings/reference.ts

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { chartFiles } from './backends/charts.ts';
+import { reference } from './aws/reference.ts';
+import { chartFiles, GENERATED } from './backends/charts.ts';
 import { overridesOf, valuesFile } from './backends/environments.ts';
 import { manifestOf, objectsOf } from './backends/manifests.ts';
 import { packagesOf } from './charts/index.ts';
@@ -15,16 +16,21 @@ const ROOT = join(import.meta.dirname, '../..');
 const USAGE = `usage: node cdk8s/src/main.ts COMMAND
 
   synth [--out FOLDER]   write the manifests of every environment (default: dist, or CDK8S_OUTDIR)
-  generate [--check]     write charts/, environments/, docs/pci/reachability.md; with --check, only say whether they are current
+  generate [--check]     write charts/, environments/, docs/pci/reachability.md, docs/reference/aws.md; with --check, only say whether they are current
 `;
 
+/** Where what is generated from the model is, below the repository's root. */
+const FOLDERS = ['charts', 'environments', 'docs/pci', 'docs/reference'] as const;
+type Folder = (typeof FOLDERS)[number];
+
 /** The model as it is written, by path from the repository's root. */
-export function generatedFiles(): Record<'charts' | 'environments' | 'docs/pci', Map<string, string>> {
+export function generatedFiles(): Record<Folder, Map<string, string>> {
   const packages = packagesOf(mercato);
   const files = {
     charts: new Map<string, string>(),
     environments: new Map<string, string>(),
     'docs/pci': new Map([['reachability.md', reachabilityPage(mercato)]]),
+    'docs/reference': new Map([['aws.md', `<!-- ${GENERATED} -->\n\n${reference(mercato)}`]]),
   };
   for (const each of packages) {
     const { name } = each.definition;
@@ -69,11 +75,7 @@ function main(args: readonly string[]): number {
     case 'generate': {
       const files = generatedFiles();
       const act = values.check === true ? compare : write;
-      const differences = [
-        ...report('charts', act(join(ROOT, 'charts'), files.charts)),
-        ...report('environments', act(join(ROOT, 'environments'), files.environments)),
-        ...report('docs/pci', act(join(ROOT, 'docs/pci'), files['docs/pci'])),
-      ];
+      const differences = FOLDERS.flatMap((folder) => report(folder, act(join(ROOT, folder), files[folder])));
       if (values.check !== true || differences.length === 0) return 0;
       process.stderr.write('generated files are not current: run make generate\n');
       return 1;
