@@ -35,7 +35,9 @@ async function main(args: readonly string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'mercato-test-'));
   try {
     const counts = maySkip ? await oneByOne(lanes, folder) : await sideBySide(lanes, folder);
-    const sum = (of: keyof Counts) => counts.reduce((total, each) => total + each[of], 0);
+    const sum = (of: 'passed' | 'failed') => counts.reduce((total, each) => total + each[of], 0);
+    // Again, since a thousand lines may stand between a failure and this one.
+    for (const { failures } of counts) for (const failure of failures) process.stdout.write(`failed: ${failure}\n`);
     process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed\n`);
     process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
   } finally {
@@ -79,8 +81,12 @@ async function runLane(
   );
   const status = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
   if (log !== undefined) closeSync(log);
-  const { passed, failed } = readCounts(`${path}.json`) ?? { passed: 0, failed: 1 };
-  return { passed, failed: status === 0 ? failed : Math.max(failed, 1) };
+  const { passed, failed, failures } = readCounts(`${path}.json`) ?? { passed: 0, failed: 1, failures: [] };
+  return {
+    passed,
+    failed: status === 0 ? failed : Math.max(failed, 1),
+    failures: status === 0 || failures.length > 0 ? failures : [`mocha ended with ${status} (${files.join(' ')})`],
+  };
 }
 
 /** Undefined when mocha ended before its last test did. */
