@@ -103,7 +103,10 @@ export interface WorkerJournal extends Journal {
   beat(): Promise<number>;
   /** Ends this life in good order: others may take its runs at once, and need not doubt them. The runner has been released before. */
   handOver(): Promise<void>;
-  /** Leaves something for whoever drives the run. Resolves once that is durable. A later decision or cancel replaces an earlier one. */
+  /**
+   * Leaves something for whoever drives the run. Resolves once that is durable. A later decision replaces an earlier one and a later cancel an earlier
+   * cancel; neither replaces the other, since both are to be acknowledged.
+   */
   post(id: RunId, mail: Mail): Promise<'Posted' | 'NotFound' | 'Ended'>;
   /** What was left for runs of this worker and is not settled, oldest first. */
   mail(): Promise<readonly ReceivedMail[]>;

@@ -1,0 +1,1 @@
+export { byWorkers, type JournalHarness, type JournalPlace, type Leaving } from './conformance/harness.ts';
