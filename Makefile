@@ -8,7 +8,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install controlplane tools check test e2e up down demo synth bench sim format generate
+.PHONY: help install controlplane tools emulators check test e2e up down demo synth bench sim format generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ controlplane: install ## Download or build kube-apiserver, etcd, kube-controller
 tools: install ## Find or build helm, cyclonus and kwok, which tests and charts use
 	@NODE_USE_ENV_PROXY=1 $(NODE) tools/controlplane/src/cli.ts tool >/dev/null
 
+emulators: install ## Install MiniStack, DynamoDB Local and ElasticMQ, which tests run against as AWS
+	@$(NODE) tools/aws/src/cli.ts install >/dev/null
+
 check: install ## Check types, style, and that generated files are current
 	$(NODE) tools/lockfile.mjs --check
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
@@ -30,7 +33,7 @@ check: install ## Check types, style, and that generated files are current
 	$(NODE) cdk8s/src/main.ts generate --check
 	$(NODE) cdk8s/src/argocd/generate.ts --check
 
-test: controlplane tools ## Run all tests; TESTS=path/to/x.test.ts runs that file only
+test: controlplane tools emulators ## Run all tests; TESTS=path/to/x.test.ts runs that file only
 	@$(NODE) tools/test.ts $(TESTS)
 
 e2e: controlplane tools ## Install the shop on a real cluster and try it there: that of KUBECONFIG, else kind; TESTS=file runs that file only

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive } from './binaries/lock.ts';
+import type { Environment } from './binaries/lookup.ts';
 
 const POLL_MS = 20;
 const LOG_TAIL_LINES = 20;
@@ -40,16 +41,19 @@ export interface Component {
  * Starts a program with its output in `logPath` (appended to, so that a restart does not hide why it was needed). It gets
  * a session of its own: Ctrl-C in a terminal reaches only the program that owns it, which decides what ends in which order.
  * It does not keep this process's event loop alive.
+ *
+ * @param env its whole environment
  */
 export async function startComponent(
   name: string,
   binary: string,
   args: readonly string[],
   logPath: string,
+  env: Environment = process.env,
 ): Promise<Component> {
   await mkdir(dirname(logPath), { recursive: true });
   const log = openSync(logPath, 'a');
-  const child = spawn(binary, args, { stdio: ['ignore', log, log], detached: true });
+  const child = spawn(binary, args, { stdio: ['ignore', log, log], detached: true, env: { ...env } });
   closeSync(log);
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
