@@ -4,7 +4,7 @@ import { ensureBinaries } from './binaries/ensure.ts';
 import { BuildError } from './binaries/go.ts';
 import { PortTakenError } from './ports.ts';
 import { attachControlPlane, attachOrStartControlPlane, stopControlPlane } from './start.ts';
-import { ensureTool, isToolName, TOOLS } from './tools.ts';
+import { ensureTool, isToolName, TEST_TOOLS, TOOLS } from './tools.ts';
 import { BINARIES } from './versions.ts';
 
 const USAGE = `usage: node tools/controlplane/src/cli.ts COMMAND
@@ -13,7 +13,7 @@ const USAGE = `usage: node tools/controlplane/src/cli.ts COMMAND
   up           start a control plane that stays, with its state in .mercato/controlplane
   down         end it; its state stays
   kubeconfig   print its kubeconfig
-  tool [NAME]  find or build helm, cyclonus or kwok, without a name all of them, and print the path
+  tool [NAME]  find or build helm, cyclonus, kwok or temporal, and print the path; without a name all that tests use
 `;
 
 const STATE_FOLDER = fileURLToPath(new URL('../../../.mercato/controlplane', import.meta.url));
@@ -48,7 +48,7 @@ async function tool(name: string | undefined): Promise<void> {
   if (name !== undefined && !isToolName(name)) {
     throw new UsageError(`there is no tool "${name}"; there are ${TOOLS.join(', ')}`);
   }
-  for (const each of name === undefined ? TOOLS : [name]) {
+  for (const each of name === undefined ? TEST_TOOLS : [name]) {
     process.stdout.write(`${await ensureTool(each, { onProgress: say })}\n`);
   }
 }

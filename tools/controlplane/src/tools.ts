@@ -9,9 +9,12 @@ import { withProgress } from './binaries/progress.ts';
 import { currentPlatform, type Platform } from './versions.ts';
 
 /** Programs that charts and tests use beside the control plane. */
-export const TOOLS = ['helm', 'cyclonus', 'kwok'] as const;
+export const TEST_TOOLS = ['helm', 'cyclonus', 'kwok'] as const;
 
-/** A program that charts and tests use beside the control plane. */
+/** All programs that are used beside the control plane: those of the tests, and what benchmarks are held against. */
+export const TOOLS = [...TEST_TOOLS, 'temporal'] as const;
+
+/** A program that is used beside the control plane. */
 export type ToolName = (typeof TOOLS)[number];
 
 /** Whether this is the name of a tool. */
@@ -52,6 +55,12 @@ const RELEASES: Readonly<Record<ToolName, Tool>> = {
     package: 'sigs.k8s.io/kwok/cmd/kwok',
     version: 'v0.7.0',
     linkerFlags: '-X sigs.k8s.io/kwok/pkg/consts.Version=v0.7.0',
+    versionArguments: ['--version'],
+  },
+  temporal: {
+    package: 'github.com/temporalio/cli/cmd/temporal',
+    version: 'v1.5.1',
+    linkerFlags: '-X github.com/temporalio/cli/temporalcli.Version=1.5.1',
     versionArguments: ['--version'],
   },
 };

@@ -1,0 +1,3 @@
+module mercato.dev/bench/load
+
+go 1.25
