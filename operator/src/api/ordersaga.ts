@@ -174,7 +174,7 @@ const spec = object(
     }),
     visibility: choice(['Always', 'OnAttention'], {
       description:
-        'With a journal outside Kubernetes: whether every run shows as an OrderSagaRun of mode View, or only those held, overdue or asked for.',
+        'Which runs show as OrderSagaRuns. With the kubernetes journal all do, whatever is said here. With a journal outside Kubernetes only those do that are held, overdue or asked for (OnAttention), as mode View: Always cannot be had there.',
       default: 'Always',
     }),
     ttlAfterFinished: object(

@@ -168,6 +168,12 @@ const decision = object(
   },
 );
 
+const unchanged = (field: string, rule: string) => ({
+  rule,
+  message: `${field} cannot change: a run is one execution of one order; create another run, or set decision or pause`,
+  fieldPath: `.${field}`,
+});
+
 const spec = object(
   {
     sagaRef: object(
@@ -175,7 +181,7 @@ const spec = object(
       { description: 'The definition that the run follows.' },
     ),
     orderId: label({ description: 'The order. With namespace and saga it is the identity of the run.', maxLength: 40 }),
-    input,
+    input: optional(input),
     mode: choice(['Execute', 'View'], {
       description:
         'Execute runs the order. View is a window on a run that lives in another journal; creating one asks to see that run.',
@@ -186,15 +192,22 @@ const spec = object(
   },
   {
     description: 'The order and its saga: immutable but for decision and pause.',
-    rules: (['sagaRef', 'orderId', 'input', 'mode'] as const).map((field) => ({
-      rule: `self.${field} == oldSelf.${field}`,
-      message: `${field} cannot change: a run is one execution of one order; create another run, or set decision or pause`,
-      fieldPath: `.${field}`,
-    })),
+    rules: [
+      {
+        rule: "self.mode == 'View' || has(self.input)",
+        message: 'a run needs its order: set input; or set mode to View to see a run that lives in another journal',
+        fieldPath: '.input',
+      },
+      ...(['sagaRef', 'orderId', 'mode'] as const).map((field) =>
+        unchanged(field, `self.${field} == oldSelf.${field}`),
+      ),
+      unchanged('input', 'has(self.input) == has(oldSelf.input) && (!has(self.input) || self.input == oldSelf.input)'),
+    ],
   },
 );
 
-const MESSAGE_LENGTH = 256;
+/** What a status says in words is cut to this. */
+export const MESSAGE_LENGTH = 256;
 const problem = (what: string) =>
   object(
     {

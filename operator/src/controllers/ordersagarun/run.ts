@@ -60,7 +60,7 @@ export function trim(run: OrderSagaRun): OrderSagaRun {
 
 /** How a run ended, if it did and was trimmed for it: a phase alone proves nothing. */
 export function outcomeOf(run: OrderSagaRun): Outcome | undefined {
-  return run.spec.input === undefined ? (run.status?.phase as Outcome) : undefined;
+  return run.spec.mode === 'Execute' && run.spec.input === undefined ? (run.status?.phase as Outcome) : undefined;
 }
 
 function defined<T extends object>(value: T): T {

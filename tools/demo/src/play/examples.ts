@@ -49,9 +49,10 @@ export async function readExamples(participants?: string): Promise<Examples> {
       })),
     orders: all
       .filter(({ kind }) => kind === 'OrderSagaRun')
-      .map(({ spec }) => {
+      .flatMap(({ spec }) => {
         const { orderId, input } = spec as OrderSagaRunSpec;
-        return { orderId: asOrderId(orderId), atMs: 0, input };
+        // A View has no order of its own.
+        return input === undefined ? [] : [{ orderId: asOrderId(orderId), atMs: 0, input }];
       }),
   };
 }
