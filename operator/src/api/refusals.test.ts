@@ -194,6 +194,7 @@ const REFUSED: Readonly<Record<string, readonly Case[]>> = {
       'must be <saga>-<orderId>',
       'rename it, or correct sagaRef.name or orderId',
     ],
+    ['a run without its order', runDraft('o-1', { input: undefined }), 'a run needs its order', 'set mode to View'],
     ['an upper-case order id', runDraft('A', { orderId: 'A' }), 'spec.orderId', 'lower-case DNS label'],
     ['an order id of more than 40 characters', runDraft('o'.repeat(41)), 'spec.orderId', 'may not be more than 40'],
     ['a negative quantity', line({ quantity: -6 }), 'lines[0].quantity', 'greater than or equal to 1'],
