@@ -9,11 +9,12 @@ import type { Counts } from './reporter.ts';
 const within = (...folders: readonly string[]): string[] => folders.map((folder) => `${folder}/**/*.test.ts`);
 
 /**
- * Unit tests stand beside their files; what crosses packages is in test/. Two lanes, each a process of mocha, because most tests wait for a server most of
- * the time.
+ * Unit tests stand beside their files; what crosses packages is in test/. Lanes run side by side, each a process of mocha, because most tests wait for a
+ * server most of the time.
  */
 const LANES: readonly (readonly string[])[] = [
-  within('operator/src', 'services/*/src', 'test', 'bench'),
+  within('operator/src', 'bench'),
+  within('services/*/src', 'test'),
   within('cdk8s/src', 'boundary/src', 'tools/*/src'),
 ];
 
