@@ -1,3 +1,5 @@
+import type { RateLimit } from './bucket.ts';
+
 /** How one participant is reached and what it bears: what the Participant object says, in the adapter's terms. */
 export interface ParticipantConfig {
   /** `http(s)://host:port[/basePath]`, without user, query and fragment. */
@@ -10,6 +12,8 @@ export interface ParticipantConfig {
   readonly maxInFlight?: number;
   /** A longer answer to one command is cut off and unknown, in bytes. @default 65536 */
   readonly maxAnswerBytes?: number;
+  /** At most so many commands, whether alone or in batches. Absent: as many as come. */
+  readonly rate?: RateLimit;
   /** It answers `POST .../saga/batch` of up to `maxItems` commands. Absent: it does not. */
   readonly batch?: { readonly maxItems: number };
 }
@@ -41,6 +45,14 @@ export class ParticipantConfigError extends Error {
 
 /** Contract, "Batch". */
 export const MAX_BATCH_ITEMS = 100;
+
+/** @throws ParticipantConfigError where a rate cannot be kept */
+export function checkRate(rate: RateLimit | undefined): RateLimit | undefined {
+  if (rate === undefined) return undefined;
+  checkInteger('rate', rate.perSecond, 1, 1_000_000);
+  checkInteger('rate', rate.burst, 1, 1_000_000);
+  return rate;
+}
 
 /**
  * Checks a config once, at the edge, and fills in its defaults.

@@ -5,7 +5,7 @@ import { type Expected, type RawAnswer, readAnswer, readBatch, readItem } from '
 import { type CheckedConfig, checkConfig, type ParticipantConfig } from './config.ts';
 import { type Exchange, exchange, type Failure, type Post } from './exchange.ts';
 import { Outgoing } from './outgoing.ts';
-import type { Participants, SendEffect } from './participants.ts';
+import type { Lane, SendEffect, SendObserver } from './participants.ts';
 import {
   batchBody,
   batchHeaders,
@@ -18,9 +18,6 @@ import {
 } from './request.ts';
 import { Suspects } from './suspects.ts';
 import type { TokenSource } from './tokens.ts';
-
-/** Told of every command that was answered, for metrics. `seconds` from `send` to the answer. Must not throw. */
-export type SendObserver = (participant: string, command: string, answerType: Answer['type'], seconds: number) => void;
 
 /** How one participant's adapter is made. */
 export interface HttpParticipantOptions {
@@ -35,13 +32,7 @@ export interface HttpParticipantOptions {
 }
 
 /** One participant, reached over HTTP. */
-export interface HttpParticipant extends Participants {
-  /**
-   * Answers what has not been sent with `NotNow`, and what comes from now on too; resolves when the last answer to what was sent is in and the
-   * connections are closed. Bounded by the commands' own time limits.
-   */
-  close(): Promise<void>;
-}
+export type HttpParticipant = Required<Lane>;
 
 /** How long making a connection may take. Whatever waits for it has its own, mostly shorter limit. */
 const CONNECT_TIMEOUT_MS = 5000;
@@ -127,6 +118,10 @@ class HttpLane implements HttpParticipant {
     return this.#closed;
   }
 
+  shed(answer: (key: string) => Answer): void {
+    for (const command of this.#queue) command.settle(answer(command.text.key));
+  }
+
   async #close(): Promise<void> {
     this.#idle = Promise.withResolvers();
     for (const command of this.#queue) command.settle(this.#closing());
@@ -135,7 +130,7 @@ class HttpLane implements HttpParticipant {
     await this.#pool.close();
   }
 
-  /** All that may say no before a command is queued, in order; a circuit breaker would be one more of these. */
+  /** All that may say no before a command is queued, in order. The circuit breaker and the rate limit stand before the lane (protection.ts). */
   #send(run: RunId, effect: SendEffect, signal: AbortSignal): Promise<Answer> | Answer {
     if (this.#closed !== undefined) return this.#closing();
     if (signal.aborted)

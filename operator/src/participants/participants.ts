@@ -2,6 +2,9 @@ import type { Answer, Effect, RunId } from '../saga/types.ts';
 
 export type SendEffect = Extract<Effect, { type: 'Send' }>;
 
+/** Told of every command that was answered, for metrics. `seconds` from `send` to the answer. Must not throw. */
+export type SendObserver = (participant: string, command: string, answerType: Answer['type'], seconds: number) => void;
+
 /** Carries commands to whoever carries them out. */
 export interface Participants {
   /**
@@ -10,4 +13,15 @@ export interface Participants {
    * answers then is of no interest.
    */
   send(run: RunId, effect: SendEffect, signal: AbortSignal): Promise<Answer>;
+}
+
+/** The way to one participant: an HTTP service, a queue. */
+export interface Lane extends Participants {
+  /**
+   * Answers what has not been sent with `NotNow`, and what comes from now on too; resolves when the last answer to what was sent is in and its
+   * connections are closed. Bounded by the commands' own time limits.
+   */
+  close(): Promise<void>;
+  /** Answers what only waits for a place, as `answer` says for its key. Absent: nothing waits there. */
+  shed?(answer: (key: string) => Answer): void;
 }

@@ -1,9 +1,11 @@
 import type { Clock } from '../runtime/clock.ts';
 import { canonicalJson } from '../saga/canonical.ts';
 import type { Answer, RunId } from '../saga/types.ts';
-import type { ParticipantConfig } from './config.ts';
-import { type HttpParticipant, httpParticipant, type SendObserver } from './http.ts';
-import type { Participants, SendEffect } from './participants.ts';
+import type { CircuitPolicy } from './circuit.ts';
+import { checkRate, type ParticipantConfig } from './config.ts';
+import { httpParticipant } from './http.ts';
+import type { Participants, SendEffect, SendObserver } from './participants.ts';
+import { type CircuitListener, type CircuitView, type ProtectedLane, protectedLane } from './protection.ts';
 import type { TokenSource } from './tokens.ts';
 
 /** How a registry is made; its participants share these. */
@@ -13,12 +15,16 @@ export interface RegistryOptions {
   readonly observer?: SendObserver;
   /** @default the machine's clock */
   readonly clock?: Clock;
+  /** Told when a participant's circuit opens or closes. @default nobody */
+  readonly onCircuit?: (namespace: string, name: string, ...change: Parameters<CircuitListener>) => void;
+  /** @default CIRCUIT_POLICY */
+  readonly circuits?: CircuitPolicy;
 }
 
 interface Entry {
   /** The config as text, to tell whether it changed. */
   readonly said: string;
-  readonly participant: HttpParticipant;
+  readonly participant: ProtectedLane;
 }
 
 /** How soon to ask again for a participant that nobody has declared yet. */
@@ -28,7 +34,7 @@ const UNKNOWN_RETRY_MS = 5000;
  * The participants that are declared, by namespace and name. A run reaches only those of its own namespace.
  *
  * Changes are live: the next command takes the new way, what was sent on the old one is still answered, and what only waited there answers `NotNow`, so
- * that its run sends it again at once.
+ * that its run sends it again at once. The new way has a circuit of its own, closed: who corrects an address is not made to wait.
  */
 export class ParticipantRegistry implements Participants {
   readonly #options: RegistryOptions;
@@ -49,7 +55,7 @@ export class ParticipantRegistry implements Participants {
     const said = canonicalJson(config);
     const former = this.#entries.get(key);
     if (former?.said === said) return;
-    this.#entries.set(key, { said, participant: httpParticipant({ ...this.#options, name, config }) });
+    this.#entries.set(key, { said, participant: this.#lane(namespace, name, config) });
     if (former !== undefined) this.#retire(former.participant);
   }
 
@@ -74,6 +80,19 @@ export class ParticipantRegistry implements Participants {
     };
   }
 
+  /** What a participant's circuit is like; undefined where none is declared. */
+  circuitOf(namespace: string, name: string): CircuitView | undefined {
+    return this.#entries.get(keyOf(namespace, name))?.participant.circuit;
+  }
+
+  /** The circuits of all participants. */
+  *circuits(): Iterable<{ namespace: string; name: string; circuit: CircuitView }> {
+    for (const [key, { participant }] of this.#entries) {
+      const [namespace = '', name = ''] = key.split('/');
+      yield { namespace, name, circuit: participant.circuit };
+    }
+  }
+
   /** Takes all participants back; resolves when the last answer to what was sent is in and all connections are closed. */
   async close(): Promise<void> {
     for (const { participant } of this.#entries.values()) this.#retire(participant);
@@ -81,7 +100,23 @@ export class ParticipantRegistry implements Participants {
     await Promise.all(this.#closing);
   }
 
-  #retire(participant: HttpParticipant): void {
+  #lane(namespace: string, name: string, config: ParticipantConfig): ProtectedLane {
+    const { onCircuit, circuits, ...shared } = this.#options;
+    const lane: ProtectedLane = protectedLane(httpParticipant({ ...shared, name, config }), {
+      ...shared,
+      seed: keyOf(namespace, name),
+      name,
+      rate: checkRate(config.rate),
+      ...(circuits === undefined ? {} : { policy: circuits }),
+      // What is still answered on a way that was replaced says nothing of the new one.
+      onCircuit: (...change) => {
+        if (this.#entries.get(keyOf(namespace, name))?.participant === lane) onCircuit?.(namespace, name, ...change);
+      },
+    });
+    return lane;
+  }
+
+  #retire(participant: ProtectedLane): void {
     const closing = participant.close().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
