@@ -7,6 +7,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   memory: async () => (await import('./memory.ts')).memory(),
   'kubernetes-journal': async () => (await import('./kubernetes-journal.ts')).kubernetesJournal(),
   boundary: async () => (await import('./boundary.ts')).boundary(),
+  participants: async () => (await import('./participants.ts')).participants(),
   skeleton: async () => (await import('./skeleton.ts')).skeleton(),
   synth: async () => (await import('./synth.ts')).synth(),
 };
