@@ -13,10 +13,10 @@ export interface RunnerPorts {
   readonly clock: Clock;
   readonly observer: RunnerObserver;
   /**
-   * Whether this worker may still act; once it may not, it never may again. Asked before every write and every command, since a process that was
-   * stopped for longer than its lease does what was due before it hears that the lease is lost. @default it may
+   * Whether this worker may still act for a run; once it may not, it may not until the run is adopted anew. Asked before every write and every
+   * command, since a process that was stopped for longer than its lease does what was due before it hears that the lease is lost. @default it may
    */
-  readonly mayAct?: () => boolean;
+  readonly mayAct?: (id: RunId) => boolean;
 }
 
 /** How a run comes to this worker. */
@@ -110,6 +110,13 @@ export class Runner {
     return run !== undefined;
   }
 
+  /** A pause of a saga begins or ends, for all its runs. */
+  pause(namespace: string, saga: string, paused: boolean): void {
+    const prefix = `${namespace}/${saga}/`;
+    for (const [key, run] of this.#runs)
+      if (key.startsWith(prefix) && run.state.paused !== paused) run.tell({ type: paused ? 'Paused' : 'Resumed' });
+  }
+
   /** The run as it is in memory, ahead of the journal by a second at most. */
   find(id: RunId): Pick<Run, 'state' | 'durable' | 'version' | 'revision'> | undefined {
     return this.#runs.get(runKey(id));
@@ -125,20 +132,43 @@ export class Runner {
     this.#runs.get(runKey(id))?.rewrite();
   }
 
-  /** Stops at once: nothing more is sent or written. For a lost lease. */
-  abandon(): void {
-    this.#closed = true;
-    for (const run of this.#runs.values()) run.abandon();
-    this.#runs.clear();
-    this.#perSaga.clear();
+  /** Stops at once: nothing more is sent or written. For a lost lease. @param which runs. @default all, and no run is adopted any more */
+  abandon(which?: (id: RunId) => boolean): void {
+    if (which === undefined) this.#closed = true;
+    for (const run of this.#chosen(which)) {
+      run.abandon();
+      this.#part(run);
+    }
   }
 
-  /** Stops in good order: what is known is made durable first. */
-  async release(): Promise<void> {
-    this.#closed = true;
-    await Promise.all([...this.#runs.values()].map((run) => run.release()));
-    this.#runs.clear();
-    this.#perSaga.clear();
+  /**
+   * Stops in good order: what is known is made durable first. None of these runs may be brought to the runner meanwhile.
+   * @param which runs. @default all, and no run is adopted any more
+   * @returns whether all that was known is durable; not so where the right to write was lost before
+   */
+  async release(which?: (id: RunId) => boolean): Promise<boolean> {
+    if (which === undefined) this.#closed = true;
+    const released = await Promise.all(
+      this.#chosen(which).map(async (run) => {
+        const isDurable = await run.release();
+        this.#part(run);
+        return isDurable;
+      }),
+    );
+    return released.every(Boolean);
+  }
+
+  #chosen(which: (id: RunId) => boolean = () => true): Run[] {
+    return [...this.#runs.values()].filter((run) => which(run.id));
+  }
+
+  /** A run that has ended meanwhile has left already. */
+  #part(run: Run): void {
+    const key = runKey(run.id);
+    if (this.#runs.get(key) !== run) return;
+    this.#runs.delete(key);
+    this.#count(run.id, -1);
+    this.#ports.observer.parted?.(run.id);
   }
 
   #count({ namespace, saga }: RunId, change: 1 | -1): void {

@@ -1,5 +1,4 @@
 import { setCondition } from '../../api/conditions.ts';
-import { parseDuration } from '../../api/durations.ts';
 import type { OrderSaga } from '../../api/ordersaga.ts';
 import type { OrderSagaRun } from '../../api/ordersagarun.ts';
 import type { Participant } from '../../api/participant.ts';
@@ -21,6 +20,7 @@ import { begin, transition } from '../../saga/engine.ts';
 import type { ActionState, Revision, RunId, RunState } from '../../saga/types.ts';
 import { accept, type Pause, pauseInForce } from '../ordersaga/accept.ts';
 import { BY_SAGA, sagaKey } from '../ordersaga/controller.ts';
+import { keptFor } from '../ordersaga/retention.ts';
 import type { Inheritance } from './inheritance.ts';
 import { contextOf, FINALIZER, hasFinalizer, idOf, outcomeOf, REVISION_ANNOTATION } from './run.ts';
 import type { Undertow } from './undertow.ts';
@@ -31,7 +31,6 @@ const LOOK_AGAIN_MILLIS = 2_000;
 const CLAIM_PATIENCE_MILLIS = 1_000;
 /** After this long, a run that has ended is normally remembered. */
 const REMEMBERED_MILLIS = 600;
-const DEFAULT_TTL = { succeeded: '1h', compensated: '1d', aborted: '7d' } as const;
 
 export interface OrderSagaRunControllerOptions {
   readonly client: KubeClient;
@@ -397,11 +396,7 @@ export class OrderSagaRunController {
 
   #timeLeft(run: OrderSagaRun, outcome: Outcome): number {
     const saga = this.#o.sagas.get(run.metadata.namespace ?? '', run.spec.sagaRef.name);
-    const ttl = { ...DEFAULT_TTL, ...saga?.spec.ttlAfterFinished };
-    const keep = parseDuration(
-      outcome === 'Succeeded' ? ttl.succeeded : outcome === 'Compensated' ? ttl.compensated : ttl.aborted,
-    );
-    return Date.parse(run.status?.finishedAt ?? '') + keep - this.#o.clock.wall();
+    return Date.parse(run.status?.finishedAt ?? '') + keptFor(saga, outcome) - this.#o.clock.wall();
   }
 
   /** @returns the object's new version; undefined when it changed in the meantime: its event brings it back. */
