@@ -48,17 +48,9 @@ await runMain('inventory', async ({ config, env, logger, metrics }) => {
     );
   }
   return {
-    name: 'inventory',
-    version: '0.1.0',
     store,
     participant: service.participant,
-    tokens: config.tokens,
-    logger,
-    metrics,
     routes: service.routes,
     tasks: service.tasks,
-    subscribers: config.subscribers,
-    relayTokenFile: config.relayTokenFile,
-    maxInFlight: config.maxInFlight,
   };
 });

@@ -57,20 +57,31 @@ export function durationSetting(env: Environment, name: string, fallback: string
   }
 }
 
-const listSetting = (env: Environment, name: string): string[] =>
+/** A setting that must be there; `why` says who needs it. @throws ConfigError */
+export function neededSetting(env: Environment, name: string, why: string): string {
+  const value = env[name];
+  if (value) return value;
+  throw new ConfigError(`${name} is not set. ${why}`);
+}
+
+/** A setting of several entries with commas between them; empty ones do not count. */
+export const listSetting = (env: Environment, name: string): string[] =>
   (env[name] ?? '')
     .split(',')
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
 
+/** A setting of HTTP addresses with commas between them. @throws ConfigError */
+export function addressesSetting(env: Environment, name: string): string[] {
+  const addresses = listSetting(env, name);
+  for (const url of addresses)
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new ConfigError(`${name}: "${url}" is no HTTP address`);
+  return addresses;
+}
+
 /** Reads what all services share. @throws ConfigError for the first setting that is missing or wrong */
 export function readConfig(service: string, env: Environment): ServiceConfig {
   const insecure = env['MERCATO_INSECURE_NO_AUTH'] === 'true';
-  const subscribers = listSetting(env, 'MERCATO_EVENT_SUBSCRIBERS');
-  for (const url of subscribers) {
-    if (!/^https?:\/\//.test(url) || !URL.canParse(url))
-      throw new ConfigError(`MERCATO_EVENT_SUBSCRIBERS: "${url}" is no HTTP address`);
-  }
   return {
     host: env['HOST'] || '127.0.0.1',
     port: integerSetting(env, 'PORT', 8080, 0, 65535),
@@ -78,7 +89,7 @@ export function readConfig(service: string, env: Environment): ServiceConfig {
     logLevel: env['LOG_LEVEL'] || 'info',
     maxInFlight: integerSetting(env, 'MERCATO_MAX_IN_FLIGHT', 2000, 1, 1_000_000),
     keyRetention: durationSetting(env, 'MERCATO_KEY_RETENTION', '35d'),
-    subscribers,
+    subscribers: addressesSetting(env, 'MERCATO_EVENT_SUBSCRIBERS'),
     relayTokenFile: env['MERCATO_RELAY_TOKEN_FILE'] || undefined,
     eventSenders: listSetting(env, 'MERCATO_EVENT_SENDERS'),
     tokens: insecure ? insecureTokenCheck : tokenCheck(env),
@@ -87,13 +98,8 @@ export function readConfig(service: string, env: Environment): ServiceConfig {
 }
 
 function tokenCheck(env: Environment): TokenCheck {
-  const needed = (name: string): string => {
-    const value = env[name];
-    if (value) return value;
-    throw new ConfigError(
-      `${name} is not set. Callers are known by service-account tokens; a test without them says MERCATO_INSECURE_NO_AUTH=true`,
-    );
-  };
+  const why = 'Callers are known by service-account tokens; a test without them says MERCATO_INSECURE_NO_AUTH=true';
+  const needed = (name: string) => neededSetting(env, name, why);
   const allowedSubjects = listSetting(env, 'MERCATO_ALLOWED_SUBJECTS');
   if (allowedSubjects.length === 0) needed('MERCATO_ALLOWED_SUBJECTS');
   const caFile = env['MERCATO_JWKS_CA_FILE'];

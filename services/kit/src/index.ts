@@ -2,15 +2,24 @@ export * from './auth/tokens.ts';
 export * from './clock.ts';
 export * from './config.ts';
 export * from './http/route.ts';
-export type { ReceivedEvent } from './inbox/event.ts';
+export { parseEvents, type ReceivedEvent } from './inbox/event.ts';
 export * from './inbox/inbox.ts';
 export { eventsRoute } from './inbox/route.ts';
 export * from './json.ts';
 export * from './key.ts';
 export * from './log.ts';
 export * from './metrics.ts';
-export { type CloudEvent, type OrderEvent, Outbox, outboxMigrations } from './outbox/outbox.ts';
+export {
+  appendEvent,
+  type CloudEvent,
+  cloudEventOf,
+  type OrderEvent,
+  Outbox,
+  outboxMigrations,
+} from './outbox/outbox.ts';
 export { Relay, type RelayOptions, type SendEvents } from './outbox/relay.ts';
+export * from './outbox/source.ts';
+export { StoreOutbox } from './outbox/store-outbox.ts';
 export * from './participant/answer.ts';
 export * from './participant/command.ts';
 export * from './participant/participant.ts';

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Receipt } from './inbox/inbox.ts';
+import type { OutboxSource, Subscriber } from './outbox/source.ts';
 import type { Answer } from './participant/answer.ts';
 
 const OUTCOMES: readonly (keyof Receipt)[] = ['applied', 'duplicate', 'stale', 'ignored', 'unsubscribed'];
@@ -12,6 +13,8 @@ export class ServiceMetrics {
   readonly #group: Histogram;
   readonly #commit: Histogram;
   readonly #received: Counter<'outcome'>;
+  readonly #requests: Counter<'method' | 'route' | 'status'>;
+  readonly #requestSeconds: Histogram<'method' | 'route'>;
   readonly inFlight: Gauge;
   readonly overloaded: Counter;
 
@@ -51,6 +54,19 @@ export class ServiceMetrics {
     });
     // Series exist from the start, so that an increase to the first ignored event is not lost.
     for (const outcome of OUTCOMES) this.#received.inc({ outcome }, 0);
+    this.#requests = new Counter({
+      name: 'mercato_http_requests_total',
+      help: 'Answers of the API other than to saga commands, by operation and status',
+      labelNames: ['method', 'route', 'status'],
+      registers,
+    });
+    this.#requestSeconds = new Histogram({
+      name: 'mercato_http_request_seconds',
+      help: 'Time from a request of the API to the end of its answer',
+      labelNames: ['method', 'route'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    });
     this.inFlight = new Gauge({ name: 'mercato_http_in_flight', help: 'Commands being carried out', registers });
     this.overloaded = new Counter({
       name: 'mercato_http_overloaded_total',
@@ -65,6 +81,12 @@ export class ServiceMetrics {
     this.#seconds.observe({ command }, seconds);
   };
 
+  /** For `mount` and `rawRouter`: told each answer of an operation. */
+  readonly onAnswered = (method: string, route: string, status: number, seconds: number): void => {
+    this.#requests.inc({ method, route, status });
+    this.#requestSeconds.observe({ method, route }, seconds);
+  };
+
   /** For SqliteOptions.onCommit. */
   readonly onCommit = (operations: number, seconds: number): void => {
     this.#group.observe(operations);
@@ -77,14 +99,14 @@ export class ServiceMetrics {
   };
 
   /** Shows how far behind each subscriber is, asked whenever metrics are read. */
-  watchOutbox(subscribers: readonly string[], backlogOf: (subscriber: string) => Promise<number>): void {
+  watchOutbox(subscribers: readonly Subscriber[], outbox: Pick<OutboxSource, 'backlog'>): void {
     new Gauge({
       name: 'mercato_outbox_backlog',
       help: 'Events that a subscriber has not taken yet',
       labelNames: ['subscriber'],
       registers: [this.registry],
       async collect() {
-        for (const subscriber of subscribers) this.set({ subscriber }, await backlogOf(subscriber));
+        for (const each of subscribers) this.set({ subscriber: each.url }, await outbox.backlog(each));
       },
     });
   }

@@ -2,12 +2,13 @@ import { collectDefaultMetrics } from 'prom-client';
 import type { TokenCheck } from './auth/tokens.ts';
 import { type Cancel, type Clock, every, systemClock } from './clock.ts';
 import { ConfigError, type Environment, readConfig, type ServiceConfig } from './config.ts';
-import type { Route } from './http/route.ts';
+import type { RawRoute, Route } from './http/route.ts';
 import { type HttpServer, httpServer } from './http/server.ts';
 import { createLogger, type Logger } from './log.ts';
 import { ServiceMetrics } from './metrics.ts';
-import { backlog } from './outbox/outbox.ts';
-import { Relay } from './outbox/relay.ts';
+import { Relay, type RelayOptions, toSubscriber } from './outbox/relay.ts';
+import type { OutboxSource, Subscriber } from './outbox/source.ts';
+import { StoreOutbox } from './outbox/store-outbox.ts';
 import type { Participant } from './participant/participant.ts';
 import type { Store } from './store/port.ts';
 import { type Milliseconds, minutes, seconds } from './units.ts';
@@ -23,20 +24,31 @@ export interface BackgroundTask {
 export interface ServiceParts {
   readonly name: string;
   readonly version: string;
-  readonly store: Store;
-  readonly participant: Participant;
+  /** Closed last. A service whose rows are elsewhere has none. */
+  readonly store?: Store;
+  /** Who carries out commands; a service that takes none has none. */
+  readonly participant?: Participant;
   readonly tokens: TokenCheck;
   readonly logger: Logger;
   readonly metrics?: ServiceMetrics;
   readonly clock?: Clock;
   readonly routes?: readonly Route[];
+  readonly rawRoutes?: readonly RawRoute[];
   readonly tasks?: readonly BackgroundTask[];
-  /** Who gets the outbox's events. The store must have been opened with `outboxMigrations`. @default nobody */
-  readonly subscribers?: readonly string[];
+  /** Where events wait to be sent. @default the store's, which must then have been opened with `outboxMigrations` */
+  readonly outbox?: OutboxSource;
+  /** Who gets the outbox's events; a text is the address of one that gets all. @default nobody */
+  readonly subscribers?: readonly (string | Subscriber)[];
+  /** How the relay paces itself. */
+  readonly relay?: Pick<RelayOptions, 'batch' | 'linger' | 'idle' | 'retention'>;
   /** File with the token that they are sent with. @default no token */
   readonly relayTokenFile?: string | undefined;
   readonly maxInFlight?: number;
   readonly requestTimeout?: Milliseconds;
+  /** Called when the stop begins, before the server waits for what is under way: ends what would not end by itself, as streams. */
+  readonly onStop?: () => void;
+  /** Called when nothing is under way any more, after the store was closed: lets go of what else is held. */
+  readonly onStopped?: () => Promise<void>;
 }
 
 /** A service that is being served. */
@@ -50,38 +62,44 @@ export interface RunningService {
 /** Starts a service: listens, settles what a crash left open, relays events and sweeps. */
 export async function startService(parts: ServiceParts, port: number, host: string): Promise<RunningService> {
   const { store, participant, logger, tokens } = parts;
+  const outbox = parts.outbox ?? (store === undefined ? undefined : new StoreOutbox(store));
+  const subscribers = (parts.subscribers ?? []).map(toSubscriber);
   const clock = parts.clock ?? systemClock;
   let ready = false;
   const metrics = parts.metrics ?? new ServiceMetrics(parts.name);
-  metrics.watchOutbox(parts.subscribers ?? [], (subscriber) => store.read((reader) => backlog(reader, subscriber)));
+  if (outbox !== undefined) metrics.watchOutbox(subscribers, outbox);
   const server: HttpServer = httpServer({
     service: parts.name,
     version: parts.version,
-    participant,
     tokens,
     metrics,
     ready: () => ready,
     onError: (error) => logger.error({ err: error }, 'a request failed inside'),
+    ...(participant === undefined ? {} : { participant }),
     ...(parts.routes === undefined ? {} : { routes: parts.routes }),
+    ...(parts.rawRoutes === undefined ? {} : { rawRoutes: parts.rawRoutes }),
     ...(parts.maxInFlight === undefined ? {} : { maxInFlight: parts.maxInFlight }),
     ...(parts.requestTimeout === undefined ? {} : { requestTimeout: parts.requestTimeout }),
   });
-  const relay = new Relay({
-    store,
-    clock,
-    subscribers: parts.subscribers ?? [],
-    tokenFile: parts.relayTokenFile,
-    onError: (error, subscriber) =>
-      logger.warn({ err: error, subscriber }, 'events could not be handed over; they will be sent again'),
-  });
+  const relay =
+    outbox === undefined
+      ? undefined
+      : new Relay({
+          ...parts.relay,
+          outbox,
+          clock,
+          subscribers,
+          tokenFile: parts.relayTokenFile,
+          onError: (error, subscriber) =>
+            logger.warn({ err: error, subscriber }, 'events could not be handed over; they will be sent again'),
+        });
   const running = new Set<Promise<unknown>>();
   const tracked = (work: Promise<unknown>) => {
     running.add(work);
     return work.finally(() => running.delete(work));
   };
-  const sweep: BackgroundTask = { name: 'sweep records', interval: minutes(10), run: () => sweepAll(participant) };
-  const settle: BackgroundTask = { name: 'settle open calls', interval: minutes(1), run: () => participant.recover() };
-  const cancels: Cancel[] = [sweep, settle, ...(parts.tasks ?? [])].map((task) =>
+  const own = participant === undefined ? [] : tasksOf(participant);
+  const cancels: Cancel[] = [...own, ...(parts.tasks ?? [])].map((task) =>
     every(
       clock,
       task.interval,
@@ -91,12 +109,14 @@ export async function startService(parts: ServiceParts, port: number, host: stri
   );
   const url = await server.listen(port, host);
   const stopping = new AbortController();
-  // Beside serving: with the outside down, asking about each call could take longer than anybody would wait for the start.
-  void tracked(participant.recover({ signal: stopping.signal })).then(
-    (recovered) => logger.info(recovered, 'calls left in flight by the last process were asked about'),
-    (error: unknown) => logger.error({ err: error }, 'calls left in flight could not be asked about; repeats will'),
-  );
-  relay.start();
+  if (participant !== undefined) {
+    // Beside serving: with the outside down, asking about each call could take longer than anybody would wait for the start.
+    void tracked(participant.recover({ signal: stopping.signal })).then(
+      (recovered) => logger.info(recovered, 'calls left in flight by the last process were asked about'),
+      (error: unknown) => logger.error({ err: error }, 'calls left in flight could not be asked about; repeats will'),
+    );
+  }
+  relay?.start();
   ready = true;
   logger.info({ url }, 'listening');
 
@@ -105,11 +125,13 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     ready = false;
     stopping.abort();
     for (const cancel of cancels) cancel();
+    parts.onStop?.();
     await server.close(seconds(10));
-    await relay.stop();
+    await relay?.stop();
     await Promise.allSettled(running);
     await tokens.close();
-    await store.close();
+    await store?.close();
+    await parts.onStopped?.();
     logger.info('stopped');
   };
   return {
@@ -121,10 +143,22 @@ export async function startService(parts: ServiceParts, port: number, host: stri
   };
 }
 
+/** What keeps a participant's records in order. */
+function tasksOf(participant: Participant): BackgroundTask[] {
+  return [
+    { name: 'sweep records', interval: minutes(10), run: () => sweepAll(participant) },
+    { name: 'settle open calls', interval: minutes(1), run: () => participant.recover() },
+  ];
+}
+
 async function sweepAll(participant: Participant): Promise<void> {
   const limit = 1000;
   while ((await participant.sweep(limit)) >= limit);
 }
+
+/** What a service's own assembly gives: the rest follows from its settings, unless it says otherwise. */
+export type AssembledParts = Omit<ServiceParts, 'name' | 'version' | 'tokens' | 'logger'> &
+  Partial<Pick<ServiceParts, 'version' | 'tokens' | 'logger'>>;
 
 /** What `runMain` hands to a service's own assembly. */
 export interface MainPorts {
@@ -138,7 +172,7 @@ export interface MainPorts {
  * A service's whole `main.ts`: reads the environment, assembles, serves until SIGTERM or SIGINT, and exits 0 after a graceful stop.
  * A wrong setting ends it with exit code 2 and one line that names the variable.
  */
-export async function runMain(name: string, assemble: (ports: MainPorts) => Promise<ServiceParts>): Promise<void> {
+export async function runMain(name: string, assemble: (ports: MainPorts) => Promise<AssembledParts>): Promise<void> {
   const logger = createLogger(name, process.env['LOG_LEVEL'] || 'info');
   try {
     const config = readConfig(name, process.env);
@@ -147,7 +181,9 @@ export async function runMain(name: string, assemble: (ports: MainPorts) => Prom
     const metrics = new ServiceMetrics(name);
     collectDefaultMetrics({ register: metrics.registry });
     const parts = await assemble({ config, env: process.env, logger, metrics });
-    const service = await startService({ metrics, ...parts }, config.port, config.host);
+    const { tokens, subscribers, relayTokenFile, maxInFlight } = config;
+    const settings = { name, version: '0.1.0', tokens, logger, metrics, subscribers, relayTokenFile, maxInFlight };
+    const service = await startService({ ...settings, ...parts }, config.port, config.host);
     const stop = (signal: NodeJS.Signals) => {
       logger.info({ signal }, 'stopping');
       service.close().then(

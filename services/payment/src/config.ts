@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, type Environment, integerSetting, type Route, systemClock } from '@mercato/kit';
+import { ConfigError, type Environment, integerSetting, neededSetting, type Route, systemClock } from '@mercato/kit';
 import { httpExchange } from '@mercato/kit/exchange.ts';
 import { fileLog } from '@mercato/kit/simulator/append-log.ts';
 import { inProcessExchange } from '@mercato/kit/simulator/backend.ts';
@@ -56,8 +56,5 @@ function embedded(env: Environment, dataDir: string, timeoutMs: number): ChosenP
   return { processor: simulatedAcquirer(exchange), routes: [logRoute('/acquirer/log', log)] };
 }
 
-function needed(env: Environment, name: string): string {
-  const value = env[name];
-  if (value) return value;
-  throw new ConfigError(`${name} is not set, and ACQUIRER=${env['ACQUIRER'] ?? 'simulated'} needs it`);
-}
+const needed = (env: Environment, name: string): string =>
+  neededSetting(env, name, `ACQUIRER=${env['ACQUIRER'] || 'simulated'} needs it`);

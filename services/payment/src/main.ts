@@ -29,17 +29,9 @@ await runMain('payment', async ({ config, env, logger, metrics }) => {
     },
   });
   return {
-    name: 'payment',
-    version: '0.1.0',
     store,
     participant: service.participant,
-    tokens: config.tokens,
-    logger,
-    metrics,
     routes: [...service.routes, ...routes],
     tasks: service.tasks,
-    subscribers: config.subscribers,
-    relayTokenFile: config.relayTokenFile,
-    maxInFlight: config.maxInFlight,
   };
 });

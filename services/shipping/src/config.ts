@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, type Environment, integerSetting, type Route, systemClock } from '@mercato/kit';
+import { ConfigError, type Environment, integerSetting, neededSetting, type Route, systemClock } from '@mercato/kit';
 import { httpExchange } from '@mercato/kit/exchange.ts';
 import { fileLog } from '@mercato/kit/simulator/append-log.ts';
 import { inProcessExchange } from '@mercato/kit/simulator/backend.ts';
@@ -54,8 +54,5 @@ export function carrierFrom(env: Environment, dataDir: string): ChosenCarrier {
   }
 }
 
-function needed(env: Environment, name: string): string {
-  const value = env[name];
-  if (value) return value;
-  throw new ConfigError(`${name} is not set, and CARRIER=${env['CARRIER'] ?? 'simulated'} needs it`);
-}
+const needed = (env: Environment, name: string): string =>
+  neededSetting(env, name, `CARRIER=${env['CARRIER'] || 'simulated'} needs it`);

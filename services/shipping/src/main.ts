@@ -32,17 +32,9 @@ await runMain('shipping', async ({ config, env, logger, metrics }) => {
     },
   });
   return {
-    name: 'shipping',
-    version: '0.1.0',
     store,
     participant: service.participant,
-    tokens: config.tokens,
-    logger,
-    metrics,
     routes: [...service.routes, ...routes],
     tasks: service.tasks,
-    subscribers: config.subscribers,
-    relayTokenFile: config.relayTokenFile,
-    maxInFlight: config.maxInFlight,
   };
 });

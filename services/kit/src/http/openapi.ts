@@ -1,7 +1,7 @@
 import type { TSchema } from '@sinclair/typebox';
 import type { JsonObject } from '../json.ts';
 import type { Command } from '../participant/command.ts';
-import type { Route } from './route.ts';
+import type { Operation } from './route.ts';
 
 const json = (schema: TSchema | JsonObject, types: readonly string[] = ['application/json']) =>
   Object.fromEntries(types.map((type) => [type, { schema }]));
@@ -44,43 +44,52 @@ function commandPath(command: Command) {
   };
 }
 
-function routePath(route: Route) {
-  const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+function operation(described: Operation) {
+  const { path, query, headers, body, consumes, status = 200, response, produces, others } = described;
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
     required: true,
     schema: { type: 'string' },
   }));
-  const properties = (route.query?.['properties'] ?? {}) as Record<string, TSchema>;
-  const required = (route.query?.['required'] ?? []) as string[];
-  const inQuery = Object.entries(properties).map(([name, schema]) => ({
-    name,
-    in: 'query',
-    required: required.includes(name),
-    schema,
-  }));
+  const answers = Object.entries(others ?? {}).map(([code, said]) => [
+    code,
+    typeof said === 'string' ? refusal(said) : { description: said.description, content: json(said.schema) },
+  ]);
   return {
-    tags: ['administration'],
-    summary: route.summary,
-    parameters: [...inPath, ...inQuery],
-    ...(route.body === undefined ? {} : { requestBody: { required: true, content: json(route.body, route.consumes) } }),
+    tags: [described.tag ?? 'administration'],
+    summary: described.summary,
+    parameters: [...inPath, ...parameters('query', query), ...parameters('header', headers)],
+    ...(body === undefined ? {} : { requestBody: { required: true, content: json(body, consumes) } }),
     responses: {
-      200: { description: 'done', content: json(route.response) },
-      default: refusal('a problem by RFC 9457'),
+      [status]: { description: 'done', content: json(response, produces === undefined ? undefined : [produces]) },
+      ...(others === undefined ? { default: refusal('a problem by RFC 9457') } : Object.fromEntries(answers)),
     },
   };
 }
 
-/** The OpenAPI 3.1 document of a participant: derived from the schemas that check its requests, so it cannot say anything else. */
+/** Each property of an object schema, as a parameter. */
+function parameters(place: 'query' | 'header', schema: TSchema | undefined) {
+  const properties = (schema?.['properties'] ?? {}) as Record<string, TSchema>;
+  const required = (schema?.['required'] ?? []) as string[];
+  return Object.entries(properties).map(([name, each]) => ({
+    name,
+    in: place,
+    required: required.includes(name),
+    schema: each,
+  }));
+}
+
+/** The OpenAPI 3.1 document of a service: derived from the schemas that check its requests, so it cannot say anything else. */
 export function openApi(
   service: string,
   version: string,
   commands: Iterable<Command>,
-  routes: readonly Route[],
+  operations: readonly Operation[],
 ): object {
   const paths: Record<string, object> = {};
   for (const command of commands) paths[`/saga/${command.name}`] = commandPath(command);
-  for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: routePath(route) };
+  for (const each of operations) paths[each.path] = { ...paths[each.path], [each.method]: operation(each) };
   return {
     openapi: '3.1.0',
     info: { title: `Mercato ${service}`, version },

@@ -13,7 +13,7 @@ import { type RunningService, type ServiceParts, startService } from '../service
 import { openDatabase, SqliteStore } from '../store/sqlite.ts';
 import { TestClient } from '../testing/client.ts';
 import { milliseconds } from '../units.ts';
-import { route } from './route.ts';
+import { type RawRoute, Reply, route } from './route.ts';
 
 const empty = Type.Object({});
 
@@ -209,5 +209,77 @@ describe('the HTTP server', () => {
     expect((await client.call('GET', '/nowhere')).body['status']).to.equal(404);
     const { body } = await client.call('GET', '/openapi.json');
     expect(body['paths']).to.have.nested.property('/shelves/{id}.put.requestBody');
+    const page = await (await fetch(`${service.url}/metrics`)).text();
+    expect(page).to.contain(
+      'mercato_http_requests_total{method="put",route="/shelves/{id}",status="400",service="test"} 3',
+    );
+  });
+
+  it('answers as an operation says, with a status of its own where it wants one', async () => {
+    const described = { summary: 'Orders a shelf', response: empty, body: empty } as const;
+    const order = route({
+      ...described,
+      method: 'post',
+      path: '/shelves',
+      status: 201,
+      others: { 202: { description: 'later', schema: empty }, 409: 'it is there' },
+      async handle({ body }) {
+        return 'later' in body ? new Reply(202, { later: true }) : { made: true };
+      },
+    });
+    await start({ routes: [order] });
+    expect(await client.call('POST', '/shelves', {})).to.deep.include({ status: 201, body: { made: true } });
+    expect(await client.call('POST', '/shelves', { later: 1 })).to.deep.include({ status: 202, body: { later: true } });
+    const { body } = await client.call('GET', '/openapi.json');
+    const { responses } = (body['paths'] as Record<string, { post: { responses: object } }>)['/shelves']!.post;
+    expect(responses).to.have.keys('201', '202', '409');
+  });
+
+  it('hands raw routes the request itself, and serves without a participant', async () => {
+    const described = { summary: '', response: empty, produces: 'text/plain' } as const;
+    const rawRoutes: RawRoute[] = [
+      {
+        ...described,
+        method: 'get',
+        path: '/raw/{id}/name',
+        handle: async (_request, response, { id }) => void response.end(JSON.stringify({ id })),
+      },
+      {
+        ...described,
+        method: 'post',
+        path: '/raw',
+        async handle() {
+          throw new ProblemError(409, 'No', 'no');
+        },
+      },
+    ];
+    entered = gate();
+    leave = gate();
+    const logger = createLogger('test', 'silent');
+    const stops: string[] = [];
+    service = await startService(
+      {
+        name: 'test',
+        version: '1',
+        tokens: insecureTokenCheck,
+        logger,
+        rawRoutes,
+        onStop: () => stops.push('begun'),
+        onStopped: async () => void stops.push('over'),
+      },
+      0,
+      '127.0.0.1',
+    );
+    client = new TestClient(service.url, 'none', new Date().toISOString());
+    expect((await client.call('GET', '/raw/a/name?x=1')).body).to.deep.equal({ id: 'a' });
+    expect(await client.call('POST', '/raw', {})).to.deep.include({ status: 409 });
+    for (const path of ['/raw/a', '/raw/a/b/name', '/saga/anything'])
+      expect((await client.call('GET', path)).status, path).to.equal(404);
+    const paths = (await client.call('GET', '/openapi.json')).body['paths'];
+    expect(paths).to.have.keys('/raw/{id}/name', '/raw');
+    const page = await (await fetch(`${service.url}/metrics`)).text();
+    expect(page).to.contain('mercato_http_requests_total{method="post",route="/raw",status="409",service="test"} 1');
+    await service.close();
+    expect(stops).to.deep.equal(['begun', 'over']);
   });
 });

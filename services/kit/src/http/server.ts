@@ -7,16 +7,19 @@ import type { Participant } from '../participant/participant.ts';
 import { ProblemError, problem } from '../problem.ts';
 import { type Milliseconds, seconds } from '../units.ts';
 import { openApi } from './openapi.ts';
-import { mount, type Route } from './route.ts';
+import { rawRouter } from './raw.ts';
+import { mount, type RawRoute, type Route } from './route.ts';
 import { maxBatchBytes, sagaHandler, send, sendError } from './saga.ts';
 
 export interface HttpServerOptions {
   readonly service: string;
   readonly version: string;
-  readonly participant: Participant;
+  /** Who carries out commands; without one there is no `/saga`. */
+  readonly participant?: Participant;
   readonly tokens: TokenCheck;
   readonly metrics: ServiceMetrics;
   readonly routes?: readonly Route[];
+  readonly rawRoutes?: readonly RawRoute[];
   /** Commands carried out at once; more get 429 with Retry-After. @default 2000 */
   readonly maxInFlight?: number;
   /** Longest time for a request to arrive whole. @default 10 s */
@@ -33,9 +36,14 @@ export interface HttpServer {
   close(grace?: Milliseconds): Promise<void>;
 }
 
-/** The service's HTTP face: commands on the hot path, everything else through express. */
+/** The service's HTTP face: commands and raw routes on Node's own request and response, everything else through express. */
 export function httpServer(options: HttpServerOptions): HttpServer {
-  const saga = sagaHandler({ ...options, maxInFlight: options.maxInFlight ?? 2000 });
+  const { participant, rawRoutes = [], onError, metrics } = options;
+  const saga =
+    participant === undefined
+      ? undefined
+      : sagaHandler({ ...options, participant, maxInFlight: options.maxInFlight ?? 2000 });
+  const raw = rawRouter(rawRoutes, onError, metrics.onAnswered);
   const app = administration(options);
   const requestTimeout = options.requestTimeout ?? seconds(10);
   const timeouts = {
@@ -47,8 +55,8 @@ export function httpServer(options: HttpServerOptions): HttpServer {
     keepAliveTimeout: 75_000,
   };
   const server = createServer(timeouts, (request, response) => {
-    if (request.url?.startsWith('/saga/')) void saga(request, response);
-    else app(request, response);
+    if (saga !== undefined && request.url?.startsWith('/saga/')) return void saga(request, response);
+    (raw(request) ?? app)(request, response);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
@@ -67,8 +75,8 @@ export function httpServer(options: HttpServerOptions): HttpServer {
 }
 
 function administration(options: HttpServerOptions): Express {
-  const { service, version, participant, metrics, routes = [] } = options;
-  const document = openApi(service, version, participant.commands.values(), routes);
+  const { service, version, participant, metrics, routes = [], rawRoutes = [] } = options;
+  const document = openApi(service, version, participant?.commands.values() ?? [], [...rawRoutes, ...routes]);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -81,7 +89,7 @@ function administration(options: HttpServerOptions): Express {
     response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
   app.get('/openapi.json', (_request, response) => void response.json(document));
-  app.use(mount(routes, options.tokens, maxBatchBytes));
+  app.use(mount(routes, options.tokens, maxBatchBytes, metrics.onAnswered));
   app.use((request: Request) => {
     throw new ProblemError(404, 'NotFound', `there is no ${request.method} ${request.path}`);
   });

@@ -9,7 +9,7 @@ const Count = Type.Integer({ minimum: 0 });
  * same again is harmless. A 4xx is the sender's mistake; after anything else it is to send them again.
  * @param senders subjects of tokens, as `system:serviceaccount:mercato-system:mercato-shipping`
  */
-export function eventsRoute(inbox: Inbox, senders: readonly string[]): Route {
+export function eventsRoute(inbox: Pick<Inbox, 'receive'>, senders: readonly string[]): Route {
   return route({
     method: 'post',
     path: '/events',

@@ -2,6 +2,7 @@ import type { JsonObject } from '../json.ts';
 import type { Migrations } from '../store/migrations.ts';
 import type { Reader, Tx } from '../store/port.ts';
 import { type Instant, toRfc3339 } from '../units.ts';
+import type { Subscriber, UnsentLimits } from './source.ts';
 
 /** What a service says about one order. */
 export interface OrderEvent {
@@ -34,13 +35,41 @@ export const outboxMigrations: Migrations = {
     `CREATE TABLE outbox (position INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, event TEXT NOT NULL) STRICT;
      CREATE TABLE outbox_sequence (stream TEXT PRIMARY KEY, last INTEGER NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
      CREATE TABLE outbox_subscriber (url TEXT PRIMARY KEY, sent INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
+    `ALTER TABLE outbox ADD COLUMN type TEXT NOT NULL DEFAULT '';
+     UPDATE outbox SET type = json_extract(event, '$.type');`,
   ],
 };
 
+const streamOf = ({ namespace, saga, orderId }: Pick<OrderEvent, 'namespace' | 'saga' | 'orderId'>): string =>
+  `${namespace}/${saga}/${orderId}`;
+
 /**
- * Writes events in the transaction of the change that they tell of, so that neither is without the other.
+ * The event as it travels, under a sequence that the caller counts: per order and source, rising, from 1; gaps are allowed.
  * The sequence is a string of digits, as CloudEvents' sequence extension has it; compare it as a number.
  */
+export function cloudEventOf(source: string, event: OrderEvent, sequence: number): CloudEvent {
+  return {
+    specversion: '1.0',
+    id: `${streamOf(event)}/${sequence}`,
+    source,
+    type: event.type,
+    subject: event.orderId,
+    time: toRfc3339(event.time),
+    sequence: String(sequence),
+    mercatonamespace: event.namespace,
+    mercatosaga: event.saga,
+    datacontenttype: 'application/json',
+    data: event.data,
+    ...(event.traceparent === undefined ? {} : { traceparent: event.traceparent }),
+  };
+}
+
+/** Puts an event into the outbox, in the transaction of the change that it tells of, so that neither is without the other. */
+export function appendEvent(tx: Tx, event: CloudEvent, at: Instant): void {
+  tx.run('INSERT INTO outbox (at, event, type) VALUES (?, ?, ?)', at, JSON.stringify(event), event.type);
+}
+
+/** Writes events in the transaction of the change that they tell of, and counts each order's. */
 export class Outbox {
   readonly #source: string;
 
@@ -50,52 +79,54 @@ export class Outbox {
   }
 
   emit(tx: Tx, event: OrderEvent): void {
-    const stream = `${event.namespace}/${event.saga}/${event.orderId}`;
     const { last } = tx.get<{ last: number }>(
       `INSERT INTO outbox_sequence VALUES (?, 1, ?)
        ON CONFLICT DO UPDATE SET last = last + 1, at = excluded.at RETURNING last`,
-      stream,
+      streamOf(event),
       event.time,
     )!;
-    const cloudEvent: CloudEvent = {
-      specversion: '1.0',
-      id: `${stream}/${last}`,
-      source: this.#source,
-      type: event.type,
-      subject: event.orderId,
-      time: toRfc3339(event.time),
-      sequence: String(last),
-      mercatonamespace: event.namespace,
-      mercatosaga: event.saga,
-      datacontenttype: 'application/json',
-      data: event.data,
-      ...(event.traceparent === undefined ? {} : { traceparent: event.traceparent }),
-    };
-    tx.run('INSERT INTO outbox (at, event) VALUES (?, ?)', event.time, JSON.stringify(cloudEvent));
+    appendEvent(tx, cloudEventOf(this.#source, event, last), event.time);
   }
 }
 
-/** What a subscriber has not been sent yet, oldest first: up to `limit` events of together up to `maxBytes`, but at least one. */
-export function unsent(
-  reader: Reader,
-  subscriber: string,
-  limit: number,
-  maxBytes = Number.POSITIVE_INFINITY,
-): { position: number; event: CloudEvent }[] {
-  let bytes = 0;
-  return reader
-    .all<{ position: number; event: string }>(
-      `SELECT position, event FROM outbox
-       WHERE position > coalesce((SELECT sent FROM outbox_subscriber WHERE url = ?), 0) ORDER BY position LIMIT ?`,
-      subscriber,
-      limit,
-    )
-    .filter((row, index) => {
-      bytes += Buffer.byteLength(row.event) + 1;
-      return index === 0 || bytes <= maxBytes;
-    })
-    .map((row) => ({ position: row.position, event: JSON.parse(row.event) as CloudEvent }));
+/** What was found of a subscriber's events, and how far the reading got. */
+export interface OutboxReading {
+  readonly events: readonly { readonly position: number; readonly event: CloudEvent }[];
+  /** Up to here everything was read: what is not among `events` is not for this subscriber. Undefined when there was nothing. */
+  readonly upTo: number | undefined;
+  readonly more: boolean;
 }
+
+/** Reads on from where a subscriber is. */
+export function readOutbox(reader: Reader, { url, types }: Subscriber, limits: UnsentLimits): OutboxReading {
+  const rows = reader.all<{ position: number; event: string | null }>(
+    `SELECT position, CASE WHEN ?2 IS NULL OR instr(?2, ' ' || type || ' ') > 0 THEN event END AS event FROM outbox
+     WHERE position > coalesce((SELECT sent FROM outbox_subscriber WHERE url = ?1), 0) ORDER BY position LIMIT ?3`,
+    url,
+    wanted(types),
+    limits.events,
+  );
+  const events: { position: number; event: CloudEvent }[] = [];
+  let bytes = 0;
+  let upTo: number | undefined;
+  for (const { position, event } of rows) {
+    if (event !== null) {
+      bytes += Buffer.byteLength(event) + 1;
+      if (events.length > 0 && bytes > limits.bytes) return { events, upTo, more: true };
+      events.push({ position, event: JSON.parse(event) as CloudEvent });
+    }
+    upTo = position;
+  }
+  return { events, upTo, more: rows.length === limits.events };
+}
+
+/** Types as one text that a query searches: no type has a space in it. */
+const wanted = (types: readonly string[] | undefined): string | null =>
+  types === undefined ? null : ` ${types.join(' ')} `;
+
+/** What a subscriber of all types has not been sent yet, oldest first: up to `limit` events. */
+export const unsent = (reader: Reader, url: string, limit: number): OutboxReading['events'] =>
+  readOutbox(reader, { url }, { events: limit, bytes: Number.POSITIVE_INFINITY }).events;
 
 /** Remembers that a subscriber has everything up to `position`. */
 export function markSent(tx: Tx, subscriber: string, position: number): void {
@@ -106,27 +137,35 @@ export function markSent(tx: Tx, subscriber: string, position: number): void {
   );
 }
 
-/** How many events a subscriber has not taken yet. */
-export const backlog = (reader: Reader, subscriber: string): number =>
-  reader.get<{ count: number }>(
+/** Up to so many the events for a subscriber of some types are counted one by one. */
+const COUNTED = 10_000;
+
+/** How many events a subscriber has not taken yet. For one that gets some types only, more than 10,000 is an upper bound. */
+export function backlog(reader: Reader, { url, types }: Subscriber): number {
+  const { count } = reader.get<{ count: number }>(
     `SELECT max(0, coalesce((SELECT max(position) FROM outbox), 0) - coalesce((SELECT sent FROM outbox_subscriber WHERE url = ?),
        (SELECT min(position) - 1 FROM outbox), 0)) AS count`,
-    subscriber,
+    url,
+  )!;
+  if (types === undefined || count > COUNTED) return count;
+  return reader.get<{ count: number }>(
+    `SELECT count(*) AS count FROM outbox
+     WHERE position > coalesce((SELECT sent FROM outbox_subscriber WHERE url = ?1), 0) AND instr(?2, ' ' || type || ' ') > 0`,
+    url,
+    wanted(types),
   )!.count;
+}
 
-/**
- * Deletes up to `limit` events older than `until` that every one of `subscribers` has, and counters of orders silent since `forgetOrders`.
- * A counter must outlive anything that could still happen to its order: a restarted count would look like old news to consumers.
- */
+/** Deletes up to `limit` events older than `until` that every one of `subscribers` has, and counters of orders silent since `forgetOrders`. */
 export function sweepOutbox(
   tx: Tx,
-  subscribers: readonly string[],
+  subscribers: readonly Subscriber[],
   until: Instant,
   forgetOrders: Instant,
   limit: number,
 ): number {
   const everyone = subscribers.map(
-    (url) => tx.get<{ sent: number }>('SELECT sent FROM outbox_subscriber WHERE url = ?', url)?.sent ?? 0,
+    ({ url }) => tx.get<{ sent: number }>('SELECT sent FROM outbox_subscriber WHERE url = ?', url)?.sent ?? 0,
   );
   const sent = Math.min(Number.MAX_SAFE_INTEGER, ...everyone);
   tx.run(

@@ -1,17 +1,28 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'undici';
 import { type Cancel, type Clock, systemClock } from '../clock.ts';
-import type { Store } from '../store/port.ts';
 import { before, days, type Milliseconds, milliseconds, minutes, seconds } from '../units.ts';
-import { type CloudEvent, markSent, sweepOutbox, unsent } from './outbox.ts';
+import type { CloudEvent } from './outbox.ts';
+import type { OutboxSource, Subscriber, Swept } from './source.ts';
 
-/** Hands events to one subscriber, all or none; throws when it did not take them. */
+/** Hands events to one subscriber, all or none; throws when it did not take them, {@link NotTaken} where it said for how long. */
 export type SendEvents = (url: string, events: readonly CloudEvent[]) => Promise<void>;
 
+/** A subscriber refused events, and may have said when to come again. */
+export class NotTaken extends Error {
+  override readonly name = 'NotTaken';
+  readonly retryAfter: Milliseconds | undefined;
+
+  constructor(message: string, retryAfter: Milliseconds | undefined) {
+    super(message);
+    this.retryAfter = retryAfter;
+  }
+}
+
 export interface RelayOptions {
-  readonly store: Store;
-  /** HTTP addresses that take CloudEvents in batched JSON mode (`application/cloudevents-batch+json`) and answer 2xx once they have them. */
-  readonly subscribers: readonly string[];
+  readonly outbox: OutboxSource;
+  /** Who takes CloudEvents in batched JSON mode (`application/cloudevents-batch+json`) and answers 2xx once they have them; a text is an address. */
+  readonly subscribers: readonly (string | Subscriber)[];
   readonly clock?: Clock;
   /** Events in one POST at most. @default 100 */
   readonly batch?: number;
@@ -19,8 +30,10 @@ export interface RelayOptions {
   readonly batchBytes?: number;
   /** File with a bearer token that all subscribers take, read again for each POST because such tokens rotate. @default no token */
   readonly tokenFile?: string | undefined;
-  /** Pause when there was nothing to send. @default 200 ms */
+  /** Pause when there was nothing to send, unless the outbox says that there is. @default 200 ms */
   readonly idle?: Milliseconds;
+  /** How long events may gather before they are sent together, when less than a batch waits: a POST for each would cost more. @default 20 ms */
+  readonly linger?: Milliseconds;
   /** Longest pause after failures; the first is `idle`, then it doubles. @default 10 s */
   readonly maxBackoff?: Milliseconds;
   /** How long sent events stay. @default 1 h */
@@ -34,30 +47,35 @@ export interface RelayOptions {
 /**
  * Relays the outbox: to each subscriber in order, at least once. One that does not answer is tried again with backoff and holds up nobody
  * else. Where it got to is committed after the subscriber has the events, so after a crash it gets some of them again.
+ *
+ * One request at a time goes to each subscriber. What is written meanwhile travels with the next, so that a batch grows with the load: several at
+ * once would need their orders kept apart, and carry less each.
  */
 export class Relay {
   readonly #options: RelayOptions;
+  readonly #subscribers: ReadonlyMap<string, Subscriber>;
   readonly #clock: Clock;
-  readonly #send: SendEvents;
+  readonly #send: (subscriber: Subscriber, events: readonly CloudEvent[]) => Promise<void>;
   readonly #agent: Agent | undefined;
   #stops: Cancel[] = [];
   readonly #running = new Set<Promise<void>>();
   #stopped = false;
 
   constructor(options: RelayOptions) {
+    const { send } = options;
     this.#options = options;
+    this.#subscribers = new Map(options.subscribers.map(toSubscriber).map((each) => [each.url, each]));
     this.#clock = options.clock ?? systemClock;
     this.#agent =
-      options.send === undefined
-        ? new Agent({ connections: 4, headersTimeout: 10_000, bodyTimeout: 10_000 })
-        : undefined;
-    this.#send = options.send ?? ((url, events) => post(this.#agent!, url, events, options.tokenFile));
+      send === undefined ? new Agent({ connections: 4, headersTimeout: 10_000, bodyTimeout: 10_000 }) : undefined;
+    this.#send =
+      send === undefined
+        ? ({ url, tokenFile }, events) => post(this.#agent!, url, events, tokenFile ?? options.tokenFile)
+        : ({ url }, events) => send(url, events);
   }
 
   start(): void {
-    const idle = this.#options.idle ?? milliseconds(200);
-    const maxBackoff = this.#options.maxBackoff ?? seconds(10);
-    for (const subscriber of this.#options.subscribers) this.#loop(subscriber, idle, maxBackoff);
+    for (const subscriber of this.#subscribers.values()) this.#loop(subscriber);
     this.#sweepLoop();
   }
 
@@ -69,45 +87,62 @@ export class Relay {
     await this.#agent?.close();
   }
 
-  /** Sends one batch to one subscriber. Returns how many events it took; throws when it did not. */
+  /** Sends one batch to one subscriber, named by its address. Returns how many events it took; throws when it did not. */
   async pass(subscriber: string): Promise<number> {
-    const { store, batch = 100, batchBytes = 512 * 1024 } = this.#options;
-    const found = await store.read((reader) => unsent(reader, subscriber, batch, batchBytes));
-    const last = found.at(-1);
-    if (last === undefined) return 0;
-    await this.#send(
-      subscriber,
-      found.map(({ event }) => event),
-    );
-    await store.transact((tx) => markSent(tx, subscriber, last.position));
-    return found.length;
+    return (await this.#pass(this.#subscribers.get(subscriber) ?? { url: subscriber })).sent;
   }
 
-  /** Deletes what every subscriber has and what is older than the retention. */
-  sweep(): Promise<number> {
+  /** Forgets what every subscriber has and what is older than the retention. */
+  sweep(): Promise<Swept> {
     const now = this.#clock.now();
     const until = before(now, this.#options.retention ?? minutes(60));
     const forget = before(now, this.#options.sequenceRetention ?? days(70));
-    return this.#options.store.transact((tx) => sweepOutbox(tx, this.#options.subscribers, until, forget, 5000));
+    return this.#options.outbox.sweep([...this.#subscribers.values()], until, forget);
   }
 
-  #loop(subscriber: string, idle: Milliseconds, maxBackoff: Milliseconds): void {
+  async #pass(subscriber: Subscriber): Promise<{ readonly sent: number; readonly more: boolean }> {
+    const { outbox, batch = 100, batchBytes = 512 * 1024 } = this.#options;
+    const found = await outbox.unsent(subscriber, { events: batch, bytes: batchBytes });
+    if (found === undefined) return { sent: 0, more: false };
+    await this.#send(subscriber, found.events);
+    await found.markSent();
+    return { sent: found.events.length, more: found.more };
+  }
+
+  #loop(subscriber: Subscriber): void {
+    const { idle = milliseconds(200), linger = milliseconds(20), maxBackoff = seconds(10) } = this.#options;
     let failures = 0;
+    let wakes = 0;
     let cancel: Cancel = () => {};
+    let isWaiting = false;
+    const next = (pause: number) => {
+      if (this.#stopped) return;
+      isWaiting = pause === idle && failures === 0;
+      cancel = this.#clock.schedule(milliseconds(pause), run);
+    };
     const turn = async () => {
-      let pause: number = idle;
+      isWaiting = false;
+      const seen = wakes;
       try {
-        const sent = await this.pass(subscriber);
+        const { sent, more } = await this.#pass(subscriber);
         failures = 0;
-        if (sent > 0) pause = 0;
+        next(more ? 0 : sent > 0 || wakes !== seen ? linger : idle);
       } catch (error) {
-        this.#options.onError?.(error, subscriber);
-        pause = Math.min(maxBackoff, idle * 2 ** failures);
+        this.#options.onError?.(error, subscriber.url);
+        const asked = (error instanceof NotTaken ? error.retryAfter : undefined) ?? 0;
+        const pause = Math.min(maxBackoff, Math.max(asked, idle * 2 ** failures));
         failures = Math.min(failures + 1, 20);
+        next(pause);
       }
-      if (!this.#stopped) cancel = this.#clock.schedule(milliseconds(pause), run);
     };
     const run = () => this.#track(turn());
+    this.#options.outbox.watch?.(() => {
+      wakes++;
+      // A subscriber that fails is left its pause, whatever is written meanwhile.
+      if (!isWaiting) return;
+      cancel();
+      next(linger);
+    });
     run();
     this.#stops.push(() => cancel());
   }
@@ -120,20 +155,24 @@ export class Relay {
   #sweepLoop(): void {
     let cancel: Cancel = () => {};
     const turn = async () => {
-      let swept = 0;
+      let isMore = false;
       try {
-        swept = await this.sweep();
+        isMore = (await this.sweep()).more;
       } catch (error) {
         this.#options.onError?.(error, 'sweep');
       }
-      // A full sweep means that there is more: stay ahead of what comes in.
-      if (!this.#stopped) cancel = this.#clock.schedule(swept >= 5000 ? milliseconds(100) : minutes(1), run);
+      // Stay ahead of what comes in.
+      if (!this.#stopped) cancel = this.#clock.schedule(isMore ? milliseconds(100) : minutes(1), run);
     };
     const run = () => this.#track(turn());
     cancel = this.#clock.schedule(minutes(1), run);
     this.#stops.push(() => cancel());
   }
 }
+
+/** A subscriber; an address alone is one that gets everything. */
+export const toSubscriber = (subscriber: string | Subscriber): Subscriber =>
+  typeof subscriber === 'string' ? { url: subscriber } : subscriber;
 
 async function post(
   agent: Agent,
@@ -142,7 +181,7 @@ async function post(
   tokenFile: string | undefined,
 ): Promise<void> {
   const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim();
-  const { statusCode, body } = await request(url, {
+  const { statusCode, headers, body } = await request(url, {
     method: 'POST',
     dispatcher: agent,
     headers: {
@@ -153,5 +192,9 @@ async function post(
   });
   if (statusCode >= 200 && statusCode <= 299) return body.dump();
   const said = (await body.text()).slice(0, 500);
-  throw new Error(`${url} answered ${statusCode} to ${events.length} events: ${said}`);
+  const after = Number(headers['retry-after'] ?? Number.NaN);
+  throw new NotTaken(
+    `${url} answered ${statusCode} to ${events.length} events: ${said}`,
+    Number.isFinite(after) ? seconds(after) : undefined,
+  );
 }

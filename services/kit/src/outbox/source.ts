@@ -1,0 +1,53 @@
+import type { Instant } from '../units.ts';
+import type { CloudEvent } from './outbox.ts';
+
+/** Somebody who is told of events. */
+export interface Subscriber {
+  /** Address that takes CloudEvents in batched JSON mode; also its name in what is remembered of it and in metrics. */
+  readonly url: string;
+  /** The types that it gets, and no others. @default all */
+  readonly types?: readonly string[];
+  /** File with the bearer token that it takes, read again for each request because such tokens rotate. @default the relay's own */
+  readonly tokenFile?: string | undefined;
+}
+
+/** Events that a subscriber is to get next, in an order in which those of one order of the shop keep theirs. */
+export interface UnsentEvents {
+  readonly events: readonly CloudEvent[];
+  /** There are more than the limits let through. */
+  readonly more: boolean;
+  /** Remembers that the subscriber has them. Until then they come again. */
+  markSent(): Promise<void>;
+}
+
+/** How much is handed out at once. */
+export interface UnsentLimits {
+  readonly events: number;
+  /** Of their JSON; a single event may exceed it. */
+  readonly bytes: number;
+}
+
+/** What a sweep did: how many events it deleted, and whether there may be more. */
+export interface Swept {
+  readonly events: number;
+  readonly more: boolean;
+}
+
+/**
+ * Where a {@link Relay} takes events from: an outbox that a service writes in the transaction of each change. One adapter for each kind of store.
+ *
+ * Nothing is handed out to a subscriber out of its order's sequence, and nothing is lost: what was committed is handed out until it is marked.
+ */
+export interface OutboxSource {
+  /** What the subscriber has not been sent, oldest first; undefined when there is nothing. */
+  unsent(subscriber: Subscriber, limits: UnsentLimits): Promise<UnsentEvents | undefined>;
+  /** How many events wait for the subscriber. Costs little however many there are: beyond some thousands it may be an upper bound. */
+  backlog(subscriber: Subscriber): Promise<number>;
+  /**
+   * Forgets events older than `until` that all of `subscribers` have, and what counts events of orders that were silent since `forgetOrders`:
+   * a count must outlive anything that could still happen to its order, since a restarted one would look like old news to consumers.
+   */
+  sweep(subscribers: readonly Subscriber[], until: Instant, forgetOrders: Instant): Promise<Swept>;
+  /** Calls `wake` after each commit that wrote events. A source that cannot tell has none, and is asked from time to time. */
+  watch?(wake: () => void): void;
+}
