@@ -3,7 +3,7 @@ import type { SendEffect } from '../participants/participants.ts';
 import { canonicalJson } from '../saga/canonical.ts';
 import { leftInPlace } from '../saga/draft.ts';
 import { transition } from '../saga/engine.ts';
-import type { GivenUp, Now, Revision, RunContext, RunEvent, RunState, Transition } from '../saga/types.ts';
+import type { GivenUp, Now, Revision, RunContext, RunEvent, RunId, RunState, Transition } from '../saga/types.ts';
 import type { RunnerPorts } from './runner.ts';
 
 /** Progress that no rule wants durable at once is durable after this long (design rule 2). */
@@ -41,6 +41,8 @@ export class Run {
   #busy = false;
   #dirty = false;
   #stopped = false;
+  /** The right to act was lost before it was released. */
+  #forbidden = false;
   /** It is being handed over: nothing more is sent. */
   #releasing = false;
   #cancelWake: (() => void) | undefined;
@@ -56,6 +58,10 @@ export class Run {
     this.#version = run.version;
     this.#lastEvent = ports.clock.monotonic();
     this.#finished = finished;
+  }
+
+  get id(): RunId {
+    return this.#context.id;
   }
 
   get state(): RunState {
@@ -116,8 +122,11 @@ export class Run {
     return this.#busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 
-  /** Sends nothing more, waits for the event at hand, makes the state durable, then stops. For handing over in good order. */
-  async release(): Promise<void> {
+  /**
+   * Sends nothing more, waits for the event at hand, makes the state durable, then stops. For handing over in good order.
+   * @returns whether what it knew is durable; false where the right to write was lost
+   */
+  async release(): Promise<boolean> {
     this.#releasing = true;
     this.#cancelWake?.();
     await this.idle;
@@ -126,6 +135,7 @@ export class Run {
       await this.#persist();
     }
     this.abandon();
+    return !this.#forbidden;
   }
 
   async #work(): Promise<void> {
@@ -173,7 +183,10 @@ export class Run {
 
   /** Design rule 10: without the right to act, nothing more is written or sent, whatever was due. */
   #mayAct(): boolean {
-    if (this.#ports.mayAct?.() === false) this.abandon();
+    if (this.#ports.mayAct?.(this.#context.id) === false) {
+      this.#forbidden = true;
+      this.abandon();
+    }
     return !this.#stopped;
   }
 
