@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { BY_SAGA, OrderSagaController, orderSagas, sagaKey, sagaKeys } from './controllers/ordersaga/controller.ts';
 import { OrderSagaRunController } from './controllers/ordersagarun/controller.ts';
-import { Leadership } from './controllers/ordersagarun/leadership.ts';
+import { Forgetting } from './controllers/ordersagarun/forgetting.ts';
 import { runMetrics } from './controllers/ordersagarun/metrics.ts';
 import { observeRuns } from './controllers/ordersagarun/observer.ts';
-import { outcomeOf, trim } from './controllers/ordersagarun/run.ts';
+import { BY_STANDING, Places, standingKeys } from './controllers/ordersagarun/places.ts';
+import { idOf, outcomeOf, trim } from './controllers/ordersagarun/run.ts';
+import { RunShards } from './controllers/ordersagarun/shards.ts';
 import { standingMetrics } from './controllers/ordersagarun/standing.ts';
 import { Undertow } from './controllers/ordersagarun/undertow.ts';
 import { ParticipantController } from './controllers/participant/controller.ts';
@@ -31,13 +33,16 @@ import { createLogger } from './runtime/logger.ts';
 import { Manager } from './runtime/manager.ts';
 import { FrameworkMetrics } from './runtime/metrics.ts';
 import { done } from './runtime/result.ts';
+import { shardMetrics } from './sharding/metrics.ts';
+import { shardOf } from './sharding/shard.ts';
+import { Sharding } from './sharding/sharding.ts';
 
 /** Runs at a time that are looked at; no reconcile waits for a participant, so few are enough. */
 const RUN_WORKERS = 16;
 /** Runs that end within this time are remembered by one write. */
 const COLLECT_MILLIS = 500;
 
-/** The operator, put together: one process, one lease, all controllers. */
+/** The operator, put together: one process, all controllers. Runs are divided among the replicas; everything else is the leader's. */
 export class Operator {
   readonly #options: Options;
 
@@ -47,7 +52,7 @@ export class Operator {
 
   /** Runs until `stop` aborts and everything has stopped in order. Rejects with what made it fail (a lost lease among others). */
   async run(stop: AbortSignal): Promise<void> {
-    const { namespace, serviceAccount, watchNamespaces, leaseDurationMs } = this.#options;
+    const { namespace, serviceAccount, watchNamespaces, leaseDurationMs, shards } = this.#options;
     const clock = systemClock;
     const logger = createLogger({ level: this.#options.logLevel });
     const metrics = new FrameworkMetrics({ processMetrics: true });
@@ -58,18 +63,19 @@ export class Operator {
       logger,
     });
     const client = new KubeClient(transport);
-    const identity = `${hostname()}_${randomBytes(4).toString('hex')}`;
+    const unique = randomBytes(4).toString('hex');
+    const identity = `${hostname()}_${unique}`;
+    const election = {
+      namespace,
+      identity,
+      leaseDurationMs,
+      renewDeadlineMs: Math.round((leaseDurationMs * 2) / 3),
+      retryPeriodMs: Math.round((leaseDurationMs * 2) / 15),
+    };
     const manager = new Manager({
       client,
       ...(watchNamespaces.length === 0 ? {} : { namespaces: watchNamespaces }),
-      leaderElection: {
-        namespace,
-        name: OPERATOR,
-        identity,
-        leaseDurationMs,
-        renewDeadlineMs: Math.round((leaseDurationMs * 2) / 3),
-        retryPeriodMs: Math.round((leaseDurationMs * 2) / 15),
-      },
+      leaderElection: { ...election, name: OPERATOR },
       health: { host: this.#options.healthHost, port: this.#options.healthPort },
       metrics,
       logger,
@@ -84,7 +90,10 @@ export class Operator {
       observer: metrics.events(),
     });
 
-    const runs = manager.cache(orderSagaRuns, { transform: trim, indexes: { [BY_SAGA]: sagaKeys } });
+    const runs = manager.cache(orderSagaRuns, {
+      transform: trim,
+      indexes: { [BY_SAGA]: sagaKeys, [BY_STANDING]: standingKeys((id) => shardOf(id, shards)) },
+    });
     const sagas = manager.cache(orderSagas);
     const declared = manager.cache(participants);
     const fence = runs.fence();
@@ -94,6 +103,7 @@ export class Operator {
       namespace,
       () => clock.wall(),
       () => pause(clock, COLLECT_MILLIS),
+      unique,
     );
     const journal = new KubernetesJournal({
       client,
@@ -135,7 +145,7 @@ export class Operator {
         health.answered(run.namespace, effect.participant, answer, clock.wall()),
       ),
       clock,
-      mayAct: () => manager.elector?.isLeading ?? true,
+      mayAct: (id) => sharding.mayAct(id),
       observer: observeRuns({
         runs,
         recorder,
@@ -146,30 +156,53 @@ export class Operator {
         left: (id) => {
           journal.forget(id);
           orders.enqueue(placeOf(id));
-          const next = orderRuns.nextWaiting(id);
+          const next = places.next(id);
           if (next !== undefined) orders.enqueue(next);
         },
+        parted: (id) => journal.forget(id),
       }),
     });
-    const leadership = new Leadership({
-      finished,
-      runner,
+    const sharding: Sharding = new Sharding({
+      ...election,
+      client,
+      shards,
+      makesLeases: () => manager.elector?.isLeading === true,
+      work: new RunShards({
+        runs,
+        runner,
+        finished,
+        shardOf: (id) => shardOf(id, shards),
+        look: ({ metadata }) => orders.enqueue({ namespace: metadata.namespace ?? '', name: metadata.name }),
+      }),
       clock,
-      elector: manager.elector,
       logger,
     });
-    manager.add(leadership);
+    manager.add(sharding);
+    manager.add(sharding.asLeader());
+    manager.add(new Forgetting({ finished, clock, logger }));
+    shardMetrics(metrics.registry, sharding);
+    const places = new Places({
+      runs,
+      driven: (where, saga) => runner.countOf(where, saga),
+      shards,
+      isOurs: (shard) => sharding.isOpen(shard),
+      wall: () => clock.wall(),
+    });
+    runs.onChange((change) => {
+      const next = places.freedBy(change);
+      if (next !== undefined) orders.enqueue(next);
+    });
 
     const orderRuns = new OrderSagaRunController({
       client,
-      runs,
       sagas,
       participants: declared,
       fence,
       runner,
       journal,
       finished,
-      inheritance: leadership.inheritance,
+      shards: sharding,
+      places,
       undertow: new Undertow(client, clock),
       recorder,
       clock,
@@ -182,6 +215,11 @@ export class Operator {
       reconcileAbsent: async (place) => {
         orderRuns.vanished(place);
         return done();
+      },
+      needsLeaderElection: false,
+      filter: (change) => {
+        const run = change.type === 'deleted' ? change.old : change.object;
+        return sharding.isOpen(sharding.of(idOf(run)));
       },
       maxConcurrentReconciles: RUN_WORKERS,
       watches: [

@@ -1,6 +1,7 @@
 import { durationFlag, LOG_LEVELS, logLevelFlag, readFlags, UsageError } from './flags.ts';
 import { CALLER } from './rights.ts';
 import type { LogLevel } from './runtime/logger.ts';
+import { DEFAULT_SHARDS, MOST_SHARDS } from './sharding/shard.ts';
 
 /** What the operator is told at its start, by flags or by environment. */
 export interface Options {
@@ -15,6 +16,8 @@ export interface Options {
   readonly healthHost: string;
   readonly healthPort: number;
   readonly leaseDurationMs: number;
+  /** How many parts runs are divided into among the replicas; the same for all of them. */
+  readonly shards: number;
   /** Connections to the API server. */
   readonly connections: number;
   readonly logLevel: LogLevel;
@@ -27,7 +30,8 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --watch-namespaces A,B    look after these only (default: all)
   --service-account NAME    whose tokens participants get (default: mercato-caller)
   --health-address H:P      /healthz, /readyz, /metrics (default: 127.0.0.1:8081; port 0: any)
-  --lease-duration D        how long a leader that died is waited for (default: 15s; at least 3s)
+  --lease-duration D        how long a replica that died is waited for (default: 15s; at least 3s)
+  --shards N                parts that runs are divided into among replicas; the same for all (default: ${DEFAULT_SHARDS})
   --connections N           to the API server (default: 32)
   --log-level L             ${LOG_LEVELS.join(', ')} (default: info)
 
@@ -41,6 +45,7 @@ const FLAGS = [
   'service-account',
   'health-address',
   'lease-duration',
+  'shards',
   'connections',
   'log-level',
 ] as const;
@@ -63,6 +68,7 @@ export function parseOptions(
     serviceAccount: said('service-account') ?? CALLER,
     ...address(said('health-address') ?? '127.0.0.1:8081'),
     leaseDurationMs: durationFlag('lease-duration', said('lease-duration') ?? '15s', 3_000),
+    shards: integer('shards', said('shards') ?? String(DEFAULT_SHARDS), 1, MOST_SHARDS),
     connections: integer('connections', said('connections') ?? '32', 1, 1_000),
     logLevel: logLevelFlag(said('log-level') ?? 'info'),
   };

@@ -18,7 +18,9 @@ export function untilSignal(): AbortSignal {
 export function endWith(name: string, program: Promise<number>): void {
   program.then(
     (code) => process.exit(code),
-    (error: unknown) => {
+    (failure: unknown) => {
+      // A part of the program says which part it is; what its flag should be is in the cause.
+      const error = failure instanceof Error && failure.cause instanceof UsageError ? failure.cause : failure;
       const known = error instanceof UsageError || error instanceof ConfigError;
       process.stderr.write(
         `${name}: ${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`,

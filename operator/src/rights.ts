@@ -53,8 +53,8 @@ export const CLUSTER_WIDE: readonly PolicyRule[] = [
 /** What the operator does in its own namespace. @param caller the account whose tokens participants get */
 export function ownRules(caller: string = CALLER): readonly PolicyRule[] {
   return [
-    rule('coordination.k8s.io', ['leases'], ['create']),
-    rule('coordination.k8s.io', ['leases'], ['get', 'update'], [OPERATOR]),
+    // The leader's, each shard's and each replica's, whose names nobody knows before; replicas that died are fenced off, and forgotten.
+    rule('coordination.k8s.io', ['leases'], ['get', 'list', 'watch', 'create', 'update', 'delete']),
     // Exception records, and the memory of finished runs.
     rule('', ['configmaps'], ['list', 'create', 'patch', 'delete']),
     // Tokens for participants, each for its audience.

@@ -12,6 +12,8 @@ export interface LeaderElectorOptions {
   namespace: string;
   /** The Lease's name: one for each group of replicas of which one works. */
   name: string;
+  /** Of the Lease, when it is made. @default none */
+  labels?: Readonly<Record<string, string>>;
   /** Who we are; must be unique among replicas and across restarts, or a dead process's lease passes for ours. */
   identity: string;
   /** Others may take over when they have seen no renewal for this long, in milliseconds. @default 15000 */
@@ -300,11 +302,11 @@ export class LeaderElector {
 
   /** The lease with us as its holder. */
   #claim(current: Lease | undefined): Lease {
-    const { namespace, name, identity } = this.#options;
+    const { namespace, name, identity, labels } = this.#options;
     const now = microTime(this.#clock.wall());
     const ours = current?.spec?.holderIdentity === identity;
     return {
-      metadata: current?.metadata ?? { namespace, name },
+      metadata: current?.metadata ?? { namespace, name, ...(labels && { labels: { ...labels } }) },
       spec: {
         holderIdentity: identity,
         leaseDurationSeconds: Math.ceil(this.#leaseDurationMs / 1000),

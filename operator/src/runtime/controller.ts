@@ -100,6 +100,8 @@ export interface ControllerOptions<T extends KubeObject> {
   watches?: readonly SecondaryWatch[];
   /** Reads that are older than what was last written are not reconciled; see `Fence`. */
   fence?: Fence;
+  /** Whether only the leader runs it. @default true, as controller-runtime */
+  needsLeaderElection?: boolean;
   /** Reconciles at a time. @default 1, as controller-runtime */
   maxConcurrentReconciles?: number;
   /**
@@ -136,6 +138,7 @@ export class Controller<T extends KubeObject> {
   readonly #queue: WorkQueue<ObjectKey>;
   readonly #active = new Set<AbortController>();
   readonly maxConcurrentReconciles: number;
+  readonly needsLeaderElection: boolean;
   #lastYield = 0;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
@@ -149,6 +152,7 @@ export class Controller<T extends KubeObject> {
     this.name = options.name;
     this.cache = options.for;
     this.maxConcurrentReconciles = workers;
+    this.needsLeaderElection = options.needsLeaderElection ?? true;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? unobserved;

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { Cache, type CacheOptions, type Syncable } from '../kube/cache.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
-import { LeaderElector, type LeaderElectorOptions } from '../kube/leases.ts';
+import { LeaderElector, type LeaderElectorOptions, LeaseLostError } from '../kube/leases.ts';
 import { nameOf, type Resource } from '../kube/resource.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { type Clock, pause, systemClock } from './clock.ts';
@@ -28,7 +28,7 @@ export interface ManagerOptions {
   client: KubeClient;
   /** Namespaces of all its caches. @default all */
   namespaces?: readonly string[];
-  /** With it, controllers run only while this process holds the lease. `identity` defaults to host name and a random suffix. */
+  /** With it, controllers run only while this process holds the lease, unless they say that they need none. `identity` defaults to host name and a random suffix. */
   leaderElection?: Pick<
     LeaderElectorOptions,
     'namespace' | 'name' | 'leaseDurationMs' | 'renewDeadlineMs' | 'retryPeriodMs'
@@ -54,8 +54,8 @@ export interface ManagerOptions {
 /**
  * Runs caches, controllers and whatever else belongs to one process, in an order that is safe.
  *
- * Start: the health server; the caches, on standby replicas too, so that a take-over finds them warm; runnables that need no leader; the lease, if
- * wanted; then controllers and the other runnables. Stop: no new keys, reconciles under way finish or are aborted after a bound; then the lease is
+ * Start: the health server; the caches, on standby replicas too, so that a take-over finds them warm; what needs no leader; the lease, if wanted; then
+ * the other controllers and runnables. Stop: no new keys, reconciles under way finish or are aborted after a bound; then the lease is
  * released; then the caches. A lost lease aborts reconciles at once. Whatever fails stops everything, and `run` rejects with it.
  */
 export class Manager {
@@ -205,8 +205,11 @@ export class Manager {
     /** Ends caches, after all who read them. */
     const cachesStop = new AbortController();
     const failures: unknown[] = [];
+    /** Ends reconciles under way: what they do is another's by now. */
+    const lost = new AbortController();
     const fail = (error: unknown) => {
       failures.push(error);
+      if (error instanceof LeaseLostError) lost.abort(error);
       stopping.abort(error);
     };
     const onStop = () => stopping.abort(stop.reason);
@@ -219,8 +222,10 @@ export class Manager {
       caches = Promise.all([...this.#caches.values()].map((cache) => cache.run(cachesStop.signal)));
       await this.#waitForCaches(stopping.signal);
       const always = this.#runnables.filter((runnable) => runnable.needsLeaderElection === false);
+      const anywhere = this.#controllers.filter((controller) => !controller.needsLeaderElection);
       await Promise.all([
         ...always.map((runnable) => this.#supervise(runnable, stopping.signal).catch(fail)),
+        ...anywhere.map((controller) => this.#control(controller, stopping.signal, lost.signal).catch(fail)),
         this.#lead(stopping.signal, fail).catch(fail),
         // A manager of caches alone, or one whose controllers all have ended, still runs until it is told to stop.
         untilAborted(stopping.signal),
@@ -251,7 +256,6 @@ export class Manager {
 
   /** Controllers and leader-only runnables, until `stop`; `leading` aborts them hard when it does so for another reason than `stop`. */
   async #work(stop: AbortSignal, leading: AbortSignal | undefined, fail: (error: unknown) => void): Promise<void> {
-    const drainMs = this.#options.gracefulShutdownMs ?? 30_000;
     const lost = new AbortController();
     const ended = new AbortController();
     const onEnd = () => {
@@ -264,12 +268,16 @@ export class Manager {
     }
     const runnables = this.#runnables.filter((runnable) => runnable.needsLeaderElection !== false);
     await Promise.all([
-      ...this.#controllers.map((controller) =>
-        controller.run(ended.signal, { drainMs, abort: lost.signal }).catch(fail),
-      ),
+      ...this.#controllers
+        .filter((controller) => controller.needsLeaderElection)
+        .map((controller) => this.#control(controller, ended.signal, lost.signal).catch(fail)),
       ...runnables.map((runnable) => this.#supervise(runnable, ended.signal).catch(fail)),
     ]);
     for (const signal of [stop, leading]) signal?.removeEventListener('abort', onEnd);
+  }
+
+  #control(controller: Controller<never>, stop: AbortSignal, abort: AbortSignal): Promise<void> {
+    return controller.run(stop, { drainMs: this.#options.gracefulShutdownMs ?? 30_000, abort });
   }
 
   /** Runs a runnable; one that ends before it was told to is a failure, since nobody would notice that it is gone. After the signal it has a bound. */
@@ -288,6 +296,8 @@ export class Manager {
     try {
       await Promise.race([started, late]);
     } catch (error) {
+      // As it comes from the lease of the whole process: who runs the manager asks for it by its class.
+      if (error instanceof LeaseLostError) throw error;
       throw new Error(`${runnable.name} failed: ${error instanceof Error ? error.message : String(error)}`, {
         cause: error,
       });

@@ -18,10 +18,12 @@ import type { ReconcileContext } from '../../runtime/controller.ts';
 import { done, type Result, requeueAfter } from '../../runtime/result.ts';
 import { begin, transition } from '../../saga/engine.ts';
 import type { ActionState, Revision, RunId, RunState } from '../../saga/types.ts';
+import type { Shard } from '../../sharding/shard.ts';
+import type { Sharding } from '../../sharding/sharding.ts';
 import { accept, type Pause, pauseInForce } from '../ordersaga/accept.ts';
-import { BY_SAGA, sagaKey } from '../ordersaga/controller.ts';
 import { keptFor } from '../ordersaga/retention.ts';
-import type { Inheritance } from './inheritance.ts';
+import { Inheritance } from './inheritance.ts';
+import type { Places } from './places.ts';
 import { contextOf, FINALIZER, hasFinalizer, idOf, outcomeOf, REVISION_ANNOTATION } from './run.ts';
 import type { Undertow } from './undertow.ts';
 
@@ -32,18 +34,21 @@ const CLAIM_PATIENCE_MILLIS = 1_000;
 /** After this long, a run that has ended is normally remembered. */
 const REMEMBERED_MILLIS = 600;
 
+/** What the controller asks of the shards. */
+export type Shards = Pick<Sharding, 'of' | 'isOpen' | 'takenOf' | 'during'>;
+
 export interface OrderSagaRunControllerOptions {
   readonly client: KubeClient;
-  /** Indexed by {@link BY_SAGA}. */
-  readonly runs: ReadStore<OrderSagaRun>;
   readonly sagas: ReadStore<OrderSaga>;
   readonly participants: ReadStore<Participant>;
   readonly fence: Fence;
   readonly runner: Runner;
   readonly journal: KubernetesJournal;
   readonly finished: FinishedRuns;
-  /** Settles once this process leads and knows what it took over. */
-  readonly inheritance: Promise<Inheritance>;
+  /** The shards that this replica drives. */
+  readonly shards: Shards;
+  /** The places that maxActive gives. */
+  readonly places: Places;
   readonly undertow: Undertow;
   readonly recorder: Recorder;
   readonly clock: Clock;
@@ -55,37 +60,29 @@ export interface OrderSagaRunControllerOptions {
  */
 export class OrderSagaRunController {
   readonly #o: OrderSagaRunControllerOptions;
-  /** Runs on their way to the runner, by saga: several are looked at at once, and each takes a place of maxActive. */
-  readonly #starting = new Map<string, number>();
-  /** Runs that wait for a place of maxActive, by saga, in the order of their coming. */
-  readonly #waiting = new Map<string, Set<string>>();
 
   constructor(options: OrderSagaRunControllerOptions) {
     this.#o = options;
   }
 
-  /** A run of this saga left the runner: @returns the run that gets its place, to be looked at now. */
-  nextWaiting({ namespace, saga }: RunId): NamespacedName | undefined {
-    const waiting = this.#waiting.get(sagaKey(namespace, saga));
-    const name = waiting?.values().next().value;
-    if (waiting === undefined || name === undefined) return undefined;
-    waiting.delete(name);
-    if (waiting.size === 0) this.#waiting.delete(sagaKey(namespace, saga));
-    return { namespace, name };
-  }
-
-  /** One look at a run. The framework's fence has made sure that it shows our last write. */
+  /** One look at a run. The framework's fence has made sure that it shows our last write. A run of another replica's shard is that one's. */
   async reconcile(run: OrderSagaRun, context: ReconcileContext): Promise<Result> {
     // A View is a window: its run lives elsewhere.
     if (run.spec.mode === 'View') return done();
     const id = idOf(run);
+    const shard = this.#o.shards.of(id);
+    if (!this.#o.shards.isOpen(shard)) return done();
+    return this.#o.shards.during(shard, () => this.#look(run, id, shard, context));
+  }
+
+  async #look(run: OrderSagaRun, id: RunId, shard: Shard, context: ReconcileContext): Promise<Result> {
     const driven = this.#o.runner.find(id);
     if (driven !== undefined) return this.#steer(run, id, driven.state, driven.durable);
-    // Before the memory of finished runs is read, none may be written either.
-    const inheritance = await this.#o.inheritance;
     const outcome = outcomeOf(run);
     if (outcome !== undefined) return this.#clearAway(run, id, outcome);
-    return this.#take(run, id, inheritance, context);
+    const taken = this.#o.shards.takenOf(shard);
+    if (taken === undefined) return done();
+    return this.#take(run, id, new Inheritance(taken.since, taken.died), context);
   }
 
   /**
@@ -166,7 +163,8 @@ export class OrderSagaRunController {
     const verdict = await this.#revisionFor(id, saga, hash, isBelieved);
     if ('reason' in verdict) return this.#refuse(run, id, verdict, found === undefined);
     // What another worker may have begun with has its place already.
-    if (found === undefined && !inheritance.includes(run) && this.#isFull(id, saga)) return this.#wait(run, id, saga);
+    if (found === undefined && !inheritance.includes(run) && this.#o.places.isFull(id, saga?.spec.maxActive))
+      return this.#wait(run, id, saga);
     return this.#begin(run, id, verdict.revision, found, inheritance, context);
   }
 
@@ -178,7 +176,7 @@ export class OrderSagaRunController {
     inheritance: Inheritance,
     context: ReconcileContext,
   ): Promise<Result> {
-    const give = this.#takePlace(id);
+    const give = this.#o.places.take(id);
     let adopted: Promise<void>;
     try {
       await this.#o.journal.saveRevision(id.namespace, id.saga, revision);
@@ -295,40 +293,14 @@ export class OrderSagaRunController {
     this.#o.recorder.event(run, { type: 'Warning', reason, action: 'Accept', note: message });
   }
 
-  /** Whether as many runs are at work as its saga allows. A held one is not at work: it would keep the others waiting for a person. */
-  #isFull(id: RunId, saga: OrderSaga | undefined): boolean {
-    const limit = saga?.spec.maxActive;
-    if (limit === undefined) return false;
-    const key = sagaKey(id.namespace, id.saga);
-    const [running, compensating, held] = ['Running', 'Compensating', 'Held'].map((phase) =>
-      this.#o.runs.countByIndex(BY_SAGA, `${key}/${phase}`),
-    ) as [number, number, number];
-    // After a change of leader the cache knows of runs that have yet to come to the runner; otherwise the runner knows more.
-    const known = Math.max(this.#o.runner.countOf(id.namespace, id.saga), running + compensating + held);
-    return known - held + (this.#starting.get(key) ?? 0) >= limit;
-  }
-
-  /** @returns what gives the place back: the runner counts the run by then, or it did not begin */
-  #takePlace(id: RunId): () => void {
-    const key = sagaKey(id.namespace, id.saga);
-    const add = (change: 1 | -1): void => {
-      const count = (this.#starting.get(key) ?? 0) + change;
-      if (count === 0) this.#starting.delete(key);
-      else this.#starting.set(key, count);
-    };
-    add(1);
-    return () => add(-1);
-  }
-
   async #wait(run: OrderSagaRun, id: RunId, saga: OrderSaga | undefined): Promise<Result> {
-    const key = sagaKey(id.namespace, id.saga);
-    const waiting = this.#waiting.get(key) ?? new Set();
-    this.#waiting.set(key, waiting.add(run.metadata.name));
+    this.#o.places.wait(id, run.metadata.name);
     const nextAction = `it begins when fewer than ${saga?.spec.maxActive} runs of ${saga?.metadata.name} are active (maxActive)`;
     if (run.status?.nextAction !== nextAction) {
       const status = { phase: 'Pending' as const, nextAction };
+      const version = run.metadata.resourceVersion ?? '';
       await this.#o.client
-        .patchStatus<OrderSagaRun>(orderSagaRuns, placeOf(idOf(run)), { status })
+        .patchStatus<OrderSagaRun>(orderSagaRuns, placeOf(idOf(run)), { status }, { resourceVersion: version })
         .catch(ignoreChanged);
     }
     return requeueAfter(LOOK_AGAIN_MILLIS);

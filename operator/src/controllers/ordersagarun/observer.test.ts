@@ -45,6 +45,7 @@ describe('What is told of runs', () => {
       clock,
       ended: () => undefined,
       left: () => undefined,
+      parted: () => undefined,
     });
   };
 

@@ -25,6 +25,8 @@ export interface RunObserverOptions {
   readonly ended: (id: RunId, outcome: NonNullable<RunState['ended']>) => void;
   /** The run left the runner: the controller looks at it again. */
   readonly left: (id: RunId) => void;
+  /** The run is another replica's from now on. */
+  readonly parted: (id: RunId) => void;
 }
 
 /** Tells what happens to runs: as Events of their objects, in metrics, and in the log where a person is wanted. */
@@ -36,6 +38,7 @@ export function observeRuns({
   clock,
   ended,
   left,
+  parted,
 }: RunObserverOptions): RunnerObserver {
   const budget = new Budget(NORMAL_PER_SECOND, NORMAL_AT_ONCE, clock);
   const known = new Set<string>();
@@ -79,6 +82,7 @@ export function observeRuns({
       logger.warn('run dropped', { run: `${id.namespace}/${id.saga}-${id.orderId}`, why });
       left(id);
     },
+    parted,
     journalFailed(id, error) {
       metrics.journalFailures.inc();
       tellRefused(id, error);

@@ -13,11 +13,16 @@ export const REMEMBER_DAYS = 35;
 const DAY_MILLIS = 86_400_000;
 /** About 10 KiB compressed: small enough to write again each second. */
 const PER_PAGE = 1_000;
+const PAGE_NAME = /^finished-(\d+)(?:-([a-z0-9]+))?$/;
 const LABELS = { 'mercato.dev/record': 'finished' } as const;
 
 interface Page {
   readonly name: string;
   readonly at: number;
+  /** Who writes it; empty for pages of the time when one replica wrote all. */
+  readonly writer: string;
+  /** Somebody else wrote to it, or deleted it: it has to be read anew before it is written again. */
+  spoilt?: boolean;
   readonly runs: Map<string, Outcome>;
   version: string | undefined;
 }
@@ -26,14 +31,16 @@ interface Page {
  * Remembers the order ids of finished runs, beyond their objects: an order that is applied again, restored from a backup, or delivered once more is
  * the run that it was, and not a second one (design rule 1).
  *
- * Kept as gzipped pages in ConfigMaps of the operator's namespace, many runs a write, 35 days. Only the leader writes. It is meant for what the
- * kubernetes journal is meant for: a million runs in 35 days take about 12 MB of etcd.
+ * Kept as gzipped pages in ConfigMaps of the operator's namespace, many runs a write, 35 days. Each replica writes pages of its own, so that none
+ * waits for another, and reads those of all when shards come to it. It is meant for what the kubernetes journal is meant for: a million runs in 35 days
+ * take about 12 MB of etcd.
  */
 export class FinishedRuns {
   readonly #client: KubeClient;
   readonly #namespace: string;
   readonly #wall: () => number;
   readonly #collect: () => Promise<void>;
+  readonly #writer: string;
   readonly #pages: Page[] = [];
   readonly #waiting: { key: string; outcome: Outcome; done: () => void; failed: (error: unknown) => void }[] = [];
   #writing = false;
@@ -41,26 +48,45 @@ export class FinishedRuns {
   #hurry = false;
   #hurried: (() => void) | undefined;
 
-  /** @param collect what is waited for before each write, so that many runs share it. @default nothing */
+  /**
+   * @param collect what is waited for before each write, so that many runs share it. @default nothing
+   * @param writer lower-case letters and digits, unique among all that ever wrote. @default whoever gives none writes to the same pages as others
+   */
   constructor(
     client: KubeClient,
     namespace: string,
     wall: () => number,
     collect = async (): Promise<void> => undefined,
+    writer = '',
   ) {
     this.#client = client;
     this.#namespace = namespace;
     this.#wall = wall;
     this.#collect = collect;
+    this.#writer = writer;
   }
 
-  /** Reads all pages; before the first question, and again after a change of leader. Rejects with the client's errors. */
+  /** Reads all pages that changed; before the first question, and again when shards come. Rejects with the client's errors. */
   async load(): Promise<void> {
     const selector = Object.entries(LABELS)
       .map((pair) => pair.join('='))
       .join(',');
     const { items } = await this.#client.list(configMaps, { namespace: this.#namespace, labelSelector: selector });
-    this.#pages.splice(0, this.#pages.length, ...items.map(readPage).sort((a, b) => a.at - b.at));
+    const known = new Map(this.#pages.filter(({ spoilt }) => spoilt !== true).map((page) => [page.name, page]));
+    const pages = items.map((item) => {
+      const page = known.get(item.metadata.name);
+      known.delete(item.metadata.name);
+      // Of our own we know more than any list: it may be older than a write that is under way.
+      const isCurrent = page !== undefined && (this.#isOurs(page) || page.version === item.metadata.resourceVersion);
+      return isCurrent ? page : readPage(item);
+    });
+    const unwritten = [...known.values()].filter((page) => this.#isOurs(page) && page.version === undefined);
+    this.#pages.splice(0, this.#pages.length, ...[...pages, ...unwritten].sort((a, b) => a.at - b.at));
+  }
+
+  /** Without a name we share pages with others, and believe what was read last. */
+  #isOurs(page: Page): boolean {
+    return this.#writer !== '' && page.writer === this.#writer;
   }
 
   /** How the run ended, if it did. */
@@ -111,7 +137,9 @@ export class FinishedRuns {
       await this.#client.delete(configMaps, { namespace: this.#namespace, name: page.name }).catch((error) => {
         if (!isNotFound(error)) throw error;
       });
-      this.#pages.splice(this.#pages.indexOf(page), 1);
+      // Pages may have been read anew meanwhile.
+      const index = this.#pages.findIndex(({ name }) => name === page.name);
+      if (index >= 0) this.#pages.splice(index, 1);
     }
   }
 
@@ -130,7 +158,10 @@ export class FinishedRuns {
         // Whoever asked tries again; what is in the page then is found by load().
         this.#waiting.splice(0, batch.length);
         for (const entry of batch) entry.failed(error);
-        if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) await this.load().catch(() => undefined);
+        if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) {
+          page.spoilt = true;
+          await this.load().catch(() => undefined);
+        }
       }
     }
     this.#writing = false;
@@ -149,10 +180,12 @@ export class FinishedRuns {
   #openPage(): Page {
     const last = this.#pages.at(-1);
     const now = this.#wall();
-    if (last !== undefined && last.runs.size < PER_PAGE && now - last.at < DAY_MILLIS) return last;
+    const open = this.#pages.findLast((page) => page.writer === this.#writer && page.spoilt !== true);
+    if (open !== undefined && open.runs.size < PER_PAGE && now - open.at < DAY_MILLIS) return open;
     // Two pages of one millisecond, or after a clock went back, are two.
     const at = Math.max(now, (last?.at ?? 0) + 1);
-    const page: Page = { name: `finished-${at}`, at, runs: new Map(), version: undefined };
+    const name = this.#writer === '' ? `finished-${at}` : `finished-${at}-${this.#writer}`;
+    const page: Page = { name, at, writer: this.#writer, runs: new Map(), version: undefined };
     this.#pages.push(page);
     return page;
   }
@@ -181,9 +214,11 @@ function readPage({ metadata, binaryData }: ConfigMap): Page {
           .split('\n')
           .filter((line) => line !== '');
   const runs = new Map(lines.map((line) => line.split(' ') as [string, Outcome]));
+  const [, at, writer = ''] = PAGE_NAME.exec(metadata.name) ?? [];
   return {
     name: metadata.name,
-    at: Number(metadata.name.slice('finished-'.length)),
+    at: Number(at),
+    writer,
     runs,
     version: metadata.resourceVersion,
   };
