@@ -10,8 +10,10 @@ import { idOf, outcomeOf, trim } from './controllers/ordersagarun/run.ts';
 import { RunShards } from './controllers/ordersagarun/shards.ts';
 import { standingMetrics } from './controllers/ordersagarun/standing.ts';
 import { Undertow } from './controllers/ordersagarun/undertow.ts';
+import { reportCircuits } from './controllers/participant/circuits.ts';
 import { ParticipantController } from './controllers/participant/controller.ts';
 import { ParticipantHealth } from './controllers/participant/health.ts';
+import { participantMetrics } from './controllers/participant/metrics.ts';
 import { feedRegistry, participants } from './controllers/participant/registry.ts';
 import { addWarehouseControllers } from './controllers/warehouses.ts';
 import { FinishedRuns } from './journals/kubernetes/finished.ts';
@@ -133,8 +135,17 @@ export class Operator {
       onError: (audience, error) => logger.warn('no token for an audience', { audience, error }),
       clock,
     });
-    const registry = new ParticipantRegistry({
+    const registry: ParticipantRegistry = new ParticipantRegistry({
       tokens,
+      onCircuit: reportCircuits({
+        client,
+        declared,
+        recorder,
+        metrics: participantMetrics(metrics.registry, () => registry.circuits()),
+        logger,
+        leads: () => manager.elector?.isLeading ?? true,
+        enqueue: (place) => statuses.enqueue(place),
+      }),
       observer: (participant, command, answer, seconds) =>
         measured.requests.observe({ participant, command, answer }, seconds),
       clock,
@@ -248,8 +259,14 @@ export class Operator {
       watches: [watches(declared, ({ metadata }) => sagasOf(metadata.namespace ?? ''))],
     });
     const participantFence = declared.fence();
-    const participantStatus = new ParticipantController({ client, fence: participantFence, health, clock });
-    manager.controller({
+    const participantStatus = new ParticipantController({
+      client,
+      fence: participantFence,
+      health,
+      circuitOf: (where, name) => registry.circuitOf(where, name),
+      clock,
+    });
+    const statuses = manager.controller({
       name: 'participant',
       for: declared,
       fence: participantFence,

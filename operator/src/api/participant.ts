@@ -91,6 +91,21 @@ const spec = object(
           minimum: 1,
           maximum: 10_000,
         }),
+        requestsPerSecond: optional(
+          integer({
+            description:
+              'At most so many commands a second, by each process of the operator; a batch counts as many as are in it. Commands wait for their turn for at most half of their time limit. Absent: as many as come.',
+            minimum: 1,
+            maximum: 1_000_000,
+          }),
+        ),
+        burst: optional(
+          integer({
+            description: 'So many may come at once after a quiet time. Absent: those of one second.',
+            minimum: 1,
+            maximum: 1_000_000,
+          }),
+        ),
         maxAnswerBytes: integer({
           description: 'A longer answer is cut off and counts as unknown.',
           default: 65_536,
@@ -98,7 +113,17 @@ const spec = object(
           maximum: 1_048_576,
         }),
       },
-      { description: 'What it bears.', default: {} },
+      {
+        description: 'What it bears.',
+        default: {},
+        rules: [
+          {
+            rule: '!has(self.burst) || has(self.requestsPerSecond)',
+            message: 'a burst is of a rate: say requestsPerSecond, or remove burst',
+            fieldPath: '.burst',
+          },
+        ],
+      },
     ),
     batch: optional(
       object(

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Store } from '../kube/store.ts';
+import { ParticipantRegistry } from '../participants/registry.ts';
 import { FrameworkMetrics } from '../runtime/metrics.ts';
 import { runMetrics } from './ordersagarun/metrics.ts';
 import { standingMetrics } from './ordersagarun/standing.ts';
+import { participantMetrics } from './participant/metrics.ts';
 
 describe('metrics', () => {
   it('are all in the reference, and the reference names no other of the operator', async () => {
@@ -14,6 +16,7 @@ describe('metrics', () => {
       () => 0,
     );
     standingMetrics(registry, new Store(), () => 0);
+    participantMetrics(registry, () => new ParticipantRegistry({ tokens: async () => '' }).circuits());
     const registered = registry.getMetricsAsArray().map(({ name }) => name);
     const page = await readFile(new URL('../../../docs/reference/metrics.md', import.meta.url), 'utf8');
     const written = new Set([...page.matchAll(/`([a-z]+_[a-z_]+)`/g)].map((match) => match[1]));

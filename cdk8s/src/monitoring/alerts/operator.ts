@@ -46,6 +46,15 @@ function runAlerts(metric: Metric): Alert[] {
         'An OrderSagaRun of {{ $labels.saga }} in {{ $labels.namespace }} was deleted {{ $value | humanizeDuration }} ago and its finalizer is still there: it cannot be compensated or finished. Its namespace cannot go either.',
     },
     {
+      name: 'ParticipantCircuitOpen',
+      severity: 'page',
+      for: '2m',
+      expr: `min by (namespace, participant) (${metric('mercato_participant_circuit_state', 'state="Closed"')}) == 0`,
+      summary: 'A participant is left alone because it fails, and orders wait for it',
+      description:
+        'The circuit of {{ $labels.participant }} in {{ $labels.namespace }} is not closed. Its orders wait and lose no attempt by it, but their deadline goes on.',
+    },
+    {
       name: 'JournalWritesFail',
       severity: 'page',
       for: '5m',

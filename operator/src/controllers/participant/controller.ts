@@ -2,10 +2,12 @@ import { type Condition, setCondition } from '../../api/conditions.ts';
 import type { Participant, ParticipantStatus } from '../../api/participant.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Fence } from '../../kube/fence.ts';
+import type { CircuitView } from '../../participants/protection.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Result, requeueAfter } from '../../runtime/result.ts';
 import { unlessConflict, writeStatus } from '../status.ts';
-import type { ParticipantHealth } from './health.ts';
+import { shownCircuit } from './circuits.ts';
+import type { Health, ParticipantHealth } from './health.ts';
 import { addressOf, participants } from './registry.ts';
 
 /** Aggregates are written at most this often. */
@@ -15,10 +17,12 @@ export interface ParticipantControllerOptions {
   readonly client: KubeClient;
   readonly fence: Fence;
   readonly health: ParticipantHealth;
+  /** This process' circuit; undefined while commands for it have nowhere to go. */
+  readonly circuitOf: (namespace: string, name: string) => CircuitView | undefined;
   readonly clock: Clock;
 }
 
-/** Shows in a Participant's status where commands go and whether they are answered. */
+/** Shows in a Participant's status where commands go, whether they are answered, and whether they are sent at all. */
 export class ParticipantController {
   readonly #o: ParticipantControllerOptions;
 
@@ -37,7 +41,10 @@ export class ParticipantController {
     const { namespace = '', name } = participant.metadata;
     const now = new Date(this.#o.clock.wall()).toISOString();
     const address = addressOf(participant);
-    const { available, lastError } = this.#o.health.of(namespace, name);
+    const wall = this.#o.clock.wall();
+    const own = this.#o.circuitOf(namespace, name);
+    const circuit = own === undefined ? undefined : shownCircuit(own, participant.status?.circuit, wall);
+    const { available, lastError } = this.#o.health.of(namespace, name, own);
     let conditions: readonly Condition[] | undefined = participant.status?.conditions;
     conditions = setCondition(
       conditions,
@@ -55,19 +62,14 @@ export class ParticipantController {
     );
     conditions = setCondition(
       conditions,
-      {
-        type: 'Available',
-        status: available ? 'True' : 'False',
-        reason: available ? 'Answers' : (lastError?.reason ?? 'NoAnswer'),
-        message: available ? 'its last answer was one' : (lastError?.message ?? 'it does not answer'),
-        observedGeneration: generation,
-      },
+      { type: 'Available', ...availability(available, circuit, lastError), observedGeneration: generation },
       now,
     );
     return {
       observedGeneration: generation,
       conditions: [...conditions],
       ...(address === undefined ? {} : { address }),
+      ...(circuit === undefined ? {} : { circuit }),
       ...(lastError === undefined
         ? {}
         : {
@@ -79,4 +81,20 @@ export class ParticipantController {
           }),
     };
   }
+}
+
+function availability(
+  available: boolean,
+  circuit: ParticipantStatus['circuit'],
+  lastError: Health['lastError'],
+): Pick<Condition, 'status' | 'reason' | 'message'> {
+  const why = lastError === undefined ? 'it failed too often' : `${lastError.reason}: ${lastError.message}`;
+  if (circuit?.state === 'Open') {
+    const message = `left alone until ${circuit.until}, at no cost to any run: ${why}`;
+    return { status: 'False', reason: 'CircuitOpen', message };
+  }
+  if (circuit?.state === 'HalfOpen')
+    return { status: 'False', reason: 'CircuitHalfOpen', message: `the next commands try it: ${why}` };
+  if (available) return { status: 'True', reason: 'Answers', message: 'its last answer was one' };
+  return { status: 'False', reason: lastError?.reason ?? 'NoAnswer', message: lastError?.message ?? why };
 }

@@ -28,6 +28,9 @@ export function configOf(participant: Participant): ParticipantConfig | undefine
     reasons: Object.fromEntries(commands.map(({ name, reasons }) => [name, reasons])),
     maxInFlight: limits.maxInFlight,
     maxAnswerBytes: limits.maxAnswerBytes,
+    ...(limits.requestsPerSecond === undefined
+      ? {}
+      : { rate: { perSecond: limits.requestsPerSecond, burst: limits.burst ?? limits.requestsPerSecond } }),
     ...(batch === undefined ? {} : { batch: { maxItems: batch.maxItems } }),
   };
 }
