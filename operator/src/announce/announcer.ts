@@ -1,0 +1,184 @@
+import { JournalUnavailable } from '../journals/journal.ts';
+import { IncarnationLost, type WrittenAnnouncement } from '../journals/worker-journal.ts';
+import { Backoff } from '../runtime/backoff.ts';
+import { type Clock, pause } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Runnable } from '../runtime/manager.ts';
+import type { Announce, Announcements } from './announce.ts';
+import { eventOf } from './event.ts';
+import type { AnnouncerMetrics } from './metrics.ts';
+
+/** Announcements in one delivery: what the services' own relay sends. */
+const BATCH = 100;
+/** Read ahead for who is quick while somebody is slow. */
+const WINDOW = 5_000;
+const READ_AT_ONCE = 500;
+/** Runs that end within this time are told together. */
+const COLLECT_MILLIS = 20;
+/** What was written before somebody else told us. */
+const LOOK_EVERY_MILLIS = 1_000;
+const RETRY = { baseMs: 200, maxMs: 10_000, jitter: 0.2 };
+
+export interface AnnouncerOptions {
+  readonly source: Announcements;
+  readonly subscribers: readonly Announce[];
+  readonly metrics: AnnouncerMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Resolves when there is something to read from (the journal is open). */
+  readonly ready: (signal: AbortSignal) => Promise<void>;
+  /** @default true: only the leader, or the only worker, tells */
+  readonly needsLeaderElection?: boolean;
+}
+
+/** One announcement, and how many have yet to hear it. */
+interface Pending {
+  readonly written: WrittenAnnouncement;
+  left: number;
+}
+
+/**
+ * Tells subscribers what becomes of runs: each at least once and, of one run, in order. A subscriber that is slow or away is told again, with growing
+ * pauses, and holds up the others only once 5,000 announcements wait for it. "Told" is one fact for all: after a restart everybody hears again what
+ * somebody had not heard, and drops it by its sequence.
+ */
+export class Announcer implements Runnable {
+  readonly name = 'announcer';
+  readonly needsLeaderElection: boolean;
+  readonly #o: AnnouncerOptions;
+  readonly #pending = new Map<string, Pending>();
+  readonly #queues: Pending[][];
+  #toldToAll: string[] = [];
+  readonly #wakers = new Set<() => void>();
+
+  constructor(options: AnnouncerOptions) {
+    this.#o = options;
+    this.needsLeaderElection = options.needsLeaderElection ?? true;
+    this.#queues = options.subscribers.map(() => []);
+    for (const { name } of options.subscribers)
+      for (const outcome of ['Told', 'Failed']) options.metrics.told.inc({ subscriber: name, outcome }, 0);
+    options.metrics.watch(() => this.#sight());
+  }
+
+  /** There is something new to tell. */
+  wake(): void {
+    for (const waker of this.#wakers) waker();
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { subscribers, ready } = this.#o;
+    await ready(signal);
+    const lanes = subscribers.map((subscriber, index) =>
+      this.#lane(subscriber, this.#queues[index] as Pending[], signal),
+    );
+    try {
+      await this.#read(signal);
+    } finally {
+      this.wake();
+      await Promise.all(lanes);
+      // What was told in the last moment is not told again by whoever comes next, if the journal still takes it.
+      await this.#settle().catch(() => undefined);
+      await Promise.all(subscribers.map((subscriber) => subscriber.close()));
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#o;
+    while (!signal.aborted) {
+      let found = 0;
+      try {
+        await this.#settle();
+        found = await this.#fetch();
+      } catch (error) {
+        // Who drives the runs ends this process.
+        if (error instanceof IncarnationLost) return untilAborted(signal);
+        if (!(error instanceof JournalUnavailable)) throw error;
+        logger.warn('announcements could not be read or settled, trying again', { error });
+        await pause(clock, LOOK_EVERY_MILLIS, signal);
+      }
+      if (found === 0 && this.#toldToAll.length === 0) await this.#woken(LOOK_EVERY_MILLIS, signal);
+      await pause(clock, COLLECT_MILLIS, signal);
+    }
+  }
+
+  /** @returns how many new ones there were */
+  async #fetch(): Promise<number> {
+    if (this.#pending.size >= WINDOW) return 0;
+    const found = await this.#o.source.unannounced(Math.min(WINDOW, this.#pending.size + READ_AT_ONCE));
+    let fresh = 0;
+    for (const written of found) {
+      if (this.#pending.has(written.receipt)) continue;
+      fresh += 1;
+      const pending: Pending = { written, left: this.#queues.length };
+      this.#pending.set(written.receipt, pending);
+      for (const queue of this.#queues) queue.push(pending);
+      if (pending.left === 0) this.#toldToAll.push(written.receipt);
+    }
+    if (fresh > 0) this.wake();
+    return fresh;
+  }
+
+  /** Lets the journal forget what was told. */
+  async #settle(): Promise<void> {
+    const receipts = this.#toldToAll;
+    if (receipts.length === 0) return;
+    await this.#o.source.announced(receipts);
+    this.#toldToAll = this.#toldToAll.slice(receipts.length);
+    for (const receipt of receipts) this.#pending.delete(receipt);
+  }
+
+  /** One subscriber's deliveries, one after the other: so the order of each run's is kept. */
+  async #lane(subscriber: Announce, queue: Pending[], signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics } = this.#o;
+    const backoff = new Backoff(RETRY);
+    while (!signal.aborted) {
+      if (queue.length === 0) await this.#woken(LOOK_EVERY_MILLIS, signal);
+      const batch = queue.slice(0, BATCH);
+      if (batch.length === 0) continue;
+      try {
+        await subscriber.send(batch.map(({ written }) => eventOf(written.announcement)));
+      } catch (error) {
+        metrics.told.inc({ subscriber: subscriber.name, outcome: 'Failed' }, batch.length);
+        logger.warn('a subscriber did not take announcements, trying again', { subscriber: subscriber.name, error });
+        await pause(clock, backoff.next(), signal);
+        continue;
+      }
+      backoff.reset();
+      queue.splice(0, batch.length);
+      metrics.told.inc({ subscriber: subscriber.name, outcome: 'Told' }, batch.length);
+      for (const pending of batch) this.#told(pending);
+      this.wake();
+    }
+  }
+
+  #told(pending: Pending): void {
+    pending.left -= 1;
+    if (pending.left === 0) this.#toldToAll.push(pending.written.receipt);
+  }
+
+  *#sight(): Iterable<readonly [string, number, number]> {
+    const { subscribers, clock } = this.#o;
+    for (const [index, { name }] of subscribers.entries()) {
+      const queue = this.#queues[index] as Pending[];
+      const oldest = queue[0]?.written.announcement.at;
+      yield [name, queue.length, oldest === undefined ? 0 : Math.max(0, (clock.wall() - oldest) / 1000)];
+    }
+  }
+
+  /** Resolves when somebody calls {@link wake}, after `millis` at the latest. */
+  async #woken(millis: number, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const waker = (): void => over.abort();
+    this.#wakers.add(waker);
+    signal.addEventListener('abort', waker, { once: true });
+    if (signal.aborted) waker();
+    await pause(this.#o.clock, millis, over.signal);
+    signal.removeEventListener('abort', waker);
+    this.#wakers.delete(waker);
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -1,0 +1,118 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from '../runtime/logger.ts';
+import type { Runnable } from '../runtime/manager.ts';
+import { BodyRefused, readEvents } from './body.ts';
+import type { IntakeMetrics } from './metrics.ts';
+import type { Receiver } from './receive.ts';
+import { CallerRefused, type TokenVerifier } from './tokens.ts';
+
+/** Requests at once; each may hold MAX_BYTES. More are told to come again. */
+const MAX_REQUESTS = 64;
+/** A sender that takes longer for its request has gone. */
+const REQUEST_TIMEOUT_MILLIS = 10_000;
+const BUSY_RETRY_MILLIS = 500;
+
+export interface HttpIntakeOptions {
+  readonly host: string;
+  /** 0: any. */
+  readonly port: number;
+  readonly receiver: Receiver;
+  readonly tokens: Pick<TokenVerifier, 'check'>;
+  readonly metrics: IntakeMetrics;
+  readonly logger: Logger;
+}
+
+/**
+ * `POST /events`: CloudEvents in structured or batched JSON mode. 200 once the journal has all of them, or a record of why it never will; 503 with
+ * Retry-After where the whole is to come again, which is harmless.
+ *
+ * On Node's own request and response: this is the hot path, and a framework's routing would be a good part of its cost.
+ */
+export class HttpIntake implements Runnable {
+  readonly name = 'http-intake';
+  readonly needsLeaderElection = false;
+  readonly #o: HttpIntakeOptions;
+  #inFlight = 0;
+
+  constructor(options: HttpIntakeOptions) {
+    this.#o = options;
+  }
+
+  /** Serves until `signal` aborts, and answers what it has begun. Rejects if the port is taken. */
+  async start(signal: AbortSignal): Promise<void> {
+    const server = createServer((request, response) => void this.#answer(request, response));
+    server.requestTimeout = REQUEST_TIMEOUT_MILLIS;
+    server.headersTimeout = REQUEST_TIMEOUT_MILLIS;
+    // Longer than any sender keeps an idle connection, so that none is closed under a request.
+    server.keepAliveTimeout = 65_000;
+    await listen(server, this.#o.host, this.#o.port);
+    const { port } = server.address() as AddressInfo;
+    this.#o.logger.info('intake listens', { address: `${this.#o.host}:${port}` });
+    if (!signal.aborted)
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeIdleConnections();
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#inFlight += 1;
+    try {
+      await this.#take(request, response);
+    } catch (error) {
+      this.#refuse(response, error);
+    } finally {
+      this.#inFlight -= 1;
+      this.#o.metrics.requests.inc({ status: String(response.statusCode) });
+    }
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url?.split('?', 1)[0] !== '/events') return problem(response, 404, 'NotFound', 'events go to /events');
+    if (request.method !== 'POST') {
+      response.setHeader('allow', 'POST');
+      return problem(response, 405, 'MethodNotAllowed', 'send events with POST');
+    }
+    await this.#o.tokens.check(request.headers.authorization);
+    if (this.#inFlight > MAX_REQUESTS)
+      return problem(response, 429, 'Busy', `${MAX_REQUESTS} requests are being taken`, BUSY_RETRY_MILLIS);
+    const { outcomes, again } = await this.#o.receiver.receive(await readEvents(request));
+    if (again !== undefined) return problem(response, 503, 'Busy', again.why, again.after);
+    send(response, 200, 'application/json', JSON.stringify(outcomes));
+  }
+
+  #refuse(response: ServerResponse, error: unknown): void {
+    if (error instanceof CallerRefused) {
+      if (error.status === 401) response.setHeader('www-authenticate', 'Bearer');
+      const retry = error.status === 503 ? BUSY_RETRY_MILLIS : undefined;
+      return problem(response, error.status, 'CallerRefused', error.message, retry);
+    }
+    if (error instanceof BodyRefused) return problem(response, error.status, 'BodyRefused', error.message);
+    this.#o.logger.error('a request with events failed inside', { error });
+    problem(response, 500, 'InternalError', 'the request failed inside; see the log');
+  }
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+}
+
+/** RFC 9457. @param retryAfter milliseconds */
+function problem(response: ServerResponse, status: number, reason: string, detail: string, retryAfter?: number): void {
+  if (retryAfter !== undefined) response.setHeader('retry-after', String(Math.ceil(retryAfter / 1000)));
+  // What is left of a body that nobody reads is not worth reading to keep the connection; before "come again" it was read.
+  if (status !== 503) response.setHeader('connection', 'close');
+  const body = { type: 'about:blank', title: reason, status, reason, detail };
+  send(response, status, 'application/problem+json', JSON.stringify(body));
+}
+
+function send(response: ServerResponse, status: number, type: string, text: string): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}

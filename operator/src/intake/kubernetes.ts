@@ -1,0 +1,98 @@
+import type { OrderSagaRun } from '../api/ordersagarun.ts';
+import { FINALIZER, idOf, outcomeOf, trim } from '../controllers/ordersagarun/run.ts';
+import { JournalUnavailable } from '../journals/journal.ts';
+import { orderSagaRuns, placeOf } from '../journals/kubernetes/journal.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../kube/errors.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { runKey } from '../saga/command.ts';
+import type { RunId } from '../saga/types.ts';
+import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from './intake.ts';
+import { Patience } from './patience.ts';
+
+/** A namespace that is missing is made by people, who take minutes. */
+const NAMESPACE_PATIENCE_MILLIS = 600_000;
+const RETRY_MILLIS = 2_000;
+
+/**
+ * Intake for the kubernetes journal: an order becomes an OrderSagaRun. It begins as one that a person applies: an OrderSaga that is missing is told by
+ * the object's condition, and is no reason to refuse the order.
+ */
+export class KubernetesIntake implements Intake {
+  readonly #client: KubeClient;
+  readonly #patience: Patience;
+
+  constructor(client: KubeClient, clock: Clock) {
+    this.#client = client;
+    this.#patience = new Patience(clock, NAMESPACE_PATIENCE_MILLIS);
+  }
+
+  async take({ id, input }: PlacedOrder): Promise<Taken> {
+    const object = {
+      // The operator adds a finalizer where it is missing, which costs a write.
+      metadata: { ...placeOf(id), finalizers: [FINALIZER] },
+      spec: { sagaRef: { name: id.saga }, orderId: id.orderId, input, mode: 'Execute' },
+    };
+    try {
+      await this.#client.create(orderSagaRuns, object as unknown as OrderSagaRun);
+      this.#patience.forget(id.namespace);
+      return 'Begun';
+    } catch (error) {
+      if (isAlreadyExists(error)) return this.#compared(id);
+      throw this.#read(id, error);
+    }
+  }
+
+  /**
+   * A cancel is told by deleting the object (design rule 8: both are the same event): before the pivot the run compensates, after it it finishes forward,
+   * and the object goes when it has ended. The uid makes sure that it is this run's object.
+   */
+  async cancel(id: RunId): Promise<'Told' | 'Ended'> {
+    try {
+      const object = await this.#client.get(orderSagaRuns, placeOf(id));
+      this.#mustBe(id, object);
+      // A phase alone proves nothing: someone may have edited it.
+      if (outcomeOf(trim(object)) !== undefined) return 'Ended';
+      const { uid = '', deletionTimestamp } = object.metadata;
+      if (deletionTimestamp === undefined) await this.#client.delete(orderSagaRuns, placeOf(id), { uid });
+      return 'Told';
+    } catch (error) {
+      if (isNotFound(error) || isConflict(error))
+        throw new IntakeBusy(`${runKey(id)} is not known yet: its order is still on its way`, RETRY_MILLIS);
+      throw this.#read(id, error);
+    }
+  }
+
+  /** There is an object of that name: names do not tell `a-b` of saga `c` from `b` of saga `c-a`. */
+  async #compared(id: RunId): Promise<Taken> {
+    try {
+      this.#mustBe(id, await this.#client.get(orderSagaRuns, placeOf(id)));
+      return 'Known';
+    } catch (error) {
+      // It went in between; the next delivery makes it anew, and finished runs are remembered.
+      if (isNotFound(error)) throw new IntakeBusy(`${runKey(id)} was just deleted`, RETRY_MILLIS);
+      throw this.#read(id, error);
+    }
+  }
+
+  #mustBe(id: RunId, object: OrderSagaRun): void {
+    const found = idOf(object);
+    if (object.spec.mode === 'Execute' && runKey(found) === runKey(id)) return;
+    const what = object.spec.mode === 'View' ? 'a View' : `the run of order ${found.orderId} of saga ${found.saga}`;
+    throw new IntakeRefused(
+      'NameTaken',
+      `the OrderSagaRun ${placeOf(id).name} is ${what}: use order ids of one length`,
+    );
+  }
+
+  #read(id: RunId, error: unknown): unknown {
+    if (error instanceof IntakeRefused) return error;
+    const said = error instanceof Error ? error.message : String(error);
+    if (isInvalid(error)) return new IntakeRefused('InputInvalid', said);
+    // Quotas, admission policies, a namespace that ends: people change them. One that is missing may be a mistyped name.
+    if (isForbidden(error)) return new IntakeBusy(said, RETRY_MILLIS);
+    if (!isNotFound(error)) return new JournalUnavailable(said, { cause: error });
+    if (this.#patience.isOver(id.namespace)) return new IntakeRefused('NamespaceNotFound', said);
+    return new IntakeBusy(said, RETRY_MILLIS);
+  }
+}

@@ -1,0 +1,275 @@
+import type { SQSClient } from '@aws-sdk/client-sqs';
+import { sharedElasticMq, sharedMiniStack } from '@mercato/aws-emulators/testing.ts';
+import { expect } from 'chai';
+import { Registry } from 'prom-client';
+import { MESSAGE, QueueUnfit, REASON } from '../aws/dead-letters.ts';
+import { type Queue, sqsClient } from '../aws/sqs.ts';
+import { depth, testQueue, testQueueWithDeadLetters } from '../aws/testing.ts';
+import { JournalUnavailable } from '../journals/journal.ts';
+import { eventually } from '../kube/testing.ts';
+import { silentLogger } from '../runtime/logger.ts';
+import type { RunId } from '../saga/types.ts';
+import { CANCEL_REQUESTED, ORDER_PLACED } from './events.ts';
+import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from './intake.ts';
+import { SqsIntake, type SqsIntakeOptions } from './sqs-intake.ts';
+import { REDRIVEN } from './sqs-message.ts';
+import { sqsIntakeMetrics } from './sqs-metrics.ts';
+
+/** An intake over a memory for a journal, that keeps what the interface promises and can be made to be away. */
+class MemoryIntake implements Intake {
+  readonly begun: string[] = [];
+  readonly cancelled = new Set<string>();
+  /** Called before each order or cancel is stored. */
+  gate: (id: RunId) => Promise<void> | void = () => {};
+
+  async take({ id }: PlacedOrder): Promise<Taken> {
+    await this.gate(id);
+    if (this.begun.includes(id.orderId)) return 'Known';
+    this.begun.push(id.orderId);
+    return 'Begun';
+  }
+
+  async cancel(id: RunId): Promise<'Told' | 'Ended'> {
+    await this.gate(id);
+    if (!this.begun.includes(id.orderId)) throw new IntakeBusy('the order is not known yet', 50);
+    this.cancelled.add(id.orderId);
+    return 'Told';
+  }
+}
+
+const PAYMENT_TOKEN = 'tok_4f9a1c2e';
+const shipTo = { name: 'Ada Lovelace', line1: '12 St James Square', country: 'GB' };
+
+function event(orderId: string, type: string, data: object, time = new Date().toISOString()): object {
+  return {
+    specversion: '1.0',
+    id: `shop/checkout/${orderId}/${type}`,
+    source: '/mercato/order',
+    type,
+    subject: orderId,
+    time,
+    mercatonamespace: 'shop',
+    mercatosaga: 'checkout',
+    data,
+  };
+}
+
+const placed = (orderId: string, time?: string) =>
+  event(
+    orderId,
+    ORDER_PLACED,
+    {
+      customer: 'customer-1',
+      currency: 'GBP',
+      lines: [{ sku: 'mug', quantity: 1, unitPrice: 1250 }],
+      paymentToken: PAYMENT_TOKEN,
+      shipTo,
+    },
+    time,
+  );
+
+const cancelRequested = (orderId: string) => event(orderId, CANCEL_REQUESTED, { reason: 'changed their mind' });
+
+/** As EventBridge hands an event to a queue. */
+const inEnvelope = (detail: object) => ({
+  version: '0',
+  id: '17793124-05d4-b198-2fde-7ededc63b103',
+  'detail-type': ORDER_PLACED,
+  source: '/mercato/order',
+  account: '111122223333',
+  time: '2026-11-22T00:00:00Z',
+  region: 'eu-west-1',
+  resources: [],
+  detail,
+});
+
+const emulators = { ElasticMQ: sharedElasticMq, MiniStack: sharedMiniStack };
+
+for (const [emulator, start] of Object.entries(emulators)) {
+  describe(`intake from SQS (${emulator})`, function () {
+    this.timeout(60_000);
+    let client: SQSClient;
+    let queue: Queue;
+    let deadLetters: Queue;
+    let memory: MemoryIntake;
+    let registry: Registry;
+    let running: SqsIntake | undefined;
+
+    before(async () => {
+      client = sqsClient({ config: (await start()).client });
+    });
+
+    beforeEach(async () => {
+      ({ queue, deadLetters } = await testQueueWithDeadLetters(client, 'intake'));
+      memory = new MemoryIntake();
+      registry = new Registry();
+    });
+
+    afterEach(() => running?.stop(0));
+    after(() => client.destroy());
+
+    async function begin(options: Partial<SqsIntakeOptions> = {}): Promise<SqsIntake> {
+      const intake: SqsIntake = new SqsIntake({
+        client,
+        queueUrl: queue.url,
+        intake: memory,
+        logger: silentLogger,
+        observer: sqsIntakeMetrics(registry, () => intake.inHand),
+        ...options,
+      });
+      running = intake;
+      await intake.start();
+      return intake;
+    }
+
+    const sendAll = (events: readonly object[]) =>
+      Promise.all(events.map((each) => queue.send({ body: JSON.stringify(each) })));
+    const gone = () =>
+      eventually(async () => Object.values(await depth(queue)).every((n) => n === 0), 'the queue is empty');
+    const metric = async (name: string, labels: Record<string, string> = {}) => {
+      const { values } = (await registry.getSingleMetric(name)!.get()) as { values: MetricValue[] };
+      return values.find((value) => Object.entries(labels).every(([key, text]) => value.labels[key] === text))?.value;
+    };
+
+    it('takes orders raw and in the envelope of EventBridge, each delivered twice and in any order, once', async () => {
+      const ids = Array.from({ length: 30 }, (_, i) => `order-${i}`);
+      const orders = ids.map((id, i) => (i % 2 === 0 ? placed(id) : inEnvelope(placed(id))));
+      const cancels = ids.filter((_, i) => i % 3 === 0).map(cancelRequested);
+      const twice = [...orders, ...cancels].flatMap((each) => [each, each]);
+      await sendAll(shuffled(twice));
+      await begin();
+      await gone();
+      expect(memory.begun.toSorted()).to.deep.equal(ids.toSorted());
+      expect([...memory.cancelled].toSorted()).to.deep.equal(ids.filter((_, i) => i % 3 === 0).toSorted());
+      expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
+      expect(await metric('mercato_intake_messages_total', { outcome: 'begun' })).to.equal(30);
+      expect(await metric('mercato_intake_messages_total', { outcome: 'known' })).to.equal(30);
+    });
+
+    it('deletes a message only once the journal has the order', async () => {
+      const { promise: durable, resolve: commit } = Promise.withResolvers<void>();
+      const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+      memory.gate = async () => {
+        ask();
+        await durable;
+      };
+      await sendAll([placed('order-1')]);
+      await begin();
+      await asked;
+      expect(await depth(queue)).to.deep.equal({ visible: 0, inFlight: 1 });
+      expect(await metric('mercato_intake_messages_in_flight')).to.equal(1);
+      commit();
+      await gone();
+      expect(memory.begun).to.deep.equal(['order-1']);
+      expect(await metric('mercato_intake_messages_in_flight')).to.equal(0);
+    });
+
+    it('keeps a message invisible to others for as long as work on it goes on', async () => {
+      const { promise: durable, resolve: commit } = Promise.withResolvers<void>();
+      memory.gate = () => durable;
+      await sendAll([placed('order-1')]);
+      await begin({ visibility: 1, receivers: 1 });
+      await eventually(async () => (await depth(queue)).inFlight === 1, 'it is in hand');
+      // Three times as long as it would stay invisible by itself.
+      expect(await queue.receive({ visibility: 1, wait: 3 })).to.deep.equal([]);
+      commit();
+      await gone();
+      expect(memory.begun).to.deep.equal(['order-1']);
+    });
+
+    it('leaves what a journal that is away could not take, and takes it when the journal is back', async () => {
+      let tries = 0;
+      memory.gate = () => {
+        if (++tries <= 2) throw new JournalUnavailable('the disk is full');
+      };
+      await sendAll([placed('order-1')]);
+      await begin();
+      await eventually(
+        async () => (await metric('mercato_intake_messages_total', { outcome: 'unavailable' })) === 1,
+        'it tried',
+      );
+      expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
+      await gone();
+      expect(memory.begun).to.deep.equal(['order-1']);
+      expect(tries).to.equal(3);
+    });
+
+    it('puts aside what can never be taken, with the reason and as it was, and nothing else', async () => {
+      memory.gate = ({ orderId }) => {
+        if (orderId === 'order-2') throw new IntakeRefused('SagaUnknown', 'nobody knows the saga checkout');
+      };
+      const old = new Date(Date.now() - 36 * 86_400_000).toISOString();
+      const poison: readonly [string, string][] = [
+        ['{"half', 'NotJson'],
+        [JSON.stringify({ hello: 'world' }), 'EventInvalid'],
+        [JSON.stringify({ ...placed('order-3'), data: { paymentToken: PAYMENT_TOKEN } }), 'InputInvalid'],
+        [JSON.stringify(placed('order-2')), 'SagaUnknown'],
+        [JSON.stringify(placed('order-4', old)), 'TooOld'],
+      ];
+      await Promise.all(poison.map(([body]) => queue.send({ body })));
+      await sendAll([placed('order-1'), event('order-1', 'dev.mercato.order.completed', {})]);
+      await begin();
+      await gone();
+      expect(memory.begun).to.deep.equal(['order-1']);
+      expect(await metric('mercato_intake_messages_total', { outcome: 'ignored' })).to.equal(1);
+      expect(await metric('mercato_intake_messages_total', { outcome: 'poison' })).to.equal(5);
+      const letters = await receiveAll(deadLetters, poison.length);
+      expect(new Map(letters.map(({ body, attributes }) => [body, attributes[REASON]]))).to.deep.equal(new Map(poison));
+      for (const { attributes } of letters) expect(attributes[MESSAGE]).to.not.contain(PAYMENT_TOKEN);
+    });
+
+    it('takes an old order that a redrive has just asked about', async () => {
+      const old = new Date(Date.now() - 36 * 86_400_000).toISOString();
+      await queue.send({
+        body: JSON.stringify(placed('order-1', old)),
+        attributes: { [REDRIVEN]: new Date().toISOString() },
+      });
+      await begin();
+      await gone();
+      expect(memory.begun).to.deep.equal(['order-1']);
+    });
+
+    it('gives back at its stop what it could not finish, at once', async () => {
+      memory.gate = () => new Promise(() => {});
+      await sendAll([placed('order-1')]);
+      const intake = await begin();
+      await eventually(() => memory.begun.length === 0 && intake.inHand === 1, 'it is in hand');
+      await intake.stop(0);
+      expect(await queue.receive({ visibility: 30, wait: 5 })).to.have.length(1);
+    });
+
+    it('refuses a queue that has nowhere to put poison, and one that keeps order', async () => {
+      const bare = await testQueue(client, 'bare');
+      for (const queueUrl of [bare.url, `${queue.url}.fifo`]) {
+        const intake = new SqsIntake({ client, queueUrl, intake: memory, logger: silentLogger });
+        const error = await intake.start().catch((thrown: unknown) => thrown);
+        expect(error).to.be.instanceOf(QueueUnfit);
+      }
+    });
+  });
+}
+
+interface MetricValue {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** All of them, in an order of chance. */
+function shuffled<T>(items: readonly T[]): T[] {
+  const rest = [...items];
+  for (let i = rest.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [rest[i], rest[j]] = [rest[j]!, rest[i]!];
+  }
+  return rest;
+}
+
+async function receiveAll(queue: Queue, count: number) {
+  const all = [];
+  while (all.length < count) {
+    const some = await queue.receive({ visibility: 30, wait: 2 });
+    if (some.length === 0) break;
+    all.push(...some);
+  }
+  return all;
+}

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
+import type { Transport } from '../kube/transport.ts';
+import type { Clock } from '../runtime/clock.ts';
+
+/** Reads what the cluster publishes about its service-account tokens. Rejects where that cannot be had now. */
+export type KeySource = () => Promise<{ readonly issuer: string; readonly keys: JSONWebKeySet }>;
+
+/**
+ * The issuer and its keys as the API server itself serves them; every service account may read both (the role system:service-account-issuer-discovery).
+ */
+export function clusterKeys(transport: Transport): KeySource {
+  return async () => {
+    const [discovery, keys] = await Promise.all(
+      ['/.well-known/openid-configuration', '/openid/v1/jwks'].map((path) =>
+        transport.requestText({ method: 'GET', path }),
+      ),
+    );
+    const { issuer } = JSON.parse(discovery ?? '') as { issuer?: unknown };
+    if (typeof issuer !== 'string' || issuer === '')
+      throw new Error('the cluster does not name the issuer of its tokens');
+    return { issuer, keys: JSON.parse(keys ?? '') as JSONWebKeySet };
+  };
+}
+
+/** Why a caller is not let in, as an HTTP status: 401 no good token, 403 a good one of somebody else, 503 it cannot be told now. */
+export class CallerRefused extends Error {
+  override readonly name = 'CallerRefused';
+  readonly status: 401 | 403 | 503;
+
+  constructor(status: 401 | 403 | 503, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export interface TokenVerifierOptions {
+  readonly audience: string;
+  /** Subjects that may call, as `system:serviceaccount:shop:mercato-order`. */
+  readonly subjects: readonly string[];
+  readonly source: KeySource;
+  readonly clock: Clock;
+}
+
+const ALGORITHMS = ['RS256', 'ES256'];
+/** Tokens that are remembered; the oldest gives way. */
+const REMEMBERED = 1_024;
+/** Keys older than this are read again; the old ones serve while that fails. */
+const KEYS_LIVE_MILLIS = 600_000;
+/** The shortest time between two reads: a token with an invented key id must not be a load on the API server. */
+const COOLDOWN_MILLIS = 10_000;
+
+/**
+ * Verifies service-account tokens by the cluster's published keys, as services do (services/kit/src/auth/tokens.ts, which the operator does not import).
+ *
+ * A verified token is remembered by its hash until it expires: verifying it for each request would cost more than the request. A key that is not
+ * known while the keys cannot be read is 503 and not 401: the caller may be right.
+ */
+export class TokenVerifier {
+  readonly #o: TokenVerifierOptions;
+  readonly #verified = new Map<string, { readonly subject: string; readonly expires: number }>();
+  #known: { issuer: string; set: ReturnType<typeof createLocalJWKSet>; at: number } | undefined;
+  #lastTry = Number.NEGATIVE_INFINITY;
+  #reading: Promise<void> | undefined;
+
+  constructor(options: TokenVerifierOptions) {
+    this.#o = options;
+  }
+
+  /** @returns the caller's subject. @throws CallerRefused */
+  async check(authorization: string | undefined): Promise<string> {
+    const subject = await this.#subjectOf(authorization);
+    if (this.#o.subjects.includes(subject)) return subject;
+    throw new CallerRefused(403, `${subject} may not send events: name it in --intake-subjects`);
+  }
+
+  async #subjectOf(authorization: string | undefined): Promise<string> {
+    const token = authorization?.startsWith('Bearer ') ? authorization.slice(7).trim() : '';
+    if (token === '') throw new CallerRefused(401, 'send Authorization: Bearer with a service-account token');
+    const hash = createHash('sha256').update(token).digest('base64');
+    const known = this.#verified.get(hash);
+    if (known !== undefined && known.expires > this.#o.clock.wall()) return known.subject;
+    this.#verified.delete(hash);
+    const { sub = '', exp = 0 } = await this.#verify(token);
+    if (this.#verified.size >= REMEMBERED) this.#verified.delete(this.#verified.keys().next().value as string);
+    this.#verified.set(hash, { subject: sub, expires: exp * 1000 });
+    return sub;
+  }
+
+  async #verify(token: string): Promise<JWTPayload> {
+    await this.#readIfOld();
+    try {
+      return await this.#verifyOnce(token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw refused(error);
+    }
+    if (this.#reading === undefined && this.#o.clock.monotonic() - this.#lastTry < COOLDOWN_MILLIS)
+      throw new CallerRefused(503, "the token's key is not known, and the keys were read a moment ago: try again");
+    await this.#read().catch(() => {
+      throw new CallerRefused(503, "the token's key is not known, and the keys cannot be read now: try again");
+    });
+    return this.#verifyOnce(token).catch((error: unknown) => {
+      throw refused(error);
+    });
+  }
+
+  async #verifyOnce(token: string): Promise<JWTPayload> {
+    if (this.#known === undefined) throw new CallerRefused(503, "the cluster's keys could not be read yet: try again");
+    const { payload } = await jwtVerify(token, this.#known.set, {
+      issuer: this.#known.issuer,
+      audience: this.#o.audience,
+      algorithms: ALGORITHMS,
+      requiredClaims: ['exp', 'sub'],
+      clockTolerance: 5,
+      currentDate: new Date(this.#o.clock.wall()),
+    });
+    return payload;
+  }
+
+  async #readIfOld(): Promise<void> {
+    const now = this.#o.clock.monotonic();
+    if (this.#known !== undefined && now - this.#known.at < KEYS_LIVE_MILLIS) return;
+    if (this.#reading === undefined && now - this.#lastTry < COOLDOWN_MILLIS) return;
+    // Old keys go on serving; without any, verifyOnce answers 503.
+    await this.#read().catch(() => undefined);
+  }
+
+  #read(): Promise<void> {
+    this.#reading ??= this.#readOnce().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #readOnce(): Promise<void> {
+    this.#lastTry = this.#o.clock.monotonic();
+    const { issuer, keys } = await this.#o.source();
+    this.#known = { issuer, set: createLocalJWKSet(keys), at: this.#o.clock.monotonic() };
+  }
+}
+
+function refused(error: unknown): unknown {
+  return error instanceof errors.JOSEError ? new CallerRefused(401, `the token is refused: ${error.message}`) : error;
+}

@@ -1,0 +1,94 @@
+import { sagaKey } from '../controllers/ordersaga/controller.ts';
+import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from '../intake/intake.ts';
+import { Patience } from '../intake/patience.ts';
+import { IncarnationLost, type WorkerJournal } from '../journals/worker-journal.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { runKey } from '../saga/command.ts';
+import type { RunId } from '../saga/types.ts';
+import type { Definitions, Verdict } from './definitions.ts';
+import type { Worker } from './worker.ts';
+
+/** A saga that is missing or wrong is put right by people, who take minutes. */
+const SAGA_PATIENCE_MILLIS = 600_000;
+/** How soon an order may come again that nothing can be done for by itself. */
+const SAGA_RETRY_MILLIS = 5_000;
+const BUSY_RETRY_MILLIS = 1_000;
+
+export interface JournalIntakeOptions {
+  readonly worker: Worker;
+  readonly journal: WorkerJournal;
+  readonly definitions: Definitions;
+  readonly clock: Clock;
+  /** Namespaces that this operator looks after; empty: all. */
+  readonly namespaces: readonly string[];
+}
+
+/** Intake for a journal with workers of its own: an order becomes a row, and its run begins at once on this worker. */
+export class JournalIntake implements Intake {
+  readonly #o: JournalIntakeOptions;
+  readonly #patience: Patience;
+
+  constructor(options: JournalIntakeOptions) {
+    this.#o = options;
+    this.#patience = new Patience(options.clock, SAGA_PATIENCE_MILLIS);
+  }
+
+  async take({ id, input, placedAt, traceparent }: PlacedOrder): Promise<Taken> {
+    const { worker, journal, definitions } = this.#o;
+    this.#mustBeOurs(id);
+    const verdict = definitions.verdict(id.namespace, id.saga);
+    if (!verdict.accepted) throw this.#notYet(id, verdict);
+    this.#patience.forget(sagaKey(id.namespace, id.saga));
+    return this.#counted(async () => {
+      const { revision } = verdict;
+      await definitions.store(id.namespace, id.saga, revision);
+      const run = {
+        id,
+        input,
+        revision: revision.hash,
+        createdAt: placedAt,
+        ...(traceparent === undefined ? {} : { traceparent }),
+      };
+      const creation = await journal.create(run);
+      if (creation.type !== 'Created') return 'Known';
+      worker.begin(run, revision, creation.version);
+      return 'Begun';
+    });
+  }
+
+  async cancel(id: RunId, reason: string): Promise<'Told' | 'Ended'> {
+    this.#mustBeOurs(id);
+    const posted = await this.#counted(() => this.#o.journal.post(id, { type: 'Cancel', reason }));
+    if (posted === 'Posted') return 'Told';
+    if (posted === 'Ended') return 'Ended';
+    throw new IntakeBusy(`${runKey(id)} is not known yet: its order is still on its way`, BUSY_RETRY_MILLIS);
+  }
+
+  /** A stop waits for what is being written, so that nothing is written by a worker that has handed over. */
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
+    const { worker } = this.#o;
+    const { refusal } = worker;
+    if (refusal !== undefined) throw new IntakeBusy(refusal, BUSY_RETRY_MILLIS);
+    worker.enter();
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof IncarnationLost)) throw error;
+      worker.lose(error);
+      throw new IntakeBusy(error.message, BUSY_RETRY_MILLIS);
+    } finally {
+      worker.leave();
+    }
+  }
+
+  #mustBeOurs({ namespace }: RunId): void {
+    const { namespaces } = this.#o;
+    if (namespaces.length > 0 && !namespaces.includes(namespace))
+      throw new IntakeRefused('NamespaceNotWatched', `this operator does not look after namespace ${namespace}`);
+  }
+
+  #notYet(id: RunId, { reason, message }: Extract<Verdict, { accepted: false }>): Error {
+    if (this.#patience.isOver(sagaKey(id.namespace, id.saga))) return new IntakeRefused(reason, message);
+    return new IntakeBusy(message, SAGA_RETRY_MILLIS);
+  }
+}

@@ -1,0 +1,68 @@
+import type { ReceivedMail, WorkerJournal } from '../journals/worker-journal.ts';
+import type { Runner } from '../runner/runner.ts';
+import type { Decision, RunState } from '../saga/types.ts';
+import type { WorkerMetrics } from './metrics.ts';
+
+/**
+ * Carries what people and programs left for runs to the runner, and takes it away once the journal shows what came of it: until then it is found again
+ * after a crash. Telling a run the same twice changes nothing.
+ */
+export class Mailman {
+  readonly #journal: WorkerJournal;
+  readonly #runner: Runner;
+  readonly #metrics: WorkerMetrics;
+  /** Receipts of what the runner was told in this life. */
+  #told = new Set<string>();
+
+  constructor(journal: WorkerJournal, runner: Runner, metrics: WorkerMetrics) {
+    this.#journal = journal;
+    this.#runner = runner;
+    this.#metrics = metrics;
+  }
+
+  /** Looks once. Rejects with the journal's errors. */
+  async round(): Promise<void> {
+    const mail = await this.#journal.mail();
+    const told = new Set<string>();
+    const settled: ReceivedMail[] = [];
+    for (const one of mail) {
+      if (await this.#isSettled(one)) settled.push(one);
+      else if (this.#tell(one)) told.add(one.receipt);
+    }
+    this.#told = told;
+    if (settled.length === 0) return;
+    await this.#journal.settleMail(settled.map(({ receipt }) => receipt));
+    for (const { mail: what } of settled) this.#metrics.mail.inc({ type: what.type });
+  }
+
+  /** @returns false where nobody drives the run yet: it waits for a place, and is told when it has one */
+  #tell({ id, mail, receipt }: ReceivedMail): boolean {
+    if (this.#told.has(receipt)) return true;
+    return this.#runner.tell(
+      id,
+      mail.type === 'Cancel'
+        ? { type: 'Cancelled', reason: mail.reason }
+        : { type: 'Decided', decision: mail.decision as Decision },
+    );
+  }
+
+  async #isSettled({ id, mail, receipt }: ReceivedMail): Promise<boolean> {
+    const driven = this.#runner.find(id);
+    if (driven === undefined) return this.#hasEnded(id);
+    return this.#told.has(receipt) && shows(driven, mail);
+  }
+
+  async #hasEnded(id: ReceivedMail['id']): Promise<boolean> {
+    const record = (await this.#journal.look(id))?.record;
+    // It may have ended, and been forgotten, between the post and now.
+    return record === undefined || ('state' in record && record.state?.ended !== undefined);
+  }
+}
+
+/** What came of it is in memory first; it must be in the journal. */
+function shows({ state, durable }: { state: RunState; durable: RunState }, mail: ReceivedMail['mail']): boolean {
+  if (mail.type === 'Cancel') return durable.cancel !== undefined;
+  const { observedDecision } = durable;
+  if (observedDecision !== state.observedDecision) return false;
+  return observedDecision?.holdId === mail.decision.holdId && observedDecision.do === mail.decision.do;
+}
