@@ -5,7 +5,7 @@ import { Pool } from 'undici';
 import { concurrently } from './cluster.ts';
 import type { Figure } from './figures.ts';
 import { Fleet } from './fleet.ts';
-import { Meter } from './processes.ts';
+import { Meter, writtenBytes } from './processes.ts';
 import { seedStock } from './stock.ts';
 
 const ORDERS = Number(process.env['ORDERS'] ?? 20_000);
@@ -45,10 +45,14 @@ export async function participants(): Promise<Figure[]> {
     };
     await play(pools, 'warm', ORDERS / 10);
     const meter = new Meter(fleet.pids);
+    const written = new Map([...fleet.pids].map(([name, pid]) => [name, writtenBytes(pid)]));
     const began = performance.now();
     await play(pools, 'order', ORDERS);
     const seconds = (performance.now() - began) / 1000;
     const used = [...meter.perThing(ORDERS)];
+    const bytes = [...fleet.pids].map(
+      ([name, pid]) => [name, (writtenBytes(pid) - (written.get(name) ?? 0)) / ORDERS] as const,
+    );
     await Promise.all(Object.values(pools).map((pool) => pool.close()));
     return [
       ...used.map(([name, value]) => ({ name: `CPU an order, ${name}`, value, unit: 'us' })),
@@ -58,6 +62,7 @@ export async function participants(): Promise<Figure[]> {
         unit: 'us',
         goal: '<= 1000',
       },
+      ...bytes.map(([name, value]) => ({ name: `written an order, ${name}`, value: value / 1024, unit: 'KiB' })),
       { name: 'orders through all five commands', value: ORDERS / seconds, unit: '1/s' },
     ];
   } finally {
@@ -70,8 +75,8 @@ type Output = Readonly<Record<string, string>>;
 
 /** Carries orders through the steps of checkout, BATCH together. @throws Error when any command of any does not succeed */
 async function play(pools: Pools, prefix: string, count: number): Promise<void> {
-  const begun = new Date().toISOString();
   await concurrently(Math.ceil(count / BATCH), WIDTH, async (batch) => {
+    const begun = new Date().toISOString();
     const orders = Array.from({ length: BATCH }, (_, n) => batch * BATCH + n);
     const step = async (
       to: keyof Pools,

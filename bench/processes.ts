@@ -16,6 +16,11 @@ export function residentBytes(pid: number): number {
   return Number(kilobytes) * 1024;
 }
 
+/** Bytes that a process has handed to `write` and its kin: files and sockets. @throws Error when it has ended */
+export function writtenBytes(pid: number): number {
+  return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+}
+
 /** What each of some processes has used since this was made. */
 export class Meter {
   readonly #began: ReadonlyMap<string, { pid: number; seconds: number }>;

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import {
   after,
   type Command,
+  type CommandContext,
   failure,
   localCommand,
   type Milliseconds,
@@ -9,6 +9,7 @@ import {
   success,
   toRfc3339,
 } from '@mercato/kit';
+import { orderedName } from '@mercato/kit/ordered-name.ts';
 import { Type } from '@sinclair/typebox';
 import { type Line, type ReservationId, sumLines } from '../domain/names.ts';
 import { type Strategy, source } from '../domain/sourcing.ts';
@@ -56,7 +57,7 @@ export const reserveStock = ({ outbox, strategy, hold }: ReserveOptions): Comman
         return failure('OutOfStock', `the goods are spread over more than ${maxSplits} warehouses`);
       }
       const { now, namespace, saga, orderId, step, epoch } = context;
-      const id = reservationIdFor(context.reference);
+      const id = reservationIdFor(context);
       for (const part of plan.allocations) move(tx, 'reserved', part, id, now);
       const expiresAt = after(now, hold);
       const reservation = {
@@ -78,5 +79,5 @@ export const reserveStock = ({ outbox, strategy, hold }: ReserveOptions): Comman
   });
 
 /** Follows from what is attempted, so that a simulated run is the same each time. */
-const reservationIdFor = (reference: string): ReservationId =>
-  `rsv-${createHash('sha256').update(reference).digest('hex').slice(0, 24)}` as ReservationId;
+const reservationIdFor = ({ begun, reference }: CommandContext): ReservationId =>
+  `rsv-${orderedName(begun, reference)}` as ReservationId;

@@ -62,9 +62,6 @@ export interface RecoverOptions {
   readonly signal?: AbortSignal;
 }
 
-/** W3C Trace Context, version 00; what is none is dropped, as it asks. */
-const traceparentForm = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
 /** An output must fit into a run's status (contract: at most 1 KiB). */
 const maxOutputBytes = 1024;
 
@@ -376,11 +373,10 @@ export class Participant {
       actionKey: formatKey({ ...key, kind: 'action' }),
       reference: `${formatKey(key)}/${epoch}`,
       now: this.#clock.now(),
-      begun: parsed.begun,
+      // As it was first heard: names are made of it, and a compensation must find what its action named.
+      begun: record?.begun ?? parsed.begun,
       resumed: resumed !== undefined,
-      ...(request.traceparent !== undefined && traceparentForm.test(request.traceparent)
-        ? { traceparent: request.traceparent }
-        : {}),
+      ...(traceparent === undefined ? {} : { traceparent }),
       ...(action === undefined ? {} : { action }),
     };
   }

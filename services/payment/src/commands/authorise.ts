@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox';
 import { parseCurrency, parseMinorUnits } from '../domain/money.ts';
 import { authorisationApproved, authorisationDeclined, requestPayment } from '../domain/payment.ts';
 import { maskToken, parsePaymentToken } from '../domain/payment-token.ts';
-import { idFrom, type Reference, referenceOf } from '../domain/reference.ts';
+import { commandReference, idFrom, type Reference } from '../domain/reference.ts';
 import type { DeclineReason, ProcessorId } from '../ports/processor.ts';
 import { type AuthorisationId, type PaymentRow, paymentByReference, savePayment } from '../store.ts';
 import { at, emit, found, type Known, known, type Means, mustFind, OutcomeUnknown, orderKeyOf } from './outcome.ts';
@@ -44,7 +44,7 @@ export function authorisePayment({ processor, outbox }: Means): Command {
       if (currency === undefined) return failure('AmountInvalid', 'currency must be an ISO 4217 code, as GBP');
       const requested = requestPayment(amount, currency);
       if (!requested.ok) return failure('AmountInvalid', requested.detail);
-      const reference = referenceOf(context.reference);
+      const reference = commandReference(context);
       const { namespace, saga, orderId } = context;
       savePayment(tx, {
         reference,

@@ -2,7 +2,7 @@ import { type Command, call, externalCommand, failure, type Result, success } fr
 import { Type } from '@sinclair/typebox';
 import { parseCurrency, parseMinorUnits } from '../domain/money.ts';
 import { beginCapture, expired, type Refusal, settleCapture } from '../domain/payment.ts';
-import { idFrom, type Reference, referenceOf } from '../domain/reference.ts';
+import { commandReference, idFrom, type Reference } from '../domain/reference.ts';
 import type { ProcessorId } from '../ports/processor.ts';
 import {
   type AuthorisationId,
@@ -45,7 +45,7 @@ export function capturePayment({ processor, outbox }: Means): Command {
           'total must be an integer of minor units from 1 to 2^53-1, currency an ISO 4217 code',
         );
       }
-      const reference = referenceOf(context.reference);
+      const reference = commandReference(context);
       const begun = beginCapture(row.payment, { reference, amount, currency }, context.now);
       if (!begun.ok) return failure(reasonOf(begun.refusal), begun.detail);
       savePayment(tx, { ...row, payment: begun.payment });

@@ -2,7 +2,7 @@ import { type Command, call, externalCommand, failure, type Result, success } fr
 import { Type } from '@sinclair/typebox';
 import { parseCurrency, parseMinorUnits } from '../domain/money.ts';
 import { beginRefund, settleRefund } from '../domain/payment.ts';
-import { idFrom, type Reference, referenceOf } from '../domain/reference.ts';
+import { commandReference, idFrom, type Reference } from '../domain/reference.ts';
 import type { ProcessorId } from '../ports/processor.ts';
 import { type CaptureId, paymentByCapture, paymentByReference, savePayment } from '../store.ts';
 import { at, emit, found, type Known, known, type Means, mustFind, orderKeyOf } from './outcome.ts';
@@ -31,7 +31,7 @@ export function refundPayment({ processor, outbox }: Means): Command {
       const amount = parseMinorUnits(input.amount);
       if (amount === undefined)
         return failure('AmountInvalid', 'amount must be an integer of minor units from 1 to 2^53-1');
-      const reference = referenceOf(context.reference);
+      const reference = commandReference(context);
       const begun = beginRefund(found.row.payment, found.capture, { reference, amount });
       if (!begun.ok) return failure(begun.refusal, begun.detail);
       savePayment(tx, { ...found.row, payment: begun.payment });

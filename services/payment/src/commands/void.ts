@@ -10,7 +10,7 @@ import {
 } from '@mercato/kit';
 import { Type } from '@sinclair/typebox';
 import { requestVoid, voided } from '../domain/payment.ts';
-import { type Reference, referenceOf, voidReferenceOf } from '../domain/reference.ts';
+import { commandReference, type Reference, voidReferenceOf } from '../domain/reference.ts';
 import type { PaymentProcessor, ProcessorId } from '../ports/processor.ts';
 import { type PaymentRow, paymentByReference, savePayment } from '../store.ts';
 import { at, emit, found, known, type Means, mustFind, orderKeyOf } from './outcome.ts';
@@ -41,8 +41,9 @@ export function voidPayment({ processor, outbox }: Means): Command {
     output: Type.Object({}),
 
     intend(tx, context) {
-      const row =
-        context.action === undefined ? undefined : paymentByReference(tx, referenceOf(context.action.reference));
+      const { action, begun } = context;
+      const reference = action === undefined ? undefined : commandReference({ begun, reference: action.reference });
+      const row = reference === undefined ? undefined : paymentByReference(tx, reference);
       if (row === undefined) return success({});
       const wanted = requestVoid(row.payment);
       if (!wanted.ok && wanted.refusal === 'InFlight') return accepted(milliseconds(500));

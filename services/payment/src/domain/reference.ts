@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { letters, orderedName } from '@mercato/kit/ordered-name.ts';
+import type { CommandContext } from '@mercato/kit/participant/command.ts';
 
 /**
  * Our name for one operation at the processor. The same command under the same epoch always has the same reference, so the
@@ -6,12 +8,14 @@ import { createHash } from 'node:crypto';
  */
 export type Reference = string & { readonly __brand: 'Reference' };
 
-/**
- * The reference of what `name` names, which for a command is its key and epoch (`context.reference`): `mo_` and 32 letters from
- * the name's SHA-256. Letters only, because digits in an id could be taken for a card number by somebody's scanner, ours included.
- */
+/** The reference of a command, from its key and epoch: `mo_` and 32 letters, in the order in which runs began. */
+export function commandReference({ begun, reference }: Pick<CommandContext, 'begun' | 'reference'>): Reference {
+  return `mo_${orderedName(begun, reference)}` as Reference;
+}
+
+/** The reference of anything else that `name` names: `mo_` and 32 letters from the name's SHA-256. */
 export function referenceOf(name: string): Reference {
-  return `mo_${letters(createHash('sha256').update(name).digest())}` as Reference;
+  return `mo_${letters(createHash('sha256').update(name).digest('hex').slice(0, 32))}` as Reference;
 }
 
 /**
@@ -25,11 +29,4 @@ export function voidReferenceOf(authorisation: Reference): Reference {
 /** A stable id of our own with this prefix, derived from a reference. */
 export function idFrom(prefix: string, reference: Reference): string {
   return prefix + reference.slice('mo_'.length);
-}
-
-/** 32 letters a-p, one for each four bits: 128 bits of the digest. */
-function letters(digest: Buffer): string {
-  return digest
-    .toString('hex', 0, 16)
-    .replace(/[0-9a-f]/g, (digit) => String.fromCharCode(97 + Number.parseInt(digit, 16)));
 }

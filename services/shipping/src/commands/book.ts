@@ -11,7 +11,7 @@ import {
 import { Type } from '@sinclair/typebox';
 import { Address, Line } from '../domain/address.ts';
 import { heard, REQUESTED } from '../domain/booking.ts';
-import { bookingIdOf, type Reference, referenceOf } from '../domain/reference.ts';
+import { bookingIdOf, commandReference, type Reference } from '../domain/reference.ts';
 import type { BookOutcome } from '../ports/carrier.ts';
 import { type BookingId, type BookingRow, bookingByReference, saveBooking } from '../store.ts';
 import { at, emit, known, type Means, mustFind, orderKeyOf } from './means.ts';
@@ -43,7 +43,7 @@ export function bookShipment({ carrier, outbox }: Means): Command {
     output: Type.Object({ bookingId: Type.String(), carrier: Type.String() }),
 
     intend(tx, context, input) {
-      const reference = referenceOf(context.reference);
+      const reference = commandReference(context);
       const { namespace, saga, orderId } = context;
       saveBooking(tx, {
         reference,

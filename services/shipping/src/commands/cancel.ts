@@ -1,7 +1,7 @@
 import { type Command, call, externalCommand, failure, type Result, success } from '@mercato/kit';
 import { Type } from '@sinclair/typebox';
 import { cancel, heard } from '../domain/booking.ts';
-import { cancelReferenceOf, type Reference, referenceOf } from '../domain/reference.ts';
+import { cancelReferenceOf, commandReference, type Reference } from '../domain/reference.ts';
 import type { Carrier } from '../ports/carrier.ts';
 import { type BookingRow, bookingByReference, saveBooking } from '../store.ts';
 import { at, emit, known, type Means, mustFind, orderKeyOf } from './means.ts';
@@ -29,8 +29,9 @@ export function cancelShipment({ carrier, outbox }: Means): Command {
     output: Type.Object({}),
 
     intend(tx, context) {
-      const row =
-        context.action === undefined ? undefined : bookingByReference(tx, referenceOf(context.action.reference));
+      const { action, begun } = context;
+      const reference = action === undefined ? undefined : commandReference({ begun, reference: action.reference });
+      const row = reference === undefined ? undefined : bookingByReference(tx, reference);
       if (row === undefined) return success({});
       const wish = cancel(row.booking);
       if (wish.do === 'refuse')
