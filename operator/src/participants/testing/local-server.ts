@@ -25,7 +25,8 @@ export interface LocalServer {
   close(): Promise<void>;
 }
 
-export async function localServer(behaviour: Behaviour): Promise<LocalServer> {
+/** @param wanted to come back on a port that was known before; @default an ephemeral one */
+export async function localServer(behaviour: Behaviour, wanted = 0): Promise<LocalServer> {
   let current = behaviour;
   const received: Received[] = [];
   const sockets = new Set<Socket>();
@@ -48,7 +49,7 @@ export async function localServer(behaviour: Behaviour): Promise<LocalServer> {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(wanted, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
