@@ -1,0 +1,255 @@
+import { hostname } from 'node:os';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
+import { runKey } from '../../saga/command.ts';
+import type { GivenUp, Revision, RunId, RunState } from '../../saga/types.ts';
+import { type JournalRecord, JournalUnavailable, type Version } from '../journal.ts';
+import type {
+  ClaimedRun,
+  Creation,
+  Mail,
+  NewRun,
+  ReceivedMail,
+  Retention,
+  RunSight,
+  WorkerJournal,
+  WrittenAnnouncement,
+} from '../worker-journal.ts';
+import { Book, type Counts } from './book.ts';
+import type { Connection } from './calls.ts';
+import { Claims } from './claims.ts';
+import { exceptionKey, type Item, lifeShard, N, revisionKey, runItemKey, S, textOf } from './keys.ts';
+import { Ledger } from './ledger.ts';
+import { Lives } from './lives.ts';
+import { Mailbox } from './mailbox.ts';
+import { isForgotten, isVisible, newRunItem, outcomeOf, recordOf, sightOf, versionOf } from './record.ts';
+import { attention } from './sights.ts';
+import { NotDone, Store } from './store.ts';
+import { Writer } from './writes.ts';
+
+export interface DynamoJournalOptions {
+  /** See {@link connect}. It is closed with the journal. */
+  readonly connection: Connection;
+  /** A table that {@link JOURNAL_TABLE} describes, whatever its name. */
+  readonly table: string;
+  readonly retention: Retention;
+  /** What this worker's lives are named after, for people. @default the host's name */
+  readonly name?: string;
+  /** @default the machine's clocks */
+  readonly clock?: Clock;
+}
+
+/** A version of a run that nobody has written yet. */
+const FIRST: Version = '1';
+/** Who asks more often gets the lives as they were. Milliseconds. */
+const LOOK_MILLIS = 500;
+
+/**
+ * The dynamodb journal: any number of workers share a table (docs/adr/dynamodb-journal.md).
+ *
+ * A run is an item, and its owner a worker's life. Each write of it is conditional on version and owner; a dead life's runs are claimed one by one, each
+ * by a write conditional on the dead owner, so that a zombie's writes are refused from then on. A run that nothing disturbs costs three calls: create,
+ * pivot intent, end. Without `open`, for a program that is no worker, runs can be read, looked at and counted, and mail posted.
+ */
+export class DynamoJournal implements WorkerJournal {
+  readonly #connection: Connection;
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #name: string;
+  readonly #lives: Lives;
+  readonly #book = new Book();
+  readonly #ledger = new Ledger();
+  readonly #mailbox: Mailbox;
+  readonly #writer: Writer;
+  readonly #claims: Claims;
+  /** Creations that are under way: a second of the same run waits for the first. */
+  readonly #creating = new Map<string, Promise<unknown>>();
+  readonly #revisions = new Map<string, Revision>();
+
+  constructor({ connection, table, retention, name = hostname(), clock = systemClock }: DynamoJournalOptions) {
+    this.#connection = connection;
+    this.#store = new Store(connection.send, table);
+    this.#clock = clock;
+    this.#name = name;
+    const wall = (): number => clock.wall();
+    this.#lives = new Lives(this.#store, clock);
+    this.#mailbox = new Mailbox(this.#store, wall);
+    const parts = { store: this.#store, lives: this.#lives, book: this.#book, ledger: this.#ledger };
+    this.#writer = new Writer({ ...parts, retention, wall });
+    this.#claims = new Claims({ ...parts, mailbox: this.#mailbox, clock, create: (run) => this.create(run) });
+  }
+
+  async open(): Promise<string> {
+    return this.#lives.begin(this.#name);
+  }
+
+  async create(run: NewRun): Promise<Creation> {
+    const key = runKey(run.id);
+    for (let other = this.#creating.get(key); other !== undefined; other = this.#creating.get(key))
+      await other.catch(() => undefined);
+    const creating = this.#create(run);
+    this.#creating.set(key, creating);
+    try {
+      const creation = await creating;
+      this.#claims.knowCreation(run.id);
+      return creation;
+    } catch (error) {
+      if (error instanceof JournalUnavailable && !(error instanceof NotDone)) this.#claims.doubtCreation(run);
+      throw error;
+    } finally {
+      this.#creating.delete(key);
+    }
+  }
+
+  async claim(limit: number): Promise<readonly ClaimedRun[]> {
+    const own = this.#lives.own;
+    const claimed = await this.#claims.runs(own, await this.#lives.look(LOOK_MILLIS), limit);
+    if (claimed.length > 0) await this.#certain();
+    return claimed;
+  }
+
+  async beat(): Promise<number> {
+    await this.#lives.beat(this.#told());
+    const lives = await this.#lives.look();
+    return lives.filter(({ standing }) => standing === 'Alive').length;
+  }
+
+  async handOver(): Promise<void> {
+    await this.#lives.handOver(this.#told());
+  }
+
+  async read(id: RunId): Promise<JournalRecord | undefined> {
+    const item = await this.#store.get(runItemKey(id));
+    if (item === undefined || isForgotten(item, this.#clock.wall())) return undefined;
+    this.#writer.read(id, item);
+    return recordOf(item);
+  }
+
+  async write(id: RunId, state: RunState, version: Version): Promise<Version> {
+    return this.#writer.write(id, state, version);
+  }
+
+  async saveRevision(namespace: string, saga: string, revision: Revision): Promise<void> {
+    const name = `${namespace}/${saga}/${revision.hash}`;
+    if (this.#revisions.has(name)) return;
+    const item = { ...revisionKey(namespace, saga, revision.hash), content: S(JSON.stringify(revision)) };
+    await this.#store.put(item, 'attribute_not_exists(#pk)');
+    this.#revisions.set(name, revision);
+  }
+
+  async loadRevision(namespace: string, saga: string, hash: string): Promise<Revision | undefined> {
+    const name = `${namespace}/${saga}/${hash}`;
+    const known = this.#revisions.get(name);
+    if (known !== undefined) return known;
+    const content = textOf((await this.#store.get(revisionKey(namespace, saga, hash))) ?? {}, 'content');
+    if (content === undefined) return undefined;
+    const revision = JSON.parse(content) as Revision;
+    this.#revisions.set(name, revision);
+    return revision;
+  }
+
+  async recordException(id: RunId, entry: GivenUp, at: number): Promise<void> {
+    const item = { ...exceptionKey(id, entry), entry: S(JSON.stringify(entry)), at: N(at) };
+    await this.#store.put(item, 'attribute_not_exists(#pk)');
+  }
+
+  async post(id: RunId, mail: Mail): Promise<'Posted' | 'NotFound' | 'Ended'> {
+    return this.#mailbox.post(id, mail);
+  }
+
+  async mail(): Promise<readonly ReceivedMail[]> {
+    return this.#mailbox.read(this.#lives.own);
+  }
+
+  async settleMail(receipts: readonly string[]): Promise<void> {
+    await this.#mailbox.settle(receipts);
+  }
+
+  async look(id: RunId): Promise<RunSight | undefined> {
+    const item = await this.#store.get(runItemKey(id));
+    return item === undefined || !isVisible(item, this.#clock.wall()) ? undefined : sightOf(item);
+  }
+
+  async attention(limit: number): Promise<{ readonly runs: readonly RunSight[]; readonly total: number }> {
+    return attention(this.#store, limit);
+  }
+
+  async counts(): Promise<Counts> {
+    const sums = new Map(this.#book.counts);
+    for (const { incarnation, standing, counts } of await this.#lives.look(LOOK_MILLIS)) {
+      if (standing !== 'Alive' || incarnation === this.#lives.mine) continue;
+      for (const [saga, { active, held }] of counts) {
+        const sum = sums.get(saga) ?? { active: 0, held: 0 };
+        sums.set(saga, { active: sum.active + active, held: sum.held + held });
+      }
+    }
+    return sums;
+  }
+
+  async unannounced(limit: number): Promise<readonly WrittenAnnouncement[]> {
+    const own = this.#lives.own;
+    const untold = this.#ledger.untold(limit);
+    if (untold.length >= limit) return untold;
+    await this.#claims.ends(own, await this.#lives.look(LOOK_MILLIS), limit - untold.length);
+    return this.#ledger.untold(limit);
+  }
+
+  async announced(receipts: readonly string[]): Promise<void> {
+    for (const receipt of receipts) this.#ledger.told(receipt);
+  }
+
+  /** DynamoDB deletes what has expired; until it does, it counts as gone. */
+  async prune(): Promise<boolean> {
+    return false;
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+
+  async #create(run: NewRun): Promise<Creation> {
+    const own = this.#lives.own;
+    if (this.#book.find(run.id) !== undefined) return { type: 'Open' };
+    const item = {
+      ...newRunItem(run),
+      version: N(Number(FIRST)),
+      owner: S(own),
+      ownerShard: S(lifeShard(own, run.id)),
+    };
+    const now = this.#clock.wall();
+    const written = await this.#store.put(item, 'attribute_not_exists(#pk) OR #expires <= :now', {
+      ':now': N(Math.floor(now / 1000)),
+    });
+    if (written.done) return this.#created(run, FIRST);
+    const found = written.found ?? (await this.#store.get(runItemKey(run.id)));
+    if (found === undefined)
+      throw new JournalUnavailable(`${runKey(run.id)} was deleted while it was looked at: try again`);
+    const outcome = outcomeOf(found);
+    if (outcome !== undefined) return { type: 'Ended', outcome };
+    return this.#found(run, found);
+  }
+
+  /** An open run of that order is there already. */
+  async #found(run: NewRun, found: Item): Promise<Creation> {
+    const owner = textOf(found, 'owner') ?? '';
+    // An earlier creation of ours, whose answer was lost; nobody drives it.
+    if (owner === this.#lives.mine) return this.#created(run, versionOf(found));
+    // Made under a life that was struck long ago, by a worker that did not know: nobody would look there again.
+    if (!(await this.#lives.exists(owner))) this.#claims.stray(run.id, owner);
+    return { type: 'Open' };
+  }
+
+  async #created(run: NewRun, version: Version): Promise<Creation> {
+    this.#book.enter({ run, held: false, since: undefined, announced: 0, attempts: [] });
+    await this.#certain();
+    return { type: 'Created', version };
+  }
+
+  /** @throws IncarnationLost when this life was declared dead */
+  async #certain(): Promise<void> {
+    if (!this.#lives.isCertain) await this.#lives.beat(this.#told());
+  }
+
+  #told(): { watermark: number; counts: Counts } {
+    return { watermark: this.#ledger.watermark, counts: this.#book.counts };
+  }
+}

@@ -1,0 +1,206 @@
+import { ConditionalCheckFailedException, type QueryCommandInput } from '@aws-sdk/client-dynamodb';
+import { JournalUnavailable } from '../journal.ts';
+import type { Calls, Send } from './calls.ts';
+import type { Item } from './keys.ts';
+
+/** DynamoDB answered that it did nothing: the request was throttled, or is one that it never carries out. */
+export class NotDone extends JournalUnavailable {
+  override readonly name = 'JournalUnavailable';
+}
+
+/** What came of a conditional write: the item as it is now, or as it was found where the condition did not hold. */
+export type Written =
+  | { readonly done: true; readonly item: Item }
+  | { readonly done: false; readonly found: Item | undefined };
+
+/** A conditional change. In expressions `#name` is the attribute `name`, which may be a reserved word, and `:name` a value. */
+export interface Change {
+  readonly update: string;
+  readonly when: string;
+  readonly values: Item;
+  /** Whether the item is wanted as it is then. @default false */
+  readonly answer?: boolean;
+}
+
+export interface Page {
+  readonly items: readonly Item[];
+  /** Where the next page begins; undefined on the last. */
+  readonly next: Item | undefined;
+}
+
+export interface Question {
+  /** @default the table itself, read consistently where `consistent` says so */
+  readonly index?: string;
+  readonly consistent?: boolean;
+  /** The partition key's attribute, and its value. */
+  readonly of: readonly [string, string];
+  /** The sort key's attribute, and its least value. */
+  readonly from?: readonly [string, number];
+  /** Items, at most. @default what fits in DynamoDB's megabyte */
+  readonly limit?: number;
+  readonly after?: Item | undefined;
+}
+
+/**
+ * One table, spoken to by the low-level client. A condition that does not hold is an answer here, not an error; every error is a JournalUnavailable
+ * whose message says what DynamoDB said and what to do.
+ */
+export class Store {
+  readonly #send: Send;
+  readonly #table: string;
+
+  constructor(send: Send, table: string) {
+    this.#send = send;
+    this.#table = table;
+  }
+
+  async put(item: Item, when: string, values: Item = {}): Promise<Written> {
+    const expression = { ConditionExpression: when, ...named(when), ...valued(values) };
+    return this.#conditional(item, () =>
+      this.#call('PutItem', {
+        TableName: this.#table,
+        Item: { ...item },
+        ...expression,
+        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+      }),
+    );
+  }
+
+  async update(key: Item, { update, when, values, answer = false }: Change): Promise<Written> {
+    return this.#conditional(key, () =>
+      this.#call('UpdateItem', {
+        TableName: this.#table,
+        Key: { ...key },
+        UpdateExpression: update,
+        ConditionExpression: when,
+        ...named(`${update} ${when}`),
+        ...valued(values),
+        ReturnValues: answer ? 'ALL_NEW' : 'NONE',
+        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+      }),
+    );
+  }
+
+  async delete(key: Item, when: string, values: Item = {}): Promise<Written> {
+    const expression = { ConditionExpression: when, ...named(when), ...valued(values) };
+    return this.#conditional(key, () =>
+      this.#call('DeleteItem', { TableName: this.#table, Key: { ...key }, ...expression }),
+    );
+  }
+
+  /** Consistent. */
+  async get(key: Item): Promise<Item | undefined> {
+    const { Item } = await this.#call('GetItem', { TableName: this.#table, Key: { ...key }, ConsistentRead: true });
+    return Item;
+  }
+
+  /** Consistent; in no order, and without those that are not there. @param keys without repetitions */
+  async getAll(keys: readonly Item[]): Promise<Item[]> {
+    const found: Item[] = [];
+    for (let from = 0; from < keys.length; from += BATCH) {
+      let wanted = keys.slice(from, from + BATCH).map((key) => ({ ...key }));
+      for (let round = 0; wanted.length > 0; round++) {
+        if (round === BATCH_ROUNDS) throw new NotDone(`${this.#table} is throttled: it answers a batch in part only`);
+        const request = { [this.#table]: { Keys: wanted, ConsistentRead: true } };
+        const { Responses, UnprocessedKeys } = await this.#call('BatchGetItem', { RequestItems: request });
+        found.push(...(Responses?.[this.#table] ?? []));
+        wanted = (UnprocessedKeys?.[this.#table]?.Keys ?? []) as typeof wanted;
+      }
+    }
+    return found;
+  }
+
+  async query({ index, consistent, of: [key, value], from, limit, after }: Question): Promise<Page> {
+    const { Items, LastEvaluatedKey } = await this.#query({
+      ...(index === undefined ? {} : { IndexName: index }),
+      ...(consistent ? { ConsistentRead: true } : {}),
+      KeyConditionExpression: from === undefined ? '#key = :key' : '#key = :key AND #sort >= :from',
+      ExpressionAttributeNames: { '#key': key, ...(from === undefined ? {} : { '#sort': from[0] }) },
+      ExpressionAttributeValues: {
+        ':key': { S: value },
+        ...(from === undefined ? {} : { ':from': { N: String(from[1]) } }),
+      },
+      ...(limit === undefined ? {} : { Limit: limit }),
+      ...(after === undefined ? {} : { ExclusiveStartKey: { ...after } }),
+    });
+    return { items: Items ?? [], next: LastEvaluatedKey };
+  }
+
+  /** How many items of an index there are from `after` on. */
+  async count(index: string, [key, value]: readonly [string, string], after: Item): Promise<number> {
+    let total = 0;
+    for (let next: Item | undefined = after; next !== undefined; ) {
+      const { Count, LastEvaluatedKey } = await this.#query({
+        IndexName: index,
+        KeyConditionExpression: '#key = :key',
+        ExpressionAttributeNames: { '#key': key },
+        ExpressionAttributeValues: { ':key': { S: value } },
+        Select: 'COUNT',
+        ExclusiveStartKey: { ...next },
+      });
+      total += Count ?? 0;
+      next = LastEvaluatedKey;
+    }
+    return total;
+  }
+
+  async #query(input: Omit<QueryCommandInput, 'TableName'>): Promise<Calls['Query']['output']> {
+    return this.#call('Query', { TableName: this.#table, ...input });
+  }
+
+  async #conditional(key: Item, write: () => Promise<{ Attributes?: Item | undefined }>): Promise<Written> {
+    try {
+      return { done: true, item: (await write()).Attributes ?? key };
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error;
+      return { done: false, found: error.Item };
+    }
+  }
+
+  async #call<Name extends keyof Calls>(name: Name, input: Calls[Name]['input']): Promise<Calls[Name]['output']> {
+    try {
+      return await this.#send(name, input);
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) throw error;
+      throw unavailable(this.#table, name, error);
+    }
+  }
+}
+
+/** Keys that BatchGetItem takes. */
+const BATCH = 100;
+/** DynamoDB answers 16 MB at a time, and less where it is throttled. */
+const BATCH_ROUNDS = 10;
+
+/** Answers that mean that nothing was done, with what to do about them. */
+const NOTHING_DONE: Readonly<Record<string, string>> = {
+  ProvisionedThroughputExceededException: 'it is throttled: a partition, the table or an index takes no more for now',
+  ThrottlingException: 'it is throttled: the account or the table takes no more for now',
+  RequestLimitExceeded: "the account's throughput is used up: ask AWS for a higher quota, or start fewer workers",
+  TransactionConflictException: 'another transaction has the item: it is tried again',
+  ResourceNotFoundException:
+    'there is no such table, or it lacks an index: create it as the chart of AWS does, or correct --journal-table and AWS_REGION',
+  AccessDeniedException: "the worker's role may not do this: see docs/reference/aws.md",
+  ValidationException: 'it refuses the request itself',
+  UnrecognizedClientException: "the worker's credentials are not valid",
+  ExpiredTokenException: "the worker's credentials have expired",
+  ItemCollectionSizeLimitExceededException: 'the item collection is full',
+};
+
+function unavailable(table: string, name: string, error: unknown): JournalUnavailable {
+  const { name: kind, message } = error instanceof Error ? error : new Error(String(error));
+  const hint = NOTHING_DONE[kind];
+  const told = `${name} on table ${table}: ${hint === undefined ? '' : `${hint} `}(${kind}: ${message})`;
+  return hint === undefined ? new JournalUnavailable(told, { cause: error }) : new NotDone(told, { cause: error });
+}
+
+/** The attribute names that an expression uses. */
+function named(expression: string): { ExpressionAttributeNames?: Record<string, string> } {
+  const names: Record<string, string> = {};
+  for (const [token] of expression.matchAll(/#\w+/g)) names[token] = token.slice(1);
+  return { ExpressionAttributeNames: names };
+}
+
+function valued(values: Item): { ExpressionAttributeValues?: Record<string, Item[string]> } {
+  return Object.keys(values).length === 0 ? {} : { ExpressionAttributeValues: { ...values } };
+}
