@@ -21,6 +21,7 @@ describe('parseOptions', () => {
       healthHost: '127.0.0.1',
       healthPort: 8081,
       leaseDurationMs: 15_000,
+      shards: 16,
       connections: 32,
       logLevel: 'info',
     });
@@ -50,6 +51,7 @@ describe('parseOptions', () => {
     expect(failure(['--lease-duration', 'soon'])).to.match(/^--lease-duration soon: /);
     expect(failure(['--lease-duration', '1s'])).to.equal('--lease-duration 1s: at least 3000 ms');
     expect(failure([], { MERCATO_CONNECTIONS: '0' })).to.equal('--connections 0: an integer from 1 to 1000');
+    expect(failure(['--shards', '257'])).to.equal('--shards 257: an integer from 1 to 256');
     expect(failure(['--log-level', 'loud'])).to.equal('--log-level loud: one of debug, info, warn, error');
     expect(failure(['--speed', 'high']))
       .to.contain('--speed')
@@ -61,7 +63,7 @@ describe('parseOptions', () => {
     expect(parseOptions(['--help'], {})).to.equal('help');
     expect(parseOptions(['-h'], {})).to.equal('help');
     const flags = new Set(USAGE.match(/^ {2}--[a-z-]+/gm)?.map((flag) => flag.trim()));
-    expect(flags.size).to.equal(8);
+    expect(flags.size).to.equal(9);
     // Each wants a value; a flag that it does not know is told in other words.
     for (const flag of flags) expect(failure([flag])).to.match(/argument missing|value/);
   });

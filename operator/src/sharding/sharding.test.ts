@@ -1,0 +1,259 @@
+import type { ControlPlane } from '@mercato/controlplane';
+import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testing.ts';
+import { expect } from 'chai';
+import type { KubeClient } from '../kube/client.ts';
+import { LeaseLostError } from '../kube/leases.ts';
+import { leases } from '../kube/resource.ts';
+import { clientOf, eventually, FreezableProxy } from '../kube/testing.ts';
+import type { Lease } from '../kube/types.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { silentLogger } from '../runtime/logger.ts';
+import type { RunId } from '../saga/types.ts';
+import { LEASE_LABEL, shardLeaseName } from './lease.ts';
+import type { Shard } from './shard.ts';
+import { ShardCountError, Sharding, type ShardWork, type Taken } from './sharding.ts';
+
+const SHARDS = 6;
+/** Production's proportions, a fifth of its times. */
+const TIMES = { leaseDurationMs: 3_000, renewDeadlineMs: 2_000, retryPeriodMs: 400 };
+
+/** A replica that only takes note of what becomes of its shards. */
+class Replica implements ShardWork {
+  readonly sharding: Sharding;
+  readonly ended: Promise<void>;
+  readonly told: string[] = [];
+  readonly taken: Taken[] = [];
+  isDurable = true;
+  draining: Promise<void> = Promise.resolve();
+  readonly #stop = new AbortController();
+
+  constructor(client: KubeClient, namespace: string, identity: string, leads = false, shards = SHARDS) {
+    this.sharding = new Sharding({
+      client,
+      namespace,
+      identity,
+      shards,
+      ...TIMES,
+      makesLeases: () => leads,
+      work: this,
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    this.ended = this.sharding.start(this.#stop.signal);
+    this.ended.catch(() => undefined);
+  }
+
+  get open(): Shard[] {
+    return Array.from({ length: this.sharding.shards }, (_, shard) => shard).filter((shard) =>
+      this.sharding.isOpen(shard),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('the test stops it'));
+    await this.ended;
+  }
+
+  async prepare(taken: readonly Taken[]): Promise<void> {
+    for (const { shard } of taken) expect(this.open, 'open before it is prepared').not.to.include(shard);
+  }
+
+  opened(taken: readonly Taken[]): void {
+    this.taken.push(...taken);
+  }
+
+  async drain(shards: ReadonlySet<Shard>): Promise<boolean> {
+    this.told.push(`drain ${[...shards].sort().join(' ')}`);
+    await this.draining;
+    return this.isDurable;
+  }
+
+  abandon(shards: ReadonlySet<Shard>): void {
+    this.told.push(`abandon ${[...shards].sort().join(' ')}`);
+  }
+}
+
+describe('Shards', function () {
+  this.timeout(60_000);
+  let plane: ControlPlane;
+  let client: KubeClient;
+  let namespace: string;
+  let replicas: Replica[];
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    client = await clientOf(plane);
+  });
+  after(() => client.transport.close());
+  beforeEach(async () => {
+    namespace = await uniqueNamespace(plane, 'shards');
+    replicas = [];
+  });
+  afterEach(() => Promise.allSettled(replicas.map((replica) => replica.stop())));
+
+  const start = (identity: string, leads = false, via: KubeClient = client, shards = SHARDS): Replica => {
+    const replica = new Replica(via, namespace, identity, leads, shards);
+    replicas.push(replica);
+    return replica;
+  };
+  const holds = (replica: Replica, count: number): Promise<unknown> =>
+    eventually(`${count} shards are open, not ${replica.open.length}`, () => replica.open.length === count);
+  const leaseOf = (shard: Shard): Promise<Lease> => client.get(leases, { namespace, name: shardLeaseName(shard) });
+  const replicaLeases = async (): Promise<Lease[]> =>
+    (await client.list(leases, { namespace, labelSelector: `${LEASE_LABEL}=replica` })).items;
+  /** A run of this shard. */
+  const runIn = (sharding: Sharding, shard: Shard): RunId => {
+    for (let n = 0; ; n++) {
+      const id = { namespace: 'shop', saga: 'checkout', orderId: `o-${n}` };
+      if (sharding.of(id) === shard) return id;
+    }
+  };
+
+  it('are all with a replica that is alone, once the leader has made their Leases; its holder is on each, and only its own is renewed', async () => {
+    const replica = start('one_1', true);
+    await holds(replica, SHARDS);
+    const lease = await leaseOf(3);
+    expect(lease.spec?.holderIdentity).to.equal('one_1');
+    expect(lease.metadata.annotations?.['mercato.dev/shards']).to.equal(String(SHARDS));
+    expect(
+      replica.taken.map(({ died }) => died),
+      'nobody can say what was before',
+    ).to.deep.equal(new Array(SHARDS).fill(true));
+    expect(replica.sharding.mayAct(runIn(replica.sharding, 3))).to.equal(true);
+    const [own] = await replicaLeases();
+    await eventually(
+      'it renews its Lease',
+      async () => (await replicaLeases())[0]?.spec?.renewTime !== own?.spec?.renewTime,
+    );
+    expect((await leaseOf(3)).metadata.resourceVersion).to.equal(lease.metadata.resourceVersion);
+  });
+
+  it('wait for the leader where there are none: a replica of an older version may drive all runs until it stops', async () => {
+    const standby = start('standby_1');
+    await eventually('it lives', async () => (await replicaLeases()).length === 1);
+    expect(standby.open).to.deep.equal([]);
+    expect(standby.sharding.unheld).to.equal(SHARDS);
+    start('leader_1', true);
+    await holds(standby, SHARDS / 2);
+  });
+
+  it('are shared with a replica that comes: drained one after the other, and known to have been left in order', async () => {
+    const first = start('one_1', true);
+    await holds(first, SHARDS);
+    const second = start('two_1');
+    await holds(second, SHARDS / 2);
+    await holds(first, SHARDS / 2);
+    expect(first.told).to.deep.equal(second.taken.map(({ shard }) => `drain ${shard}`));
+    expect(second.taken.map(({ died }) => died)).to.deep.equal([false, false, false]);
+    expect([...first.open, ...second.open].sort()).to.deep.equal([0, 1, 2, 3, 4, 5]);
+    expect(first.sharding.unheld).to.equal(0);
+  });
+
+  it('are not handed over before what is known of them is durable, and nothing of them is looked at meanwhile', async () => {
+    const first = start('one_1', true);
+    await holds(first, SHARDS);
+    const looking = Promise.withResolvers<void>();
+    const looks = first.open.map((shard) => first.sharding.during(shard, () => looking.promise));
+    const writing = Promise.withResolvers<void>();
+    first.draining = writing.promise;
+    const second = start('two_1');
+    await eventually('one shard is closed', () => first.open.length === SHARDS - 1);
+    expect(first.told, 'while a run of it is looked at').to.deep.equal([]);
+    looking.resolve();
+    await Promise.all(looks);
+    await eventually('it is drained', () => first.told.length === 1);
+    const draining = Number(first.told[0]?.split(' ')[1]);
+    expect(first.sharding.mayAct(runIn(first.sharding, draining)), 'it has yet to write').to.equal(true);
+    expect((await leaseOf(draining)).spec?.holderIdentity).to.equal('one_1');
+    expect(second.open).to.deep.equal([]);
+    writing.resolve();
+    await holds(second, SHARDS / 2);
+    expect(first.sharding.mayAct(runIn(first.sharding, draining))).to.equal(false);
+  });
+
+  it('go to the others at once when a replica stops, and its Lease goes', async () => {
+    const [first, second] = [start('one_1', true), start('two_1')];
+    await holds(second, SHARDS / 2);
+    await holds(first, SHARDS / 2);
+    await second.stop();
+    await holds(first, SHARDS);
+    expect(
+      first.taken.slice(-3).map(({ died }) => died),
+      'no Lease had to expire',
+    ).to.deep.equal([false, false, false]);
+    expect(await replicaLeases()).to.have.length(1);
+  });
+
+  it('of a replica that could not write what it knows are left to expire: the next one has to know', async () => {
+    const [first, second] = [start('one_1', true), start('two_1')];
+    await holds(second, SHARDS / 2);
+    await holds(first, SHARDS / 2);
+    second.isDurable = false;
+    await second.stop();
+    await holds(first, SHARDS);
+    expect(first.taken.slice(-3).map(({ died }) => died)).to.deep.equal([true, true, true]);
+  });
+
+  it('of a replica that is cut off: it stops by itself before another takes them, and fails', async () => {
+    const proxy = await FreezableProxy.start(plane.url);
+    const cutOff = await clientOf(plane, { server: proxy.url });
+    try {
+      const dying = start('dying_1', true, cutOff);
+      await holds(dying, SHARDS);
+      const other = start('other_1', true);
+      await holds(other, SHARDS / 2);
+      const kept = dying.open.map((shard) => runIn(dying.sharding, shard));
+      let isTwice = false;
+      const watch = setInterval(() => {
+        const theirs = (id: RunId): boolean => other.sharding.takenOf(other.sharding.of(id)) !== undefined;
+        isTwice ||= kept.some((id) => dying.sharding.mayAct(id) && theirs(id));
+      }, 5);
+      proxy.freeze();
+      await holds(other, SHARDS);
+      clearInterval(watch);
+      expect(other.taken.slice(-3).map(({ died }) => died)).to.deep.equal([true, true, true]);
+      expect(kept.map((id) => dying.sharding.mayAct(id))).to.deep.equal([false, false, false]);
+      expect(isTwice, 'both could act for a run at one moment').to.equal(false);
+      const failure = await dying.ended.then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      expect(failure).to.be.instanceOf(LeaseLostError);
+      expect(dying.told.at(-1)).to.match(/^abandon \d \d \d$/);
+      const dead = (await replicaLeases()).find(({ metadata }) => metadata.name === 'mercato-replica-dying-1');
+      expect(dead?.spec?.holderIdentity, 'no renewal of it can succeed').to.equal('fenced by other_1');
+    } finally {
+      await proxy.stop();
+      await cutOff.transport.close();
+    }
+  });
+
+  it('that somebody takes away are stopped at once', async () => {
+    const replica = start('one_1', true);
+    await holds(replica, SHARDS);
+    const lease = await leaseOf(2);
+    await client.update(leases, { ...lease, spec: { ...lease.spec, holderIdentity: 'a person' } });
+    await eventually('it is abandoned', () => replica.told.includes('abandon 2'));
+    await client.delete(leases, { namespace, name: shardLeaseName(4) });
+    await eventually('this too', () => replica.told.includes('abandon 4'));
+    // Neither is held by a replica that lives.
+    await holds(replica, SHARDS);
+    expect(replica.taken.slice(SHARDS).map(({ died }) => died)).to.deep.equal([true, true]);
+  });
+
+  it('are counted the same by all replicas: one that counts otherwise says what to do, and takes none', async () => {
+    const replica = start('one_1', true);
+    await holds(replica, SHARDS);
+    const other = start('other_1', false, client, SHARDS + 1);
+    const failure = await other.ended.then(
+      () => undefined,
+      (error: unknown) => error as Error,
+    );
+    expect(failure).to.be.instanceOf(ShardCountError);
+    expect(failure?.message).to.match(
+      /^--shards 7: Lease shards-[^/]+\/mercato-runs-\d says 6, .* scale the operator to 0/,
+    );
+    expect(await replicaLeases()).to.have.length(1);
+    expect(replica.open).to.have.length(SHARDS);
+  });
+});
