@@ -105,7 +105,7 @@ for (const [emulator, start] of Object.entries(emulators)) {
       registry = new Registry();
     });
 
-    afterEach(() => running?.stop(0));
+    afterEach(() => running?.stop(1500));
     after(() => client.destroy());
 
     async function begin(options: Partial<SqsIntakeOptions> = {}): Promise<SqsIntake> {
@@ -115,6 +115,7 @@ for (const [emulator, start] of Object.entries(emulators)) {
         intake: memory,
         logger: silentLogger,
         observer: sqsIntakeMetrics(registry, () => intake.inHand),
+        wait: 1,
         ...options,
       });
       running = intake;
@@ -125,7 +126,7 @@ for (const [emulator, start] of Object.entries(emulators)) {
     const sendAll = (events: readonly object[]) =>
       Promise.all(events.map((each) => queue.send({ body: JSON.stringify(each) })));
     const gone = () =>
-      eventually(async () => Object.values(await depth(queue)).every((n) => n === 0), 'the queue is empty');
+      eventually('the queue is empty', async () => Object.values(await depth(queue)).every((n) => n === 0));
     const metric = async (name: string, labels: Record<string, string> = {}) => {
       const { values } = (await registry.getSingleMetric(name)!.get()) as { values: MetricValue[] };
       return values.find((value) => Object.entries(labels).every(([key, text]) => value.labels[key] === text))?.value;
@@ -144,54 +145,6 @@ for (const [emulator, start] of Object.entries(emulators)) {
       expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
       expect(await metric('mercato_intake_messages_total', { outcome: 'begun' })).to.equal(30);
       expect(await metric('mercato_intake_messages_total', { outcome: 'known' })).to.equal(30);
-    });
-
-    it('deletes a message only once the journal has the order', async () => {
-      const { promise: durable, resolve: commit } = Promise.withResolvers<void>();
-      const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
-      memory.gate = async () => {
-        ask();
-        await durable;
-      };
-      await sendAll([placed('order-1')]);
-      await begin();
-      await asked;
-      expect(await depth(queue)).to.deep.equal({ visible: 0, inFlight: 1 });
-      expect(await metric('mercato_intake_messages_in_flight')).to.equal(1);
-      commit();
-      await gone();
-      expect(memory.begun).to.deep.equal(['order-1']);
-      expect(await metric('mercato_intake_messages_in_flight')).to.equal(0);
-    });
-
-    it('keeps a message invisible to others for as long as work on it goes on', async () => {
-      const { promise: durable, resolve: commit } = Promise.withResolvers<void>();
-      memory.gate = () => durable;
-      await sendAll([placed('order-1')]);
-      await begin({ visibility: 1, receivers: 1 });
-      await eventually(async () => (await depth(queue)).inFlight === 1, 'it is in hand');
-      // Three times as long as it would stay invisible by itself.
-      expect(await queue.receive({ visibility: 1, wait: 3 })).to.deep.equal([]);
-      commit();
-      await gone();
-      expect(memory.begun).to.deep.equal(['order-1']);
-    });
-
-    it('leaves what a journal that is away could not take, and takes it when the journal is back', async () => {
-      let tries = 0;
-      memory.gate = () => {
-        if (++tries <= 2) throw new JournalUnavailable('the disk is full');
-      };
-      await sendAll([placed('order-1')]);
-      await begin();
-      await eventually(
-        async () => (await metric('mercato_intake_messages_total', { outcome: 'unavailable' })) === 1,
-        'it tried',
-      );
-      expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
-      await gone();
-      expect(memory.begun).to.deep.equal(['order-1']);
-      expect(tries).to.equal(3);
     });
 
     it('puts aside what can never be taken, with the reason and as it was, and nothing else', async () => {
@@ -218,6 +171,56 @@ for (const [emulator, start] of Object.entries(emulators)) {
       for (const { attributes } of letters) expect(attributes[MESSAGE]).to.not.contain(PAYMENT_TOKEN);
     });
 
+    if (emulator === 'MiniStack') return; // A second opinion; what takes its time is asked of one.
+
+    it('deletes a message only once the journal has the order', async () => {
+      const { promise: durable, resolve: commit } = Promise.withResolvers<void>();
+      const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+      memory.gate = async () => {
+        ask();
+        await durable;
+      };
+      await sendAll([placed('order-1')]);
+      await begin();
+      await asked;
+      expect(await depth(queue)).to.deep.equal({ visible: 0, inFlight: 1 });
+      expect(await metric('mercato_intake_messages_in_flight')).to.equal(1);
+      commit();
+      await gone();
+      expect(memory.begun).to.deep.equal(['order-1']);
+      expect(await metric('mercato_intake_messages_in_flight')).to.equal(0);
+    });
+
+    it('keeps a message invisible to others for as long as work on it goes on', async () => {
+      const { promise: durable, resolve: commit } = Promise.withResolvers<void>();
+      memory.gate = () => durable;
+      await sendAll([placed('order-1')]);
+      await begin({ visibility: 1, receivers: 1 });
+      await eventually('it is in hand', async () => (await depth(queue)).inFlight === 1);
+      // Three times as long as it would stay invisible by itself.
+      expect(await queue.receive({ visibility: 1, wait: 3 })).to.deep.equal([]);
+      commit();
+      await gone();
+      expect(memory.begun).to.deep.equal(['order-1']);
+    });
+
+    it('leaves what a journal that is away could not take, and takes it when the journal is back', async () => {
+      let tries = 0;
+      memory.gate = () => {
+        if (++tries <= 2) throw new JournalUnavailable('the disk is full');
+      };
+      await sendAll([placed('order-1')]);
+      await begin();
+      await eventually(
+        'it tried',
+        async () => (await metric('mercato_intake_messages_total', { outcome: 'unavailable' })) === 1,
+      );
+      expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
+      await gone();
+      expect(memory.begun).to.deep.equal(['order-1']);
+      expect(tries).to.equal(3);
+    });
+
     it('takes an old order that a redrive has just asked about', async () => {
       const old = new Date(Date.now() - 36 * 86_400_000).toISOString();
       await queue.send({
@@ -233,8 +236,8 @@ for (const [emulator, start] of Object.entries(emulators)) {
       memory.gate = () => new Promise(() => {});
       await sendAll([placed('order-1')]);
       const intake = await begin();
-      await eventually(() => memory.begun.length === 0 && intake.inHand === 1, 'it is in hand');
-      await intake.stop(0);
+      await eventually('it is in hand', () => memory.begun.length === 0 && intake.inHand === 1);
+      await intake.stop(1500);
       expect(await queue.receive({ visibility: 30, wait: 5 })).to.have.length(1);
     });
 

@@ -26,6 +26,8 @@ export interface SqsIntakeOptions {
   readonly receivers?: number;
   /** Messages in hand at most. @default 200 */
   readonly maxInHand?: number;
+  /** How long one receive waits for a message; a stop may take as long. Seconds. @default 10 */
+  readonly wait?: number;
   /** How long a message stays invisible to others, prolonged while work goes on. Seconds. @default 30 */
   readonly visibility?: number;
 }
@@ -78,7 +80,7 @@ export class SqsIntake {
     return this.#starting;
   }
 
-  /** Receives no more, finishes what is under way for up to `grace` milliseconds, and gives the rest back. */
+  /** Receives no more, finishes what is under way for up to `grace` milliseconds, and gives the rest back at once. */
   async stop(grace = 10_000): Promise<void> {
     this.#stopping.abort();
     await this.#starting?.catch(() => {});
@@ -86,7 +88,7 @@ export class SqsIntake {
   }
 
   async #start(): Promise<void> {
-    const { client, queueUrl, logger, receivers, maxInHand, visibility } = this.#options;
+    const { client, queueUrl, logger, receivers, maxInHand, wait, visibility } = this.#options;
     if (queueUrl.endsWith('.fifo'))
       throw new QueueUnfit(`${queueUrl} is a FIFO queue; intake needs no order, and a standard queue has no limit`);
     const url = await this.#deadLetterUrl();
@@ -100,6 +102,7 @@ export class SqsIntake {
       onDisposed: (message, disposal) => this.#disposed(message, disposal),
       ...(receivers === undefined ? {} : { receivers }),
       ...(maxInHand === undefined ? {} : { maxInHand }),
+      ...(wait === undefined ? {} : { wait }),
       ...(visibility === undefined ? {} : { visibility }),
     });
     this.#receivers.start();
