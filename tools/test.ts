@@ -14,7 +14,7 @@ const within = (...folders: readonly string[]): string[] => folders.map((folder)
  */
 const LANES: readonly (readonly string[])[] = [
   within('operator/src', 'bench'),
-  within('services/*/src', 'test'),
+  within('services/*/src', 'tracing/src', 'test'),
   within('cdk8s/src', 'boundary/src', 'tools/*/src'),
 ];
 

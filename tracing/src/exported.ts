@@ -1,0 +1,106 @@
+import {
+  type Context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  type SpanProcessor,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
+import {
+  type Beginning,
+  isSampled,
+  type Kind,
+  parseTraceparent,
+  passing,
+  type SpanAttributes,
+  type TraceSpan,
+  type Tracing,
+} from './tracing.ts';
+
+const KINDS: Readonly<Record<Kind, SpanKind>> = {
+  server: SpanKind.SERVER,
+  client: SpanKind.CLIENT,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+  internal: SpanKind.INTERNAL,
+};
+
+/** What is not sent by then at the end of a process is lost. */
+const CLOSE_MILLIS = 3_000;
+
+/** Traces that are sent over OTLP, in batches beside the work; when the collector is slow, spans are dropped and no request waits. */
+export function exportedTracing(service: string, ratio: number): Tracing {
+  return tracingWith(service, ratio, new BatchSpanProcessor({ exporter: new OTLPTraceExporter() }));
+}
+
+/** Traces that go to `processor`. */
+export function tracingWith(service: string, ratio: number, processor: SpanProcessor): Tracing {
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ 'service.name': service, 'service.namespace': 'mercato' }),
+    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) }),
+    spanProcessors: [processor],
+  });
+  const tracer = provider.getTracer('mercato');
+  return {
+    enter(name, beginning) {
+      const parent = parseTraceparent(beginning.parent);
+      return parent !== undefined && !isSampled(parent) ? passing(parent) : begin(tracer, name, beginning, parent);
+    },
+    span(name, beginning) {
+      const parent = parseTraceparent(beginning.parent);
+      return parent === undefined || !isSampled(parent) ? passing(parent) : begin(tracer, name, beginning, parent);
+    },
+    close: () => provider.forceFlush({ timeoutMillis: CLOSE_MILLIS }).then(() => provider.shutdown()),
+  };
+}
+
+/** Contexts are handed on by hand: a context that follows every promise costs more than the spans do. */
+function begin(tracer: Tracer, name: string, { kind, attributes }: Beginning, parent: string | undefined): TraceSpan {
+  const options = { kind: KINDS[kind], ...(attributes === undefined ? {} : { attributes }) };
+  const span = tracer.startSpan(name, options, parent === undefined ? ROOT_CONTEXT : contextOf(parent));
+  return new Kept(span);
+}
+
+function contextOf(traceparent: string): Context {
+  const [, traceId = '', spanId = ''] = traceparent.split('-');
+  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true });
+}
+
+class Kept implements TraceSpan {
+  readonly #span: Span;
+  readonly traceparent: string;
+
+  constructor(span: Span) {
+    const { traceId, spanId, traceFlags } = span.spanContext();
+    this.#span = span;
+    this.traceparent = `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+  }
+
+  get isKept(): boolean {
+    return this.#span.isRecording();
+  }
+
+  set(attributes: SpanAttributes): void {
+    this.#span.setAttributes(attributes);
+  }
+
+  fail(reason: string, message: string): void {
+    this.#span.setAttribute('error.type', reason);
+    this.#span.setStatus({ code: SpanStatusCode.ERROR, message });
+  }
+
+  end(): void {
+    this.#span.end();
+  }
+}
