@@ -30,4 +30,5 @@ export * from './service.ts';
 export * from './store/migrations.ts';
 export * from './store/port.ts';
 export { openDatabase, type SqliteOptions, SqliteStore } from './store/sqlite.ts';
+export { traceparentOf } from './traceparent.ts';
 export * from './units.ts';

@@ -5,6 +5,9 @@ import type { Answer } from './participant/answer.ts';
 
 const OUTCOMES: readonly (keyof Receipt)[] = ['applied', 'duplicate', 'stale', 'ignored', 'unsubscribed'];
 
+// A service's own metrics are made of the same classes.
+export { Counter, Gauge } from 'prom-client';
+
 /** A service's metrics, in a registry of its own so that several services can live in one process. */
 export class ServiceMetrics {
   readonly registry = new Registry();

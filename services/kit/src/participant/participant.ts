@@ -6,7 +6,6 @@ import { fingerprint, type JsonObject } from '../json.ts';
 import { type CommandKey, formatKey, parseKey, type StepKey, stepKeyOf } from '../key.ts';
 import { Crash, type CrashPoint, type Store, StoreError, type Tx } from '../store/port.ts';
 import { traceparentOf } from '../traceparent.ts';
-import { traceparentOf } from '../traceparent.ts';
 import { before, days, type Instant, type Milliseconds, parseRfc3339, toRfc3339 } from '../units.ts';
 import { type Answer, acceptedFor, inFlight, refused, succeeded } from './answer.ts';
 import {
@@ -369,7 +368,6 @@ export class Participant {
     const { key, stepKey } = parsed;
     const traceparent = traceparentOf(parsed.request.traceparent);
     const epoch = resumed?.epoch ?? parsed.epoch;
-    const traceparent = traceparentOf(request.traceparent);
     const action = key.kind === 'compensation' ? seen(stepKey, record?.action) : undefined;
     return {
       ...key,

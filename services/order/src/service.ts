@@ -1,0 +1,120 @@
+import {
+  type BackgroundTask,
+  before,
+  type Clock,
+  days,
+  eventsRoute,
+  type Milliseconds,
+  minutes,
+  type RawRoute,
+  type Receipt,
+  type ReceivedEvent,
+  type Route,
+  type ServiceMetrics,
+  systemClock,
+  type TokenCheck,
+} from '@mercato/kit';
+import { Admission, type AdmissionOptions } from './admission/admission.ts';
+import { placeRoute } from './api/place.ts';
+import { unavailable } from './api/problems.ts';
+import { orderRoutes } from './api/routes.ts';
+import { Streams, type StreamsOptions } from './api/streams.ts';
+import type { Shop } from './domain/events.ts';
+import type { Order } from './domain/order.ts';
+import { SagaEvents } from './events/saga-events.ts';
+import { OrderMetrics } from './metrics.ts';
+import type { Orders } from './ports/orders.ts';
+
+/** What the order service is made of. */
+export interface OrderOptions {
+  readonly orders: Orders;
+  readonly shop: Shop;
+  readonly tokens: TokenCheck;
+  readonly metrics: ServiceMetrics;
+  /** @default the machine's clock */
+  readonly clock?: Clock;
+  readonly admission?: AdmissionOptions;
+  readonly streams?: Pick<StreamsOptions, 'maxStreams' | 'heartbeat' | 'lookUp' | 'lifetime'>;
+  /** Currencies that orders are taken in. @default any */
+  readonly currencies?: readonly string[];
+  /** Subjects of tokens that may say what sagas do. @default nobody */
+  readonly eventSenders?: readonly string[];
+  /** How long Idempotency-Keys are remembered. @default 35 days */
+  readonly keyRetention?: Milliseconds;
+  /** How long orders that are over are kept. @default 10 years */
+  readonly orderRetention?: Milliseconds;
+  /** Told each event of an order of ours that could change nothing, and why. */
+  readonly onIgnored?: (event: ReceivedEvent, why: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** The order service without its server: parts for startService. */
+export interface OrderService {
+  readonly rawRoutes: readonly RawRoute[];
+  readonly routes: readonly Route[];
+  readonly tasks: readonly BackgroundTask[];
+  /** Ends the streams. */
+  onStop(): void;
+  onStopped(): Promise<void>;
+  /** Forgets what is older than its retention; returns how much. */
+  sweep(): Promise<number>;
+}
+
+/** Assembles the order service from its ports. */
+export function orderService(options: OrderOptions): OrderService {
+  const { orders, shop, tokens, metrics, onError, currencies } = options;
+  const clock = options.clock ?? systemClock;
+  const admission = new Admission(options.admission);
+  const streams = new Streams({ ...options.streams, orders, tokens, clock, onError });
+  const counts = new OrderMetrics(metrics, orders, admission, streams);
+  const events = new SagaEvents({
+    orders,
+    shop,
+    clock,
+    onReceived: (receipt: Receipt) => metrics.onReceived(receipt),
+    onChanged(id, from, to) {
+      if (from !== to) counts.moved(to);
+      streams.changed(id);
+    },
+    ...(options.onIgnored === undefined ? {} : { onIgnored: options.onIgnored }),
+  });
+  const place = placeRoute({
+    orders,
+    shop,
+    tokens,
+    admission,
+    clock,
+    ...(currencies === undefined ? {} : { currencies: new Set(currencies) }),
+    onOverload: () => metrics.overloaded.inc(),
+    onPlaced: () => counts.moved('Placed'),
+  });
+  const onCancel = ({ id, progress }: Order) => {
+    if (progress.state === 'Cancelling') counts.moved('Cancelling');
+    streams.changed(id);
+  };
+  const sweep = () => sweepAll(orders, clock, options.keyRetention ?? days(35), options.orderRetention ?? days(3650));
+  const receive = (body: unknown) => events.receive(body).catch(unavailable);
+  return {
+    rawRoutes: [place, streams.route()],
+    routes: [...orderRoutes({ orders, clock, onCancel }), eventsRoute({ receive }, options.eventSenders ?? [])],
+    tasks: [{ name: 'sweep orders and keys', interval: minutes(10), run: sweep }],
+    onStop: () => streams.close(),
+    onStopped: () => orders.close(),
+    sweep,
+  };
+}
+
+async function sweepAll(
+  orders: Pick<Orders, 'sweep'>,
+  clock: Clock,
+  keyRetention: Milliseconds,
+  orderRetention: Milliseconds,
+): Promise<number> {
+  const now = clock.now();
+  const forgetting = { keysBefore: before(now, keyRetention), ordersBefore: before(now, orderRetention) };
+  for (let total = 0; ; ) {
+    const { forgotten, more } = await orders.sweep(forgetting);
+    total += forgotten;
+    if (!more) return total;
+  }
+}
