@@ -21,6 +21,35 @@ export interface Options {
   /** Connections to the API server. */
   readonly connections: number;
   readonly logLevel: LogLevel;
+  /** Where runs live. */
+  readonly journal: (typeof JOURNALS)[number];
+  /** The sqlite journal's file; empty with other journals. */
+  readonly journalPath: string;
+  /** The dynamodb journal's table; empty with other journals. */
+  readonly journalTable: string;
+  readonly role: (typeof ROLES)[number];
+  /** Runs in a worker's memory at most, held and waiting ones included. */
+  readonly maxInWork: number;
+  /** Where `POST /events` is served. @default nowhere */
+  readonly intakeAddress?: Address;
+  /** Whose tokens may send events, as `system:serviceaccount:shop:mercato-order`. */
+  readonly intakeSubjects: readonly string[];
+  /** Who is told what becomes of runs. */
+  readonly announceTo: readonly string[];
+  /** The audience of the tokens that subscribers get. */
+  readonly announceAudience: string;
+  /** A file with the token that subscribers get instead of the operator's own. */
+  readonly announceTokenFile?: string;
+}
+
+/** Where runs can live (docs/concepts/journals.md). */
+export const JOURNALS = ['kubernetes', 'sqlite', 'dynamodb'] as const;
+/** What a process can be. */
+export const ROLES = ['all', 'controllers', 'worker'] as const;
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
 export const USAGE = `mercato-operator: runs order sagas and warehouses' stock on Kubernetes
@@ -35,6 +64,17 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --connections N           to the API server (default: 32)
   --log-level L             ${LOG_LEVELS.join(', ')} (default: info)
 
+  --journal J               where runs live: ${JOURNALS.join(', ')} (default: kubernetes)
+  --journal-path FILE       of the sqlite journal
+  --journal-table NAME      of the dynamodb journal
+  --role R                  ${ROLES.join(', ')} (default: all); others than all for the dynamodb journal only
+  --max-in-work N           runs in a worker's memory, held and waiting ones included (default: 20000)
+  --intake-address H:P      serves POST /events: CloudEvents of the order service (default: nowhere)
+  --intake-subjects A,B     whose tokens may send them, as system:serviceaccount:shop:mercato-order
+  --announce-to URL,URL     who is told of holds and ends of runs, as CloudEvents (default: nobody)
+  --announce-audience NAME  of the tokens that they get (default: order)
+  --announce-token-file F   a token that they get instead of the operator's own
+
 Each flag has an environment variable: --health-address is MERCATO_HEALTH_ADDRESS.
 `;
 
@@ -48,6 +88,16 @@ const FLAGS = [
   'shards',
   'connections',
   'log-level',
+  'journal',
+  'journal-path',
+  'journal-table',
+  'role',
+  'max-in-work',
+  'intake-address',
+  'intake-subjects',
+  'announce-to',
+  'announce-audience',
+  'announce-token-file',
 ] as const;
 type Flag = (typeof FLAGS)[number];
 
@@ -61,25 +111,90 @@ export function parseOptions(
   const said = (flag: Flag): string | undefined =>
     flags[flag] ?? env[`MERCATO_${flag.toUpperCase().replaceAll('-', '_')}`];
   const kubeconfig = said('kubeconfig');
+  const health = address('health-address', said('health-address') ?? '127.0.0.1:8081');
   return {
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     namespace: said('namespace') ?? env['POD_NAMESPACE'] ?? 'mercato-system',
-    watchNamespaces: (said('watch-namespaces') ?? '').split(',').filter((name) => name !== ''),
+    watchNamespaces: list(said('watch-namespaces')),
     serviceAccount: said('service-account') ?? CALLER,
-    ...address(said('health-address') ?? '127.0.0.1:8081'),
+    healthHost: health.host,
+    healthPort: health.port,
     leaseDurationMs: durationFlag('lease-duration', said('lease-duration') ?? '15s', 3_000),
     shards: integer('shards', said('shards') ?? String(DEFAULT_SHARDS), 1, MOST_SHARDS),
     connections: integer('connections', said('connections') ?? '32', 1, 1_000),
     logLevel: logLevelFlag(said('log-level') ?? 'info'),
+    ...journalOptions(said),
+    ...intakeOptions(said),
+    ...announceOptions(said),
   };
 }
 
-function address(text: string): { healthHost: string; healthPort: number } {
-  const match = /^(.*):([0-9]{1,5})$/.exec(text);
-  if (match === null) throw new UsageError(`--health-address ${text}: give host:port, as 127.0.0.1:8081`);
+/** What a flag, or its environment variable, says. */
+type Said = (flag: Flag) => string | undefined;
+
+function journalOptions(said: Said): Pick<Options, 'journal' | 'journalPath' | 'journalTable' | 'role' | 'maxInWork'> {
+  const journal = choice('journal', said('journal') ?? 'kubernetes', JOURNALS);
+  const role = choice('role', said('role') ?? 'all', ROLES);
+  if (role !== 'all' && journal !== 'dynamodb')
+    throw new UsageError(`--role ${role}: only the dynamodb journal has roles apart; with ${journal} leave it out`);
   return {
-    healthHost: match[1] === '' ? '0.0.0.0' : (match[1] as string),
-    healthPort: integer('health-address', match[2] as string, 0, 65_535),
+    journal,
+    journalPath: ofJournal(said, 'journal-path', journal, 'sqlite'),
+    journalTable: ofJournal(said, 'journal-table', journal, 'dynamodb'),
+    role,
+    maxInWork: integer('max-in-work', said('max-in-work') ?? '20000', 1, 1_000_000),
+  };
+}
+
+/** A flag that one journal needs, and the others have no use for: said with another, somebody took one for the other. */
+function ofJournal(said: Said, flag: Flag, journal: Options['journal'], owner: Options['journal']): string {
+  const value = said(flag) ?? '';
+  if (journal === owner && value === '') throw new UsageError(`--${flag}: --journal=${owner} needs it`);
+  if (journal !== owner && value !== '')
+    throw new UsageError(`--${flag} ${value}: it is for --journal=${owner}, and this is --journal=${journal}`);
+  return value;
+}
+
+function intakeOptions(said: Said): Pick<Options, 'intakeAddress' | 'intakeSubjects'> {
+  const where = said('intake-address');
+  const intakeSubjects = list(said('intake-subjects'));
+  if (where === undefined) return { intakeSubjects };
+  if (intakeSubjects.length === 0)
+    throw new UsageError('--intake-subjects: --intake-address needs it, or nobody could send anything');
+  return { intakeAddress: address('intake-address', where), intakeSubjects };
+}
+
+function announceOptions(said: Said): Pick<Options, 'announceTo' | 'announceAudience' | 'announceTokenFile'> {
+  const announceTo = list(said('announce-to'));
+  for (const url of announceTo) {
+    const protocol = URL.parse(url)?.protocol;
+    if (protocol !== 'http:' && protocol !== 'https:')
+      throw new UsageError(`--announce-to ${url}: give http(s) addresses, as http://mercato-order:8080/events`);
+  }
+  const file = said('announce-token-file');
+  return {
+    announceTo,
+    announceAudience: said('announce-audience') ?? 'order',
+    ...(file === undefined ? {} : { announceTokenFile: file }),
+  };
+}
+
+function list(text: string | undefined): string[] {
+  return (text ?? '').split(',').filter((entry) => entry !== '');
+}
+
+function choice<const Choice extends string>(flag: Flag, text: string, choices: readonly Choice[]): Choice {
+  const found = choices.find((candidate) => candidate === text);
+  if (found === undefined) throw new UsageError(`--${flag} ${text}: one of ${choices.join(', ')}`);
+  return found;
+}
+
+function address(flag: Flag, text: string): Address {
+  const match = /^(.*):([0-9]{1,5})$/.exec(text);
+  if (match === null) throw new UsageError(`--${flag} ${text}: give host:port, as 127.0.0.1:8081`);
+  return {
+    host: match[1] === '' ? '0.0.0.0' : (match[1] as string),
+    port: integer(flag, match[2] as string, 0, 65_535),
   };
 }
 

@@ -50,6 +50,8 @@ export class Announcer implements Runnable {
   readonly #queues: Pending[][];
   #toldToAll: string[] = [];
   readonly #wakers = new Set<() => void>();
+  /** How often there was something new: what came while we looked is looked at again. */
+  #news = 0;
 
   constructor(options: AnnouncerOptions) {
     this.#o = options;
@@ -62,6 +64,7 @@ export class Announcer implements Runnable {
 
   /** There is something new to tell. */
   wake(): void {
+    this.#news += 1;
     for (const waker of this.#wakers) waker();
   }
 
@@ -85,10 +88,10 @@ export class Announcer implements Runnable {
   async #read(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#o;
     while (!signal.aborted) {
-      let found = 0;
+      const news = this.#news;
       try {
         await this.#settle();
-        found = await this.#fetch();
+        await this.#fetch();
       } catch (error) {
         // Who drives the runs ends this process.
         if (error instanceof IncarnationLost) return untilAborted(signal);
@@ -96,14 +99,13 @@ export class Announcer implements Runnable {
         logger.warn('announcements could not be read or settled, trying again', { error });
         await pause(clock, LOOK_EVERY_MILLIS, signal);
       }
-      if (found === 0 && this.#toldToAll.length === 0) await this.#woken(LOOK_EVERY_MILLIS, signal);
+      if (news === this.#news) await this.#woken(LOOK_EVERY_MILLIS, signal);
       await pause(clock, COLLECT_MILLIS, signal);
     }
   }
 
-  /** @returns how many new ones there were */
-  async #fetch(): Promise<number> {
-    if (this.#pending.size >= WINDOW) return 0;
+  async #fetch(): Promise<void> {
+    if (this.#pending.size >= WINDOW) return;
     const found = await this.#o.source.unannounced(Math.min(WINDOW, this.#pending.size + READ_AT_ONCE));
     let fresh = 0;
     for (const written of found) {
@@ -115,7 +117,6 @@ export class Announcer implements Runnable {
       if (pending.left === 0) this.#toldToAll.push(written.receipt);
     }
     if (fresh > 0) this.wake();
-    return fresh;
   }
 
   /** Lets the journal forget what was told. */

@@ -70,6 +70,7 @@ export class Worker implements Runnable {
   readonly #mailman: Mailman;
   #paused = new Set<string>();
   #life: Life | undefined;
+  readonly #opened = Promise.withResolvers<void>();
 
   constructor(options: WorkerOptions) {
     this.#o = options;
@@ -106,6 +107,16 @@ export class Worker implements Runnable {
     const { maxInWork } = this.#o;
     if (this.inWork < maxInWork) return undefined;
     return `${this.inWork} runs are in work, and ${maxInWork} may be (--max-in-work); ${this.held} of them are held for a decision`;
+  }
+
+  /** Resolves once the journal is open, or `signal` aborts. */
+  async opened(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#opened.promise, untilAborted(signal)]);
+  }
+
+  /** For the readiness probe. @throws Error that says why it is not ready */
+  mustBeReady(): void {
+    if (this.#life === undefined || !this.#gate.isOpen) throw new Error(this.refusal ?? 'the worker is not ready');
   }
 
   /** Something that a stop waits for: a run is being put on record. Each call is followed by one of {@link leave}. */
@@ -159,6 +170,7 @@ export class Worker implements Runnable {
         this.#life = new Life(journal, clock, fenceMillis);
         this.#paused = this.#o.definitions.paused(clock.wall());
         this.#gate.open();
+        this.#opened.resolve();
         return this.#life;
       } catch (error) {
         if (!(error instanceof JournalUnavailable)) throw error;

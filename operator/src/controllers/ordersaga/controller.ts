@@ -2,7 +2,7 @@ import { type Condition, setCondition } from '../../api/conditions.ts';
 import { type OrderSaga, type OrderSagaStatus, orderSaga, TOP } from '../../api/ordersaga.ts';
 import type { OrderSagaRun } from '../../api/ordersagarun.ts';
 import type { Participant } from '../../api/participant.ts';
-import type { KubernetesJournal } from '../../journals/kubernetes/journal.ts';
+import type { Journal } from '../../journals/journal.ts';
 import type { Cache } from '../../kube/cache.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Fence } from '../../kube/fence.ts';
@@ -39,7 +39,7 @@ export interface OrderSagaControllerOptions {
   readonly fence: Fence;
   readonly runs: Cache<OrderSagaRun>;
   readonly participants: ReadStore<Participant>;
-  readonly journal: KubernetesJournal;
+  readonly journal: Pick<Journal, 'saveRevision'>;
   readonly clock: Clock;
 }
 

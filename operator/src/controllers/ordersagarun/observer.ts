@@ -16,7 +16,7 @@ const NORMAL_PER_SECOND = 5;
 const NORMAL_AT_ONCE = 40;
 
 export interface RunObserverOptions {
-  readonly runs: ReadStore<OrderSagaRun>;
+  readonly runs: Pick<ReadStore<OrderSagaRun>, 'get'>;
   readonly recorder: Recorder;
   readonly metrics: RunMetrics;
   readonly logger: Logger;
