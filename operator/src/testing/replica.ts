@@ -48,6 +48,16 @@ export class OperatorProcess implements Replica {
     await this.ended.finally(() => clearTimeout(late));
   }
 
+  /** Stops it in its tracks (SIGSTOP): its clock goes on, and it does not know. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  /** Lets it go on (SIGCONT). */
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Ends it without a word (SIGKILL), and returns when it is gone. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');

@@ -163,7 +163,7 @@ export class OrderSagaRunController {
     const verdict = await this.#revisionFor(id, saga, hash, isBelieved);
     if ('reason' in verdict) return this.#refuse(run, id, verdict, found === undefined);
     // What another worker may have begun with has its place already.
-    if (found === undefined && !inheritance.includes(run) && this.#o.places.isFull(id, saga?.spec.maxActive))
+    if (found === undefined && !inheritance.includes(run) && this.#o.places.isFull(run, saga?.spec.maxActive))
       return this.#wait(run, id, saga);
     return this.#begin(run, id, verdict.revision, found, inheritance, context);
   }

@@ -54,9 +54,10 @@ export interface PlacesOptions {
 /**
  * The places that maxActive gives to a saga's runs, over all replicas. A held run takes none: it would keep the others waiting for a person.
  *
- * A run begins when fewer than maxActive are active as far as this replica sees, and either this replica's shards have a share left or no run of
- * another replica's shards waits. What another replica began in the last moment is not seen yet, so two that begin with nothing before them can exceed
- * the limit together: by what others begin within a watch's delay, never by more than the shares of the others.
+ * Each replica has a share of the places, by the shards that it holds; shares add up to maxActive. A run begins when fewer than maxActive are active as
+ * far as this replica sees, and its replica's share is not used up. Beyond the share it begins when it has been shown to all that it waits, and no run
+ * of another replica does. What others began in the last moment is not seen yet: so at most, and for as long as a watch is late, maxActive is exceeded
+ * by the shares of the others.
  */
 export class Places {
   readonly #o: PlacesOptions;
@@ -69,16 +70,19 @@ export class Places {
     this.#o = options;
   }
 
-  /** Whether a run of this saga has to wait. @param limit maxActive; undefined for none */
-  isFull({ namespace, saga }: RunId, limit: number | undefined): boolean {
+  /** Whether a run has to wait. @param limit maxActive of its saga; undefined for none */
+  isFull(run: OrderSagaRun, limit: number | undefined): boolean {
     if (limit === undefined) return false;
+    const { namespace, saga } = idOf(run);
     const key = sagaKey(namespace, saga);
     const held = this.#count(key, 'Held', true);
     // After a take-over the cache knows of runs that have yet to come to the runner; otherwise the runner knows more.
     const known = Math.max(this.#o.driven(namespace, saga), this.#count(key, 'Active', true) + held);
     const ours = known - held + (this.#starting.get(key) ?? 0);
     if (ours + this.#count(key, 'Active', false) >= limit) return true;
-    return ours >= this.#shareOf(limit) && this.#count(key, 'Waiting', false) > 0;
+    if (ours < this.#shareOf(limit)) return false;
+    const isShownToWait = run.status?.phase === 'Pending';
+    return !isShownToWait || this.#count(key, 'Waiting', false) > 0;
   }
 
   /** A run of this saga is on its way to the runner. @returns what gives the place back: the runner counts it by then, or it did not begin */
