@@ -11,6 +11,7 @@ import { silentLogger } from '../runtime/logger.ts';
 import type { RunId } from '../saga/types.ts';
 import { CANCEL_REQUESTED, ORDER_PLACED } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from './intake.ts';
+import { intakeMetrics } from './metrics.ts';
 import { SqsIntake, type SqsIntakeOptions } from './sqs-intake.ts';
 import { REDRIVEN } from './sqs-message.ts';
 import { sqsIntakeMetrics } from './sqs-metrics.ts';
@@ -93,7 +94,8 @@ for (const [emulator, start] of Object.entries(emulators)) {
     let deadLetters: Queue;
     let memory: MemoryIntake;
     let registry: Registry;
-    let running: SqsIntake | undefined;
+    let stopping: AbortController;
+    let ended: Promise<void>;
 
     before(async () => {
       client = sqsClient({ config: (await start()).client });
@@ -105,21 +107,27 @@ for (const [emulator, start] of Object.entries(emulators)) {
       registry = new Registry();
     });
 
-    afterEach(() => running?.stop(1500));
+    afterEach(async () => {
+      stopping.abort();
+      await ended;
+    });
+
     after(() => client.destroy());
 
-    async function begin(options: Partial<SqsIntakeOptions> = {}): Promise<SqsIntake> {
+    function begin(options: Partial<SqsIntakeOptions> = {}): SqsIntake {
       const intake: SqsIntake = new SqsIntake({
         client,
         queueUrl: queue.url,
         intake: memory,
+        metrics: intakeMetrics(registry),
+        queueMetrics: sqsIntakeMetrics(registry, () => intake.inHand),
         logger: silentLogger,
-        observer: sqsIntakeMetrics(registry, () => intake.inHand),
         wait: 1,
+        grace: 0,
         ...options,
       });
-      running = intake;
-      await intake.start();
+      stopping = new AbortController();
+      ended = intake.start(stopping.signal);
       return intake;
     }
 
@@ -138,13 +146,13 @@ for (const [emulator, start] of Object.entries(emulators)) {
       const cancels = ids.filter((_, i) => i % 3 === 0).map(cancelRequested);
       const twice = [...orders, ...cancels].flatMap((each) => [each, each]);
       await sendAll(shuffled(twice));
-      await begin();
+      begin();
       await gone();
       expect(memory.begun.toSorted()).to.deep.equal(ids.toSorted());
       expect([...memory.cancelled].toSorted()).to.deep.equal(ids.filter((_, i) => i % 3 === 0).toSorted());
       expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
-      expect(await metric('mercato_intake_messages_total', { outcome: 'begun' })).to.equal(30);
-      expect(await metric('mercato_intake_messages_total', { outcome: 'known' })).to.equal(30);
+      expect(await metric('mercato_intake_events_total', { outcome: 'Begun' })).to.equal(30);
+      expect(await metric('mercato_intake_events_total', { outcome: 'Known' })).to.equal(30);
     });
 
     it('puts aside what can never be taken, with the reason and as it was, and nothing else', async () => {
@@ -161,11 +169,11 @@ for (const [emulator, start] of Object.entries(emulators)) {
       ];
       await Promise.all(poison.map(([body]) => queue.send({ body })));
       await sendAll([placed('order-1'), event('order-1', 'dev.mercato.order.completed', {})]);
-      await begin();
+      begin();
       await gone();
       expect(memory.begun).to.deep.equal(['order-1']);
-      expect(await metric('mercato_intake_messages_total', { outcome: 'ignored' })).to.equal(1);
-      expect(await metric('mercato_intake_messages_total', { outcome: 'poison' })).to.equal(5);
+      expect(await metric('mercato_intake_events_total', { outcome: 'Ignored' })).to.equal(1);
+      expect(await metric('mercato_intake_events_total', { outcome: 'Refused' })).to.equal(5);
       const letters = await receiveAll(deadLetters, poison.length);
       expect(new Map(letters.map(({ body, attributes }) => [body, attributes[REASON]]))).to.deep.equal(new Map(poison));
       for (const { attributes } of letters) expect(attributes[MESSAGE]).to.not.contain(PAYMENT_TOKEN);
@@ -181,7 +189,7 @@ for (const [emulator, start] of Object.entries(emulators)) {
         await durable;
       };
       await sendAll([placed('order-1')]);
-      await begin();
+      begin();
       await asked;
       expect(await depth(queue)).to.deep.equal({ visible: 0, inFlight: 1 });
       expect(await metric('mercato_intake_messages_in_flight')).to.equal(1);
@@ -195,7 +203,7 @@ for (const [emulator, start] of Object.entries(emulators)) {
       const { promise: durable, resolve: commit } = Promise.withResolvers<void>();
       memory.gate = () => durable;
       await sendAll([placed('order-1')]);
-      await begin({ visibility: 1, receivers: 1 });
+      begin({ visibility: 1, receivers: 1 });
       await eventually('it is in hand', async () => (await depth(queue)).inFlight === 1);
       // Three times as long as it would stay invisible by itself.
       expect(await queue.receive({ visibility: 1, wait: 3 })).to.deep.equal([]);
@@ -210,10 +218,10 @@ for (const [emulator, start] of Object.entries(emulators)) {
         if (++tries <= 2) throw new JournalUnavailable('the disk is full');
       };
       await sendAll([placed('order-1')]);
-      await begin();
+      begin();
       await eventually(
         'it tried',
-        async () => (await metric('mercato_intake_messages_total', { outcome: 'unavailable' })) === 1,
+        async () => (await metric('mercato_intake_events_total', { outcome: 'Busy' })) === 1,
       );
       expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
       await gone();
@@ -227,7 +235,7 @@ for (const [emulator, start] of Object.entries(emulators)) {
         body: JSON.stringify(placed('order-1', old)),
         attributes: { [REDRIVEN]: new Date().toISOString() },
       });
-      await begin();
+      begin();
       await gone();
       expect(memory.begun).to.deep.equal(['order-1']);
     });
@@ -235,18 +243,21 @@ for (const [emulator, start] of Object.entries(emulators)) {
     it('gives back at its stop what it could not finish, at once', async () => {
       memory.gate = () => new Promise(() => {});
       await sendAll([placed('order-1')]);
-      const intake = await begin();
+      const intake = begin({ grace: 1500 });
       await eventually('it is in hand', () => memory.begun.length === 0 && intake.inHand === 1);
-      await intake.stop(1500);
+      stopping.abort();
+      await ended;
       expect(await queue.receive({ visibility: 30, wait: 5 })).to.have.length(1);
     });
 
     it('refuses a queue that has nowhere to put poison, and one that keeps order', async () => {
       const bare = await testQueue(client, 'bare');
       for (const queueUrl of [bare.url, `${queue.url}.fifo`]) {
-        const intake = new SqsIntake({ client, queueUrl, intake: memory, logger: silentLogger });
-        const error = await intake.start().catch((thrown: unknown) => thrown);
+        begin({ queueUrl });
+        const error = await ended.catch((thrown: unknown) => thrown);
         expect(error).to.be.instanceOf(QueueUnfit);
+        ended = Promise.resolve();
+        registry.clear();
       }
     });
   });

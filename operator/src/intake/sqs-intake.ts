@@ -4,22 +4,25 @@ import { type Disposal, Receivers } from '../aws/receivers.ts';
 import { Queue, type Received } from '../aws/sqs.ts';
 import { JournalUnavailable } from '../journals/journal.ts';
 import { excerpt } from '../participants/excerpt.ts';
-import { Backoff, backoffDelay } from '../runtime/backoff.ts';
+import { Backoff, type BackoffOptions, backoffDelay } from '../runtime/backoff.ts';
 import { type Clock, pause, systemClock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { Runnable } from '../runtime/manager.ts';
 import type { Asked } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused } from './intake.ts';
+import type { EventOutcome, IntakeMetrics } from './metrics.ts';
 import { type Letter, openLetter, REDRIVEN, readLetter } from './sqs-message.ts';
-import type { MessageOutcome, SqsIntakeObserver } from './sqs-metrics.ts';
+import type { SqsIntakeMetrics } from './sqs-metrics.ts';
 
 /** How orders are taken from a queue. */
 export interface SqsIntakeOptions {
   readonly client: SQSClient;
+  /** A standard queue with a redrive policy. */
   readonly queueUrl: string;
   readonly intake: Intake;
+  readonly metrics: IntakeMetrics;
+  readonly queueMetrics: SqsIntakeMetrics;
   readonly logger: Logger;
-  /** @default nobody */
-  readonly observer?: SqsIntakeObserver;
   /** @default the machine's clock */
   readonly clock?: Clock;
   /** Receives at once. @default 4 */
@@ -30,17 +33,17 @@ export interface SqsIntakeOptions {
   readonly wait?: number;
   /** How long a message stays invisible to others, prolonged while work goes on. Seconds. @default 30 */
   readonly visibility?: number;
+  /** How long what is under way may take to end at a stop; the rest is given back. Milliseconds. @default 10000 */
+  readonly grace?: number;
 }
 
-/** Where a message is taken from, and what cannot be taken is put. */
-interface Queues {
-  readonly queue: Queue;
-  readonly deadLetters: Queue;
-}
+/** What a message waits for that cannot be taken now: longer each time it comes, so that it does not use up the receives that its redrive policy allows. */
+const BUSY: BackoffOptions = { baseMs: 250, maxMs: 60_000, jitter: 0.5 };
+const UNAVAILABLE: BackoffOptions = { baseMs: 1000, maxMs: 300_000, jitter: 0.5 };
+const START: BackoffOptions = { baseMs: 250, maxMs: 10_000, jitter: 0.5 };
 
-/** What a message that the journal could not take waits for: longer each time it comes. */
-const UNAVAILABLE = { baseMs: 1000, maxMs: 300_000, jitter: 0.5 } as const;
-const START = { baseMs: 250, maxMs: 10_000, jitter: 0.5 } as const;
+/** A cancel may come before its order. One whose order has not come in an hour is one of an order that was refused. */
+const CANCEL_PATIENCE_MS = 3_600_000;
 
 /**
  * Takes orders and cancels from an SQS queue: CloudEvents as the order service writes them, raw or in EventBridge's envelope.
@@ -51,16 +54,16 @@ const START = { baseMs: 250, maxMs: 10_000, jitter: 0.5 } as const;
  * - What can never be taken goes to the dead-letter queue of the queue's redrive policy, with its reason; that policy is the backstop for a message
  *   that kills whoever takes it.
  */
-export class SqsIntake {
-  readonly #options: SqsIntakeOptions;
+export class SqsIntake implements Runnable {
+  readonly name = 'sqs-intake';
+  readonly needsLeaderElection = false;
+  readonly #o: SqsIntakeOptions;
   readonly #clock: Clock;
   readonly #queue: Queue;
-  readonly #stopping = new AbortController();
-  #starting: Promise<void> | undefined;
   #receivers: Receivers | undefined;
 
   constructor(options: SqsIntakeOptions) {
-    this.#options = options;
+    this.#o = options;
     this.#clock = options.clock ?? systemClock;
     this.#queue = new Queue(options.client, options.queueUrl);
   }
@@ -71,33 +74,22 @@ export class SqsIntake {
   }
 
   /**
-   * Begins to receive; resolves once it does. SQS that does not answer is waited for.
+   * Receives until `signal` aborts; then finishes what is under way, and gives the rest back. SQS that does not answer is waited for.
    *
    * @throws QueueUnfit where the queue must be changed first
    */
-  start(): Promise<void> {
-    this.#starting ??= this.#start();
-    return this.#starting;
-  }
-
-  /** Receives no more, finishes what is under way for up to `grace` milliseconds, and gives the rest back at once. */
-  async stop(grace = 10_000): Promise<void> {
-    this.#stopping.abort();
-    await this.#starting?.catch(() => {});
-    await this.#receivers?.stop(grace);
-  }
-
-  async #start(): Promise<void> {
-    const { client, queueUrl, logger, receivers, maxInHand, wait, visibility } = this.#options;
+  async start(signal: AbortSignal): Promise<void> {
+    const { client, queueUrl, logger, grace = 10_000 } = this.#o;
     if (queueUrl.endsWith('.fifo'))
       throw new QueueUnfit(`${queueUrl} is a FIFO queue; intake needs no order, and a standard queue has no limit`);
-    const url = await this.#deadLetterUrl();
+    const url = await this.#deadLetterUrl(signal);
     if (url === undefined) return;
-    const queues = { queue: this.#queue, deadLetters: new Queue(client, url) };
+    const deadLetters = new Queue(client, url);
+    const { receivers, maxInHand, wait, visibility } = this.#o;
     this.#receivers = new Receivers({
       queue: this.#queue,
       clock: this.#clock,
-      handle: (message) => this.#handle(queues, message),
+      handle: (message) => this.#handle(message, deadLetters),
       onError: (error, doing) => logger.warn('the intake queue', { doing, queue: queueUrl, error }),
       onDisposed: (message, disposal) => this.#disposed(message, disposal),
       ...(receivers === undefined ? {} : { receivers }),
@@ -106,69 +98,87 @@ export class SqsIntake {
       ...(visibility === undefined ? {} : { visibility }),
     });
     this.#receivers.start();
+    logger.info('intake receives', { queue: queueUrl, deadLetters: url });
+    if (!signal.aborted)
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    await this.#receivers.stop(grace);
   }
 
-  /** Undefined when it is stopped before it began. */
-  async #deadLetterUrl(): Promise<string | undefined> {
-    const { signal } = this.#stopping;
+  /** Undefined when it is to stop before it began. */
+  async #deadLetterUrl(signal: AbortSignal): Promise<string | undefined> {
     const backoff = new Backoff(START);
     while (!signal.aborted) {
       try {
-        return await deadLetterUrl(this.#options.client, this.#queue);
+        return await deadLetterUrl(this.#o.client, this.#queue);
       } catch (error) {
         if (error instanceof QueueUnfit) throw error;
-        this.#options.logger.warn('the intake queue does not tell its redrive policy yet', { error });
+        this.#o.logger.warn('the intake queue does not tell its redrive policy yet', { error });
         await pause(this.#clock, backoff.next(), signal);
       }
     }
     return undefined;
   }
 
-  async #handle(queues: Queues, message: Received): Promise<Disposal> {
+  async #handle(message: Received, deadLetters: Queue): Promise<Disposal> {
     let letter: Letter | undefined;
+    let asked: Asked | undefined;
     try {
       letter = openLetter(message.body);
-      const asked = readLetter(letter, message.attributes[REDRIVEN], this.#clock.wall());
+      asked = readLetter(letter, message.attributes[REDRIVEN], this.#clock.wall());
       this.#count(await this.#carryOut(asked));
       return { do: 'Delete' };
     } catch (error) {
-      if (error instanceof IntakeRefused) return this.#putAside(queues, message, letter, error);
-      if (error instanceof IntakeBusy) {
-        this.#count('busy');
-        return { do: 'Return', after: error.retryAfter };
-      }
-      this.#count('unavailable');
+      const refusal = this.#refusalOf(error, asked, message);
+      if (refusal !== undefined) return this.#putAside(message, letter, refusal, deadLetters);
+      this.#count('Busy');
+      if (error instanceof IntakeBusy)
+        return { do: 'Return', after: Math.max(error.retryAfter, backoffDelay(BUSY, message.receives - 1)) };
       if (!(error instanceof JournalUnavailable))
-        this.#options.logger.error('an order could not be taken', { event: letter?.name, message: message.id, error });
+        this.#o.logger.error('an order could not be taken', { event: letter?.name, message: message.id, error });
       return { do: 'Return', after: backoffDelay(UNAVAILABLE, message.receives - 1), outage: true };
     }
   }
 
-  async #carryOut(asked: Asked): Promise<MessageOutcome> {
+  async #carryOut(asked: Asked): Promise<EventOutcome> {
     switch (asked.type) {
       case 'Placed':
-        return (await this.#options.intake.take(asked.order)) === 'Begun' ? 'begun' : 'known';
+        return this.#o.intake.take(asked.order);
       case 'Cancel':
-        await this.#options.intake.cancel(asked.id, asked.reason);
-        return 'cancel';
+        return (await this.#o.intake.cancel(asked.id, asked.reason)) === 'Told' ? 'Cancelled' : 'CancelTooLate';
       case 'Ignored':
-        return 'ignored';
+        return 'Ignored';
     }
+  }
+
+  /** Why the message can never be taken; undefined when it may. */
+  #refusalOf(error: unknown, asked: Asked | undefined, message: Received): IntakeRefused | undefined {
+    if (error instanceof IntakeRefused) return error;
+    const waited = this.#clock.wall() - message.firstReceivedAt;
+    if (!(error instanceof IntakeBusy) || asked?.type !== 'Cancel' || waited < CANCEL_PATIENCE_MS) return undefined;
+    return new IntakeRefused('OrderUnknown', `there is no run to cancel: ${error.message}`);
   }
 
   /** Poison: a copy with its reason into the dead-letter queue, and only then away from here. */
   async #putAside(
-    { deadLetters }: Queues,
     message: Received,
     letter: Letter | undefined,
-    refusal: IntakeRefused,
+    { reason, message: why }: IntakeRefused,
+    deadLetters: Queue,
   ): Promise<Disposal> {
-    const outcome = await deadLetters.send({ body: message.body, attributes: labels(message, refusal) });
+    const { traceparent } = message.attributes;
+    const attributes = {
+      [REASON]: reason,
+      // SQS takes no empty value and no control character.
+      [MESSAGE]: excerpt(why, 256) || reason,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    };
+    const outcome = await deadLetters.send({ body: message.body, attributes });
     if (outcome !== 'Done') throw new Error(`a dead letter was not taken: ${outcome.code}: ${outcome.message}`);
-    this.#count('poison');
-    this.#options.logger.error('a message can never be taken: it is in the dead-letter queue', {
-      reason: refusal.reason,
-      why: refusal.message,
+    this.#count('Refused');
+    this.#o.metrics.refused.inc({ reason });
+    this.#o.logger.error('a message can never be taken: it is in the dead-letter queue', {
+      reason,
+      why,
       event: letter?.name,
       message: message.id,
       deadLetters: deadLetters.url,
@@ -176,22 +186,11 @@ export class SqsIntake {
     return { do: 'Delete' };
   }
 
-  #count(outcome: MessageOutcome): void {
-    this.#options.observer?.handled(outcome);
+  #count(outcome: EventOutcome): void {
+    this.#o.metrics.events.inc({ outcome });
   }
 
-  #disposed(message: Received, disposal: Disposal): void {
-    if (disposal.do === 'Delete')
-      this.#options.observer?.deleted(Math.max(0, this.#clock.wall() - message.sentAt) / 1000);
+  #disposed({ sentAt }: Received, disposal: Disposal): void {
+    if (disposal.do === 'Delete') this.#o.queueMetrics.age.observe(Math.max(0, this.#clock.wall() - sentAt) / 1000);
   }
-}
-
-/** Attributes of a dead letter. SQS takes no empty value and no control character. */
-function labels({ attributes }: Received, { reason, message }: IntakeRefused): Record<string, string> {
-  const { traceparent } = attributes;
-  return {
-    [REASON]: reason,
-    [MESSAGE]: excerpt(message, 256) || reason,
-    ...(traceparent === undefined ? {} : { traceparent }),
-  };
 }
