@@ -29,6 +29,7 @@ export function addIntake({ options, manager, client, metrics, clock, logger }: 
         subjects: intakeSubjects,
         source: clusterKeys(client.transport),
         clock,
+        onError: (error) => logger.warn("the cluster's token keys cannot be read", { error }),
       }),
       metrics: measured,
       logger,

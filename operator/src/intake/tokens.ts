@@ -40,6 +40,8 @@ export interface TokenVerifierOptions {
   readonly subjects: readonly string[];
   readonly source: KeySource;
   readonly clock: Clock;
+  /** Told when the keys could not be read, also where the old ones still serve. */
+  readonly onError: (error: unknown) => void;
 }
 
 const ALGORITHMS = ['RS256', 'ES256'];
@@ -134,8 +136,13 @@ export class TokenVerifier {
 
   async #readOnce(): Promise<void> {
     this.#lastTry = this.#o.clock.monotonic();
-    const { issuer, keys } = await this.#o.source();
-    this.#known = { issuer, set: createLocalJWKSet(keys), at: this.#o.clock.monotonic() };
+    try {
+      const { issuer, keys } = await this.#o.source();
+      this.#known = { issuer, set: createLocalJWKSet(keys), at: this.#o.clock.monotonic() };
+    } catch (error) {
+      this.#o.onError(error);
+      throw error;
+    }
   }
 }
 

@@ -228,7 +228,8 @@ class PooledTransport implements Transport {
   async #outgoing(request: ApiRequest): Promise<Outgoing> {
     if (this.#clock.monotonic() - this.#authorizationReadAt > this.#ttlMs) await this.#authorize(false);
     const headers: Record<string, string> = {
-      accept: 'application/json',
+      // The issuer's keys have a media type of their own.
+      accept: 'application/json, */*;q=0.8',
       'user-agent': this.#options.userAgent ?? 'mercato-operator',
       ...this.#config.headers,
     };
