@@ -30,7 +30,7 @@ export interface JournalPlace<J extends Journal> {
    * it as with a zombie. Time may pass.
    */
   succeed(last: J, leaving: Leaving): Promise<J>;
-  /** Puts a run on record, to be driven by this worker. Its revision is saved. */
+  /** Puts a run on record, to be driven by this worker. Its revision was saved. */
   begin(worker: J, run: NewRun): Promise<Version>;
   /** A worker that has just begun its life makes a run its own that a predecessor left. */
   claim(worker: J, id: RunId): Promise<JournalRecord>;
@@ -57,15 +57,19 @@ export const byWorkers = {
   },
 
   async claim(worker: WorkerJournal, id: RunId): Promise<JournalRecord> {
-    for (let tries = 0; tries < CLAIM_TRIES; tries++) {
-      const claimed = await worker.claim(CLAIMED_AT_ONCE);
-      const found = claimed.find(({ run }) => runKey(run.id) === runKey(id));
-      if (found !== undefined) return found.record;
+    const mine = claimedBy.get(worker) ?? new Map<string, JournalRecord>();
+    claimedBy.set(worker, mine);
+    for (let tries = 0; tries < CLAIM_TRIES && !mine.has(runKey(id)); tries++) {
+      for (const { run, record } of await worker.claim(CLAIMED_AT_ONCE)) mine.set(runKey(run.id), record);
     }
-    throw new Error(`${runKey(id)} was left by nobody`);
+    const found = mine.get(runKey(id));
+    if (found === undefined) throw new Error(`${runKey(id)} was left by nobody`);
+    return found;
   },
 };
 
+/** A claim gives what there is, and only once. */
+const claimedBy = new WeakMap<WorkerJournal, Map<string, JournalRecord>>();
 /** An index may be late; each try is a question to the journal. */
 const CLAIM_TRIES = 100;
 const CLAIMED_AT_ONCE = 1_000;

@@ -65,10 +65,10 @@ export class Memory {
   #count({ saga, held, since }: OpenRun, change: 1 | -1): void {
     const count = this.counts.get(saga) ?? { active: 0, held: 0 };
     this.counts.set(saga, count);
-    count.active += change;
     if (held) count.held += change;
+    else count.active += change;
     if (since !== undefined) this.attention += change;
-    if (count.active === 0) this.counts.delete(saga);
+    if (count.active + count.held === 0) this.counts.delete(saga);
   }
 }
 
