@@ -116,7 +116,7 @@ export interface WorkerJournal extends Journal {
   look(id: RunId): Promise<RunSight | undefined>;
   /** Open runs that are held or overdue, the longest first, at most `limit` of them, and how many there are. */
   attention(limit: number): Promise<{ readonly runs: readonly RunSight[]; readonly total: number }>;
-  /** Open runs by saga (`namespace/saga`), the held ones apart. What it costs must not grow with the number of runs. */
+  /** Open runs by saga (`namespace/saga`): those that are held, and the others, which are active. What it costs must not grow with the number of runs. */
   counts(): Promise<ReadonlyMap<string, { readonly active: number; readonly held: number }>>;
   /**
    * What was written and may not have been announced yet, oldest first: by this worker, or by those that it took over from. An announcement is
