@@ -1,0 +1,81 @@
+import { MESSAGE, REASON } from '../aws/dead-letters.ts';
+import type { Received } from '../aws/sqs.ts';
+import { IntakeRefused } from '../intake/intake.ts';
+import { openLetter, REMEMBERED } from '../intake/sqs-message.ts';
+import { excerpt } from '../participants/excerpt.ts';
+import type { Selection } from './options.ts';
+
+/** What a person sees of a dead letter. Nothing of an event's data is among it, so neither payment tokens nor addresses. */
+export interface DeadLetter {
+  readonly messageId: string;
+  /** In CamelCase. `ReceivedTooOften`: its redrive policy put it aside, and nobody said why. */
+  readonly reason: string;
+  readonly why: string;
+  /** `namespace/saga/orderId`, as far as it can be told. */
+  readonly run: string;
+  readonly orderId: string;
+  readonly type: string;
+  /** When the event was made, as it says; undefined when it does not. Milliseconds since the epoch. */
+  readonly madeAt: number | undefined;
+  /** When it was put aside. */
+  readonly putAsideAt: number;
+}
+
+/** What is to become of a letter. */
+export type Verdict =
+  /** It was not chosen. */
+  | 'NotChosen'
+  | 'Move'
+  /** Intake may have forgotten its order: the order service has to say whether it has ended. */
+  | 'Ask';
+
+/** How an order stands, as the order service tells. */
+export type Standing =
+  | 'Open'
+  | 'Ended'
+  /** It has no such order. */
+  | 'Unknown'
+  /** It did not tell. */
+  | 'Untold';
+
+/** Reads what lies in a dead-letter queue. Never throws: it is there because something is wrong with it. */
+export function readDeadLetter({ id, body, attributes, sentAt }: Received): DeadLetter {
+  const event = eventOf(body);
+  const said = (name: string): string => {
+    const value = event[name];
+    return typeof value === 'string' ? excerpt(value, 63) : '';
+  };
+  const orderId = said('subject');
+  const madeAt = Date.parse(said('time'));
+  return {
+    messageId: id,
+    reason: excerpt(attributes[REASON] ?? 'ReceivedTooOften', 40),
+    why: excerpt(attributes[MESSAGE] ?? 'it was received too often; see the log of the workers', 256),
+    run: orderId === '' ? '' : `${said('mercatonamespace')}/${said('mercatosaga')}/${orderId}`,
+    orderId,
+    type: said('type'),
+    madeAt: Number.isNaN(madeAt) ? undefined : madeAt,
+    putAsideAt: sentAt,
+  };
+}
+
+/** Whether a letter may be moved. @param now milliseconds since the epoch */
+export function judge(letter: DeadLetter, selection: Selection, now: number): Verdict {
+  if (!isChosen(letter, selection)) return 'NotChosen';
+  const isOld = letter.madeAt !== undefined && now - letter.madeAt > REMEMBERED;
+  return isOld && letter.orderId !== '' ? 'Ask' : 'Move';
+}
+
+function isChosen({ orderId, reason }: DeadLetter, selection: Selection): boolean {
+  return selection === 'All' || selection.orders.includes(orderId) || selection.reasons.includes(reason);
+}
+
+function eventOf(body: string): Readonly<Record<string, unknown>> {
+  try {
+    const { event } = openLetter(body);
+    return typeof event === 'object' && event !== null ? (event as Readonly<Record<string, unknown>>) : {};
+  } catch (error) {
+    if (error instanceof IntakeRefused) return {};
+    throw error;
+  }
+}
