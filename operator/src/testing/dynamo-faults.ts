@@ -25,8 +25,8 @@ export interface Call {
   readonly input: Calls[keyof Calls]['input'];
 }
 
-/** Which fault a call meets; undefined: none. */
-export type FaultPlan = (call: Call) => DynamoFault | undefined;
+/** Which fault a call meets; undefined: none. It may take its time: the call waits for it. */
+export type FaultPlan = (call: Call) => DynamoFault | undefined | Promise<DynamoFault | undefined>;
 
 /** What DynamoDB answers, as the SDK reports it. */
 const ERRORS: Readonly<Record<DynamoFault, () => Error>> = {
@@ -62,7 +62,7 @@ export class FaultySend {
 
   readonly send: Send = async (name, input) => {
     this.calls.push({ name, input });
-    const fault = this.plan({ name, input });
+    const fault = await this.plan({ name, input });
     if (fault !== undefined && fault !== 'answer lost') throw ERRORS[fault]();
     const answer = await this.#answer(name, input);
     if (fault !== undefined) throw ERRORS[fault]();

@@ -9,7 +9,7 @@ import { SILENCE_MILLIS } from '../journals/dynamodb/lives.ts';
 import { recordOf } from '../journals/dynamodb/record.ts';
 import { Store } from '../journals/dynamodb/store.ts';
 import type { JournalRecord } from '../journals/journal.ts';
-import type { ClaimedRun, Retention, WorkerJournal } from '../journals/worker-journal.ts';
+import type { ClaimedRun, Retention, WorkerJournal, WrittenAnnouncement } from '../journals/worker-journal.ts';
 import type { VirtualClock } from '../runtime/clock.ts';
 import { runKey } from '../saga/command.ts';
 import type { GivenUp, RunId } from '../saga/types.ts';
@@ -36,7 +36,8 @@ export class DynamoPlace {
     this.table = `journal-${randomBytes(6).toString('hex')}`;
     this.#clock = clock;
     this.#retention = retention;
-    this.#connection = connect({ aws });
+    // A machine that does a dozen other things is slow, not away.
+    this.#connection = connect({ aws, timeout: 30_000 });
     this.store = new Store(this.#connection.send, this.table);
   }
 
@@ -47,18 +48,18 @@ export class DynamoPlace {
   }
 
   /** A worker as another process would be: all workers of a place share its connections, and nothing else. */
-  async start(name = 'worker'): Promise<DynamoJournal> {
-    const journal = this.journal(name);
+  async start(name = 'worker', clock = this.#clock): Promise<DynamoJournal> {
+    const journal = this.journal(name, clock);
     await journal.open();
     return journal;
   }
 
   /** A journal that has not been opened. */
-  journal(name = 'worker'): DynamoJournal {
+  journal(name = 'worker', clock = this.#clock): DynamoJournal {
     const faults = new FaultySend(this.#connection.send);
     const connection = { send: faults.send, close: () => undefined };
     const { table } = this;
-    const journal = new DynamoJournal({ connection, table, name, retention: this.#retention, clock: this.#clock });
+    const journal = new DynamoJournal({ connection, table, name, retention: this.#retention, clock });
     this.#faults.set(journal, faults);
     return journal;
   }
@@ -147,13 +148,32 @@ export async function claimAll(
   clock: VirtualClock,
 ): Promise<readonly ClaimedRun[]> {
   const claimed: ClaimedRun[] = [];
-  for (const deadline = performance.now() + 10_000; claimed.length < count; ) {
-    if (performance.now() > deadline) throw new Error(`${claimed.length} of ${count} runs were claimed`);
-    const more = await worker.claim(100);
-    claimed.push(...more);
-    if (more.length > 0) continue;
+  await eventually(clock, `${count} runs to claim`, async () => {
+    claimed.push(...(await worker.claim(100)));
+    return claimed.length >= count;
+  });
+  return claimed;
+}
+
+/** Asks until a worker has `count` announcements to make. @throws Error after 10 s of real time */
+export async function untoldAll(
+  worker: WorkerJournal,
+  count: number,
+  clock: VirtualClock,
+): Promise<readonly WrittenAnnouncement[]> {
+  let untold: readonly WrittenAnnouncement[] = [];
+  await eventually(clock, `${count} announcements`, async () => {
+    untold = await worker.unannounced(1_000);
+    return untold.length >= count;
+  });
+  return untold;
+}
+
+/** Each try is a second on the virtual clock, in which everybody that does not beat comes nearer to being declared dead. */
+async function eventually(clock: VirtualClock, what: string, isSo: () => Promise<boolean>): Promise<void> {
+  for (const deadline = performance.now() + 10_000; !(await isSo()); ) {
+    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
     clock.advance(1_000);
     await delay(10);
   }
-  return claimed;
 }

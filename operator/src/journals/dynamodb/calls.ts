@@ -73,7 +73,7 @@ export function connect({ connections = 128, timeout = 3_000, aws = {} }: Client
     requestHandler: {
       httpAgent: agent,
       httpsAgent: agent,
-      connectionTimeout: Math.min(timeout, 1_000),
+      connectionTimeout: timeout,
       requestTimeout: timeout,
       throwOnRequestTimeout: true,
     },

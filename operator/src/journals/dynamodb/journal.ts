@@ -61,6 +61,8 @@ export class DynamoJournal implements WorkerJournal {
   readonly #mailbox: Mailbox;
   readonly #writer: Writer;
   readonly #claims: Claims;
+  /** Claimed, and not given out yet: it was not certain that this worker lives. */
+  readonly #claimed: ClaimedRun[] = [];
   /** Creations that are under way: a second of the same run waits for the first. */
   readonly #creating = new Map<string, Promise<unknown>>();
   readonly #revisions = new Map<string, Revision>();
@@ -102,15 +104,17 @@ export class DynamoJournal implements WorkerJournal {
 
   async claim(limit: number): Promise<readonly ClaimedRun[]> {
     const own = this.#lives.own;
-    const claimed = await this.#claims.runs(own, await this.#lives.look(LOOK_MILLIS), limit);
-    if (claimed.length > 0) await this.#certain();
-    return claimed;
+    const lives = await this.#lives.look(LOOK_MILLIS);
+    this.#claimed.push(...(await this.#claims.runs(own, lives, limit - this.#claimed.length)));
+    if (this.#claimed.length > 0) await this.#certain();
+    return this.#claimed.splice(0, limit);
   }
 
   async beat(): Promise<number> {
     await this.#lives.beat(this.#told());
     const lives = await this.#lives.look();
-    return lives.filter(({ standing }) => standing === 'Alive').length;
+    // An answer that is eventually consistent may not have this life yet.
+    return 1 + lives.filter((life) => life.standing === 'Alive' && life.incarnation !== this.#lives.mine).length;
   }
 
   async handOver(): Promise<void> {
@@ -239,14 +243,18 @@ export class DynamoJournal implements WorkerJournal {
   }
 
   async #created(run: NewRun, version: Version): Promise<Creation> {
-    this.#book.enter({ run, held: false, since: undefined, announced: 0, attempts: [] });
     await this.#certain();
+    this.#book.enter({ run, held: false, since: undefined, announced: 0, attempts: [] });
     return { type: 'Created', version };
   }
 
-  /** @throws IncarnationLost when this life was declared dead */
+  /** @throws IncarnationLost when this life was declared dead @throws JournalUnavailable when that cannot be asked; what was made before is made */
   async #certain(): Promise<void> {
-    if (!this.#lives.isCertain) await this.#lives.beat(this.#told());
+    if (this.#lives.isCertain) return;
+    await this.#lives.beat(this.#told()).catch((error: unknown) => {
+      if (!(error instanceof NotDone)) throw error;
+      throw new JournalUnavailable(`whether this worker lives cannot be asked: ${error.message}`, { cause: error });
+    });
   }
 
   #told(): { watermark: number; counts: Counts } {

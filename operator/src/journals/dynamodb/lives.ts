@@ -21,8 +21,11 @@ export interface Life {
 
 /** Milliseconds without a beat, on the clock of whoever watches, after which a worker is declared dead. */
 export const SILENCE_MILLIS = 9_000;
-/** After this long without a beat of its own, on its own clock, a worker has to ask whether it lives: less than {@link SILENCE_MILLIS}, for clocks of unequal speed. */
-const DOUBT_MILLIS = 7_000;
+/**
+ * After this long without a beat, on its own clock, a worker has to stop, or to ask whether it lives. Less than {@link SILENCE_MILLIS}, for clocks of
+ * unequal speed.
+ */
+export const FENCE_MILLIS = 7_000;
 
 /** What a beat tells the others. */
 export interface Told {
@@ -98,7 +101,7 @@ export class Lives {
    * declared dead is not certain to be found by others.
    */
   get isCertain(): boolean {
-    return this.#clock.monotonic() - this.#beganBeat < DOUBT_MILLIS;
+    return this.#clock.monotonic() - this.#beganBeat < FENCE_MILLIS;
   }
 
   /** All lives, as of at most `maxAge` milliseconds ago; those that were silent for too long are declared dead first. Eventually consistent. */
