@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, request } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
 
 /** One request to somebody else's HTTP API: the path is below the base address, the body is sent as JSON unless it is text. */
 export interface OutboundRequest {
@@ -43,46 +43,96 @@ export interface HttpExchange {
 
 /** Opens a pool of connections to one base address. */
 export function httpExchange(options: HttpExchangeOptions): HttpExchange {
-  const agent = new Agent({ connections: options.connections ?? 64, keepAliveTimeout: 30_000 });
+  const { origin, pathname } = new URL(options.baseUrl);
+  const pool = new Pool(origin, { connections: options.connections ?? 64, keepAliveTimeout: 30_000 });
+  const base = pathname.replace(/\/$/, '');
   return {
-    exchange: (outbound) => send(agent, options, outbound),
-    close: () => agent.destroy(),
+    exchange: (outbound) => send(pool, base, options, outbound),
+    close: () => pool.destroy(),
   };
 }
 
-async function send(agent: Dispatcher, options: HttpExchangeOptions, outbound: OutboundRequest): Promise<Exchanged> {
+function send(
+  pool: Dispatcher,
+  base: string,
+  options: HttpExchangeOptions,
+  outbound: OutboundRequest,
+): Promise<Exchanged> {
   const isText = typeof outbound.body === 'string';
-  try {
-    const response = await request(options.baseUrl.replace(/\/$/, '') + outbound.path, {
-      dispatcher: agent,
-      method: outbound.method,
-      headers: {
-        accept: 'application/json',
-        ...(outbound.body === undefined || isText ? {} : { 'content-type': 'application/json' }),
-        ...options.headers,
-        ...outbound.headers,
-      },
-      body: outbound.body === undefined ? null : isText ? (outbound.body as string) : JSON.stringify(outbound.body),
-      signal: AbortSignal.timeout(options.timeoutMs ?? 2_000),
-    });
-    const text = await readLimited(response.body, options.maxBytes ?? 262_144);
-    if (text === undefined) return { kind: 'unknown', detail: `the answer (${response.statusCode}) is too large` };
-    return parse(response.statusCode, text);
-  } catch (error) {
-    return { kind: 'unknown', detail: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
-  }
+  const request: Dispatcher.DispatchOptions = {
+    path: base + outbound.path,
+    method: outbound.method,
+    headers: {
+      accept: 'application/json',
+      ...(outbound.body === undefined || isText ? {} : { 'content-type': 'application/json' }),
+      ...options.headers,
+      ...outbound.headers,
+    },
+    body: outbound.body === undefined ? null : isText ? (outbound.body as string) : JSON.stringify(outbound.body),
+  };
+  return new Promise((resolve) => {
+    pool.dispatch(request, new Exchanging(options.timeoutMs ?? 2_000, options.maxBytes ?? 262_144, resolve));
+  });
 }
 
-async function readLimited(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += (chunk as Buffer).length;
-    // Leaving the loop destroys the stream and its connection.
-    if (size > maxBytes) return undefined;
-    chunks.push(chunk as Buffer);
+/**
+ * One request under way, on undici's lowest level: a stream and an abort signal for each request, as `request` makes them, cost more than
+ * the rest of the exchange.
+ */
+class Exchanging implements Dispatcher.DispatchHandler {
+  readonly #maxBytes: number;
+  readonly #resolve: (exchanged: Exchanged) => void;
+  readonly #timer: NodeJS.Timeout;
+  readonly #chunks: Buffer[] = [];
+  #controller: Dispatcher.DispatchController | undefined;
+  #size = 0;
+  #status = 0;
+  #settled = false;
+
+  constructor(timeoutMs: number, maxBytes: number, resolve: (exchanged: Exchanged) => void) {
+    this.#maxBytes = maxBytes;
+    this.#resolve = resolve;
+    this.#timer = setTimeout(() => this.#giveUp(`TimeoutError: no whole answer in ${timeoutMs} ms`), timeoutMs);
   }
-  return Buffer.concat(chunks).toString('utf8');
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // It waited for a connection until nobody wanted it any more: it must not be sent now.
+    if (this.#settled) controller.abort(new Error('given up'));
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+    this.#status = status;
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#size += chunk.length;
+    if (this.#size > this.#maxBytes) return this.#giveUp(`the answer (${this.#status}) is too large`);
+    this.#chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    const [only] = this.#chunks;
+    const whole = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks);
+    this.#settle(parse(this.#status, whole.toString('utf8')));
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#settle({ kind: 'unknown', detail: `${error.name}: ${error.message}` });
+  }
+
+  /** Settles first: what the abort brings is no news. */
+  #giveUp(detail: string): void {
+    this.#settle({ kind: 'unknown', detail });
+    this.#controller?.abort(new Error(detail));
+  }
+
+  #settle(exchanged: Exchanged): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    clearTimeout(this.#timer);
+    this.#resolve(exchanged);
+  }
 }
 
 function parse(status: number, text: string): Exchanged {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Instant } from './units.ts';
 
 /** 48 bits of milliseconds, four to a letter. */
@@ -15,7 +15,7 @@ const DIGEST_LETTERS = 20;
  */
 export function orderedName(begun: Instant, subject: string): string {
   const time = Math.max(0, begun).toString(16).padStart(TIME_LETTERS, '0').slice(-TIME_LETTERS);
-  return letters(time + createHash('sha256').update(subject).digest('hex').slice(0, DIGEST_LETTERS));
+  return letters(time + hash('sha256', subject, 'hex').slice(0, DIGEST_LETTERS));
 }
 
 /** Hex digits as letters a-p. */

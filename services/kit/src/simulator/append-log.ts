@@ -1,4 +1,4 @@
-import { close, fdatasync, ftruncateSync, openSync, readFileSync, write } from 'node:fs';
+import { close, fdatasync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 const syncAsync = promisify(fdatasync);
@@ -46,7 +46,7 @@ export function fileLog<Entry>(path: string): AppendLog<Entry> {
     if (upTo === durable) return;
     try {
       const lines = all.slice(durable, upTo).map((entry) => `${JSON.stringify(entry)}\n`);
-      await writeAll(fd, Buffer.from(lines.join('')));
+      writeAll(fd, Buffer.from(lines.join('')));
       await syncAsync(fd);
       durable = upTo;
     } catch (error) {
@@ -75,15 +75,9 @@ export function fileLog<Entry>(path: string): AppendLog<Entry> {
   };
 }
 
-async function writeAll(fd: number, bytes: Buffer): Promise<void> {
-  for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(await writeSome(fd, rest));
-}
-
-/** How many of the bytes were written: the system may take fewer than it was given. */
-function writeSome(fd: number, bytes: Buffer): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(fd, bytes, (error, written) => (error === null ? resolve(written) : reject(error)));
-  });
+/** Into the system's cache, which takes less time than handing it to another thread; the sync is what waits for the disk. */
+function writeAll(fd: number, bytes: Buffer): void {
+  for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
 }
 
 function page<Entry>(all: readonly Entry[], durable: number, cursor: number, limit: number) {

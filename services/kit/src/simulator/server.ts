@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Clock, systemClock } from '../clock.ts';
+import { readBytes } from '../http/body.ts';
 import { milliseconds } from '../units.ts';
 import type { AppendLog } from './append-log.ts';
 import { carryOut, type Delivery, type SimulatedBackend } from './backend.ts';
@@ -61,14 +62,15 @@ async function answer<Entry>(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://simulator');
+  const [path = '/', query] = (request.url ?? '/').split('?', 2);
+  const parameters = new URLSearchParams(query);
   const method = request.method ?? 'GET';
-  if (method === 'GET' && url.pathname === '/health') return json(response, 200, { status: 'ok' });
-  if (method === 'GET' && url.pathname === '/log') return readLog(options.log, url.searchParams, response);
+  if (method === 'GET' && path === '/health') return json(response, 200, { status: 'ok' });
+  if (method === 'GET' && path === '/log') return readLog(options.log, parameters, response);
   const body = await readJson(request);
   if (!body.ok) return json(response, body.status, { error: body.error });
   const clock = options.clock ?? systemClock;
-  const received = options.backend.receive({ method, path: url.pathname, query: url.searchParams, body: body.value });
+  const received = options.backend.receive({ method, path, query: parameters, body: body.value });
   const delivery = await carryOut(received, options.log, clock, options.onFailure);
   if (delivery.delayMs > 0) {
     const callOff = clock.schedule(milliseconds(delivery.delayMs), () => deliver(delivery, response));
@@ -107,23 +109,20 @@ function readLog<Entry>(log: AppendLog<Entry>, query: URLSearchParams, response:
 }
 
 function json(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(body ?? null));
+  const text = JSON.stringify(body ?? null);
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
 }
 
 type Body = { ok: true; value: unknown } | { ok: false; status: number; error: string };
 
 async function readJson(request: IncomingMessage): Promise<Body> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request) {
-    size += (chunk as Buffer).length;
-    if (size > MAX_BODY_BYTES) return { ok: false, status: 413, error: `at most ${MAX_BODY_BYTES} bytes` };
-    chunks.push(chunk as Buffer);
-  }
-  if (size === 0) return { ok: true, value: undefined };
+  const bytes = await readBytes(request, MAX_BODY_BYTES);
+  if (bytes === 'too large') return { ok: false, status: 413, error: `at most ${MAX_BODY_BYTES} bytes` };
+  if (bytes === 'broken off') return { ok: false, status: 400, error: 'the body broke off' };
+  if (bytes.length === 0) return { ok: true, value: undefined };
   try {
-    return { ok: true, value: JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown };
+    return { ok: true, value: JSON.parse(bytes.toString('utf8')) as unknown };
   } catch {
     return { ok: false, status: 400, error: 'the body is not JSON' };
   }

@@ -11,7 +11,7 @@ import {
   unitHash,
 } from '@mercato/kit/simulator/faults.ts';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import { Value } from '@sinclair/typebox/value';
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import type { OperationKind } from '../ports/processor.ts';
 import { type AcquirerEntry, type Instruction, Ledger, LedgerConflict } from './ledger.ts';
 import { scriptedFault } from './script.ts';
@@ -34,11 +34,11 @@ const Amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const Code = Type.String({ pattern: '^[A-Z]{3}$' });
 const Named = { reference: Text, orderKey: Text };
 const Money = { amount: Amount, currency: Code };
-const Authorise = Type.Object({ ...Named, ...Money, token: Text });
-const Move = Type.Object({ ...Named, ...Money, target: Text });
-const Void = Type.Object({ ...Named, target: Text });
-const Outage = Type.Object({ seconds: Type.Number({ minimum: 0, maximum: 86_400 }) });
-const TokenAs = Type.Object({ token: Text, as: Text });
+const Authorise = TypeCompiler.Compile(Type.Object({ ...Named, ...Money, token: Text }));
+const Move = TypeCompiler.Compile(Type.Object({ ...Named, ...Money, target: Text }));
+const Void = TypeCompiler.Compile(Type.Object({ ...Named, target: Text }));
+const Outage = TypeCompiler.Compile(Type.Object({ seconds: Type.Number({ minimum: 0, maximum: 86_400 }) }));
+const TokenAs = TypeCompiler.Compile(Type.Object({ token: Text, as: Text }));
 
 /**
  * A simulated acquirer: not a real one, and not a model of any one company's. It keeps correct books (see Ledger), and it fails
@@ -107,13 +107,13 @@ export class SimulatedAcquirer implements SimulatedBackend<AcquirerEntry> {
   }
 
   #setOutage(body: unknown): Worked<AcquirerEntry> {
-    if (!Value.Check(Outage, body)) return answer(400, { error: 'seconds: a number from 0 to 86400' });
+    if (!Outage.Check(body)) return answer(400, { error: 'seconds: a number from 0 to 86400' });
     this.#outageUntil = this.#now() + body.seconds * 1_000;
     return answer(200, { until: new Date(this.#outageUntil).toISOString() });
   }
 
   #setToken(body: unknown): Worked<AcquirerEntry> {
-    if (!Value.Check(TokenAs, body)) return answer(400, { error: 'token and as: two tokens' });
+    if (!TokenAs.Check(body)) return answer(400, { error: 'token and as: two tokens' });
     this.#tokens.set(body.token, body.as);
     return answer(200, {});
   }
@@ -159,9 +159,13 @@ function parse(route: string, body: unknown): Parsed {
   }
 }
 
-function checked<S extends TSchema>(schema: S, body: unknown, make: (value: Static<S>) => Instruction): Parsed {
-  if (Value.Check(schema, body)) return { instruction: make(body) };
-  const first = Value.Errors(schema, body).First();
+function checked<S extends TSchema>(
+  schema: TypeCheck<S>,
+  body: unknown,
+  make: (value: Static<S>) => Instruction,
+): Parsed {
+  if (schema.Check(body)) return { instruction: make(body) };
+  const first = schema.Errors(body).First();
   return { error: `${first?.path ?? ''}: ${first?.message ?? 'not valid'}` };
 }
 

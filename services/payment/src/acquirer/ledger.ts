@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { letters } from '@mercato/kit/ordered-name.ts';
 import type { DeclineReason, OperationKind } from '../ports/processor.ts';
 import { type Script, scriptedDecline, scriptedHold, scriptOf } from './script.ts';
 
@@ -228,7 +229,5 @@ function isSame(known: AcquirerEntry, instruction: Instruction): boolean {
 
 /** Ids are functions of the reference, so that the same run has the same ids; letters only, as nothing here may look like a card number. */
 function idOf(operation: OperationKind, reference: string): string {
-  const hex = createHash('sha256').update(`${operation}\n${reference}`).digest('hex').slice(0, 24);
-  const letters = hex.replace(/[0-9a-f]/g, (digit) => String.fromCharCode(97 + Number.parseInt(digit, 16)));
-  return `aq_${operation}_${letters}`;
+  return `aq_${operation}_${letters(hash('sha256', `${operation}\n${reference}`, 'hex').slice(0, 24))}`;
 }

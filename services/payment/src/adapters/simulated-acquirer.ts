@@ -1,6 +1,6 @@
 import type { Exchange, Exchanged } from '@mercato/kit/exchange.ts';
 import { Type } from '@sinclair/typebox';
-import { Value } from '@sinclair/typebox/value';
+import { TypeCompiler } from '@sinclair/typebox/compiler';
 import { PATHS } from '../acquirer/backend.ts';
 import type {
   DeclineReason,
@@ -11,14 +11,16 @@ import type {
   ProcessorId,
 } from '../ports/processor.ts';
 
-const Approved = Type.Object({
-  status: Type.Literal('approved'),
-  id: Type.String({ minLength: 1 }),
-  expiresAt: Type.Optional(Type.String()),
-  open: Type.Optional(Type.Boolean()),
-});
-const Declined = Type.Object({ status: Type.Literal('declined'), reason: Type.String() });
-const Absent = Type.Object({ status: Type.Literal('absent') });
+const Approved = TypeCompiler.Compile(
+  Type.Object({
+    status: Type.Literal('approved'),
+    id: Type.String({ minLength: 1 }),
+    expiresAt: Type.Optional(Type.String()),
+    open: Type.Optional(Type.Boolean()),
+  }),
+);
+const Declined = TypeCompiler.Compile(Type.Object({ status: Type.Literal('declined'), reason: Type.String() }));
+const Absent = TypeCompiler.Compile(Type.Object({ status: Type.Literal('absent') }));
 
 /** A PaymentProcessor that speaks to the *simulated* acquirer (src/acquirer), over HTTP or in the same process. */
 export function simulatedAcquirer(exchange: Exchange): PaymentProcessor {
@@ -44,7 +46,7 @@ type Approval = { readonly id: ProcessorId; readonly expiresAt?: string; readonl
 function outcomeOf(exchanged: Exchanged): Outcome<Approval> {
   if (exchanged.kind === 'unknown') return { outcome: 'unknown', detail: exchanged.detail };
   const { status, body } = exchanged;
-  if (status === 200 && Value.Check(Approved, body)) {
+  if (status === 200 && Approved.Check(body)) {
     const { id, expiresAt, open } = body;
     return {
       outcome: 'approved',
@@ -53,14 +55,14 @@ function outcomeOf(exchanged: Exchanged): Outcome<Approval> {
       ...(open === undefined ? {} : { open }),
     };
   }
-  if ((status === 402 || status === 200) && Value.Check(Declined, body)) {
+  if ((status === 402 || status === 200) && Declined.Check(body)) {
     return { outcome: 'declined', reason: body.reason as DeclineReason, detail: `the acquirer says ${body.reason}` };
   }
   return { outcome: 'unknown', detail: `the acquirer answered ${status}` };
 }
 
 function lookupOf(exchanged: Exchanged): Lookup {
-  if (exchanged.kind === 'answered' && exchanged.status === 404 && Value.Check(Absent, exchanged.body)) {
+  if (exchanged.kind === 'answered' && exchanged.status === 404 && Absent.Check(exchanged.body)) {
     return { outcome: 'absent' };
   }
   return outcomeOf(exchanged);

@@ -10,8 +10,8 @@ import {
   rollFault,
 } from '@mercato/kit/simulator/faults.ts';
 import { scriptedFault } from '@mercato/kit/simulator/script.ts';
-import { type Static, Type } from '@sinclair/typebox';
-import { Value } from '@sinclair/typebox/value';
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import { Address, Line } from '../domain/address.ts';
 import {
   CarrierConflict,
@@ -42,16 +42,18 @@ export interface CarrierOptions {
 }
 
 const Text = Type.String({ minLength: 1, maxLength: 300 });
-const Book = Type.Object({
+const Booking = Type.Object({
   reference: Text,
   orderKey: Text,
   shipTo: Address,
   lines: Type.Array(Line, { minItems: 1 }),
   warehouses: Type.Array(Text, { minItems: 1 }),
 });
-const Cancel = Type.Object({ reference: Text, orderKey: Text });
-const Outage = Type.Object({ seconds: Type.Number({ minimum: 0, maximum: 86_400 }) });
-const Unserved = Type.Object({ countries: Type.Array(Type.String({ pattern: '^[A-Z]{2}$' })) });
+type Booking = Static<typeof Booking>;
+const Book = TypeCompiler.Compile(Booking);
+const Cancel = TypeCompiler.Compile(Type.Object({ reference: Text, orderKey: Text }));
+const Outage = TypeCompiler.Compile(Type.Object({ seconds: Type.Number({ minimum: 0, maximum: 86_400 }) }));
+const Unserved = TypeCompiler.Compile(Type.Object({ countries: Type.Array(Type.String({ pattern: '^[A-Z]{2}$' })) }));
 
 /**
  * A simulated carrier: not a real one, and not a model of any one company's. It keeps correct books (see CarrierLedger), and it
@@ -97,13 +99,13 @@ export class SimulatedCarrier implements SimulatedBackend<CarrierEntry> {
   }
 
   #receiveBooking(body: unknown): Received<CarrierEntry> {
-    if (!Value.Check(Book, body)) return this.#prompt(() => answer(400, { error: firstError(Book, body) }));
+    if (!Book.Check(body)) return this.#prompt(() => answer(400, { error: firstError(Book, body) }));
     const script = scriptOf(body.shipTo.line1);
     return this.#receiveOrder(orderOf(body, script, this.#unserved), script);
   }
 
   #receiveCancel(id: string, body: unknown): Received<CarrierEntry> {
-    if (!Value.Check(Cancel, body)) return this.#prompt(() => answer(400, { error: firstError(Cancel, body) }));
+    if (!Cancel.Check(body)) return this.#prompt(() => answer(400, { error: firstError(Cancel, body) }));
     const { reference, orderKey } = body;
     return this.#receiveOrder({ operation: 'cancel', reference, orderKey, id }, this.#ledger.consignment(id)?.script);
   }
@@ -170,13 +172,13 @@ export class SimulatedCarrier implements SimulatedBackend<CarrierEntry> {
   }
 
   #setOutage(body: unknown): Worked<CarrierEntry> {
-    if (!Value.Check(Outage, body)) return answer(400, { error: 'seconds: a number from 0 to 86400' });
+    if (!Outage.Check(body)) return answer(400, { error: 'seconds: a number from 0 to 86400' });
     this.#outageUntil = this.#now() + body.seconds * 1_000;
     return answer(200, { until: new Date(this.#outageUntil).toISOString() });
   }
 
   #setUnserved(body: unknown): Worked<CarrierEntry> {
-    if (!Value.Check(Unserved, body)) return answer(400, { error: 'countries: a list of ISO 3166-1 alpha-2 codes' });
+    if (!Unserved.Check(body)) return answer(400, { error: 'countries: a list of ISO 3166-1 alpha-2 codes' });
     this.#unserved = body.countries;
     return answer(200, {});
   }
@@ -211,7 +213,7 @@ export class SimulatedCarrier implements SimulatedBackend<CarrierEntry> {
   }
 }
 
-function orderOf(body: Static<typeof Book>, script: CarrierScript | undefined, unserved: readonly string[]): Order {
+function orderOf(body: Booking, script: CarrierScript | undefined, unserved: readonly string[]): Order {
   return {
     operation: 'book',
     reference: body.reference,
@@ -228,8 +230,8 @@ function viewCancel(entry: CarrierEntry): Worked<CarrierEntry> {
   return answer(422, { status: 'refused', reason: entry.reason });
 }
 
-function firstError(schema: typeof Book | typeof Cancel, body: unknown): string {
-  const first = Value.Errors(schema, body).First();
+function firstError(schema: TypeCheck<TSchema>, body: unknown): string {
+  const first = schema.Errors(body).First();
   return `${first?.path ?? ''}: ${first?.message ?? 'not valid'}`;
 }
 

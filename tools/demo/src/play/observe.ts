@@ -150,7 +150,7 @@ export async function observe(
 const TRIES = 10;
 
 /** Levels, reservations and movements of one moment: if something moved while they were read, they are read again. */
-async function observeStock(admin: Administration): Promise<Observations['stock']> {
+export async function observeStock(admin: Administration): Promise<Observations['stock']> {
   for (let tries = 1; ; tries++) {
     const movements = await pages<Movement & { readonly id: number }>(admin, '/movements?limit=5000');
     const rest = await observeLevels(admin);
@@ -194,7 +194,8 @@ async function pages<T>(admin: Administration, path: string): Promise<T[]> {
   return items;
 }
 
-async function observeExceptions(client: KubeClient): Promise<Observations['exceptions']> {
+/** The exception records in the operator's namespace. */
+export async function observeExceptions(client: KubeClient): Promise<Observations['exceptions']> {
   const labelSelector = 'mercato.dev/record=exception';
   const { items } = await client.list(configMaps, { namespace: SYSTEM_NAMESPACE, labelSelector });
   return items.map(({ data = {} }) => {
