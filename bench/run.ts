@@ -6,8 +6,10 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   latency: async () => (await import('./latency.ts')).latency(),
   memory: async () => (await import('./memory.ts')).memory(),
   'kubernetes-journal': async () => (await import('./kubernetes-journal.ts')).kubernetesJournal(),
+  'sqlite-journal': async () => (await import('./sqlite-journal.ts')).sqliteJournalBench(),
   boundary: async () => (await import('./boundary.ts')).boundary(),
   participants: async () => (await import('./participants.ts')).participants(),
+  orders: async () => (await import('./orders.ts')).orders(),
   skeleton: async () => (await import('./skeleton.ts')).skeleton(),
   synth: async () => (await import('./synth.ts')).synth(),
 };

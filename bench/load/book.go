@@ -10,7 +10,8 @@ const announcements = "dev.mercato.order."
 
 // book keeps what became of each order that was accepted.
 type book struct {
-	mu sync.Mutex
+	mu    sync.Mutex
+	notes *notes
 	// open has the accepted orders without an end; early the ends that came before the answer to their order.
 	open        map[string]order
 	early       map[string]ending
@@ -24,8 +25,8 @@ type ending struct {
 	at   time.Time
 }
 
-func newBook() *book {
-	return &book{open: map[string]order{}, early: map[string]ending{}, ends: map[string]int{}}
+func newBook(notes *notes) *book {
+	return &book{notes: notes, open: map[string]order{}, early: map[string]ending{}, ends: map[string]int{}}
 }
 
 func (b *book) accepted(id string, o order) {
@@ -33,7 +34,7 @@ func (b *book) accepted(id string, o order) {
 	defer b.mu.Unlock()
 	if end, told := b.early[id]; told {
 		delete(b.early, id)
-		b.close(o, end)
+		b.close(id, o, end)
 		return
 	}
 	b.open[id] = o
@@ -61,10 +62,11 @@ func (b *book) heard(id, kind string, at time.Time) {
 		return
 	}
 	delete(b.open, id)
-	b.close(o, ending{kind, at})
+	b.close(id, o, ending{kind, at})
 }
 
-func (b *book) close(o order, end ending) {
+func (b *book) close(id string, o order, end ending) {
+	b.notes.ended(id, end.kind)
 	b.ends[end.kind]++
 	if end.kind != "completed" {
 		return

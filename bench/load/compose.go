@@ -11,7 +11,6 @@ import (
 type composer struct {
 	settings settings
 	token    string
-	key      string
 	body     []byte
 	request  []byte
 }
@@ -22,10 +21,12 @@ func newComposer(s settings, token string) *composer {
 
 // compose gives the request of an order. It is valid until the next call.
 func (c *composer) compose(number int) []byte {
-	c.key = fmt.Sprintf("%s-%d", c.settings.prefix, number)
+	// As clients make them: unlike the one before.
+	random := rand.New(rand.NewPCG(uint64(number), 2))
+	key := fmt.Sprintf("%s-%016x%016x", c.settings.prefix, random.Uint64(), random.Uint64())
 	c.body = c.order(c.body[:0], number)
 	c.request = fmt.Appendf(c.request[:0], "POST %s HTTP/1.1\r\nhost: %s\r\ncontent-type: application/json\r\nidempotency-key: %s\r\ncontent-length: %d\r\n",
-		c.settings.path, c.settings.host, c.key, len(c.body))
+		c.settings.path, c.settings.host, key, len(c.body))
 	if c.token != "" {
 		c.request = fmt.Appendf(c.request, "authorization: Bearer %s\r\n", c.token)
 	}

@@ -50,7 +50,7 @@ func read() settings {
 	flag.IntVar(&s.hot, "hot", 0, "percent of orders that have SKU-0 as their first line")
 	flag.StringVar(&s.prefix, "key", "bench", "first part of each Idempotency-Key")
 	flag.StringVar(&s.tokenFile, "token-file", "", "bearer token that orders are sent with")
-	flag.StringVar(&s.log, "log", "", "file that gets a line of JSON for each accepted order")
+	flag.StringVar(&s.log, "log", "", "file that gets a line of JSON for each accepted order, and one for each end")
 	flag.Parse()
 	if s.target == "" {
 		fail("-target is missing: host:port of the order service")
@@ -75,15 +75,15 @@ func main() {
 	}
 	// Whoever starts this program subscribes the address before it says GO: the order service may have to be started with it.
 	fmt.Printf("{\"listening\":\"http://%s/events\"}\n", listener.Addr())
-	book := newBook()
-	go subscribe(listener, book)
-	waitForWord()
-
-	accepted, err := newAcceptedLog(s.log)
+	notes, err := newNotes(s.log)
 	if err != nil {
 		fail("cannot write %s: %v", s.log, err)
 	}
-	run := newRun(s, book, accepted)
+	book := newBook(notes)
+	go subscribe(listener, book)
+	waitForWord()
+
+	run := newRun(s, book, notes)
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
@@ -92,7 +92,7 @@ func main() {
 	}()
 	run.send()
 	run.awaitEnds()
-	if err := accepted.close(); err != nil {
+	if err := notes.close(); err != nil {
 		fail("cannot write %s: %v", s.log, err)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(run.report()); err != nil {

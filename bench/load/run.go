@@ -20,7 +20,7 @@ type order struct {
 type run struct {
 	settings settings
 	book     *book
-	accepted *acceptedLog
+	notes    *notes
 	queue    chan order
 	stopped  chan struct{}
 	once     sync.Once
@@ -34,11 +34,11 @@ type run struct {
 	statuses map[string]int
 }
 
-func newRun(s settings, b *book, accepted *acceptedLog) *run {
+func newRun(s settings, b *book, notes *notes) *run {
 	return &run{
 		settings: s,
 		book:     b,
-		accepted: accepted,
+		notes:    notes,
 		// Never full: an order that is due is never kept back by those before it.
 		queue:    make(chan order, 1<<20),
 		stopped:  make(chan struct{}),
@@ -129,7 +129,7 @@ func (r *run) post(c *connection, composer *composer, o order) {
 		fail("the answer to an order: %v", err)
 	}
 	r.took.Add(1)
-	r.accepted.write(id, composer.key)
+	r.notes.accepted(id, composer.body)
 	r.book.accepted(id, o)
 }
 

@@ -1,0 +1,210 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ControlPlane, startControlPlane } from '@mercato/controlplane';
+import { freePort } from '@mercato/controlplane/ports.ts';
+import {
+  applyManifest,
+  install,
+  type Manifest,
+  OBSERVER_ACCOUNT,
+  readManifests,
+  SHIPPING_ACCOUNT,
+  SYSTEM_NAMESPACE,
+} from '@mercato/demo/local/install.ts';
+import { OPERATOR_IDENTITY } from '@mercato/demo/local/programs.ts';
+import { clientOf } from '@mercato/demo/local/shop.ts';
+import type { KubeClient } from '@mercato/operator/kube/client.ts';
+import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
+import { CALLER } from '@mercato/operator/rights.ts';
+import { Fleet } from './fleet.ts';
+
+/** Where orders' runs live. */
+export const NAMESPACE = 'default';
+const ORDER_ACCOUNT = 'mercato-order';
+/** Longer than any benchmark. Seconds. */
+const TOKEN_SECONDS = 6 * 3_600;
+
+const userOf = (account: string) => `system:serviceaccount:${SYSTEM_NAMESPACE}:${account}`;
+
+/** How a shop is started. */
+export interface ShopOptions {
+  /** Where announcements to customers go. */
+  readonly subscriber: string;
+  /** Flags of the operator beside its addresses. @default the sqlite journal */
+  readonly journal?: readonly string[];
+  /** Added to the environment of every service. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The shop as its processes: each a program of its own, all on this machine, with tokens of the cluster as in production. */
+export interface BenchShop {
+  readonly fleet: Fleet;
+  readonly plane: ControlPlane;
+  readonly client: KubeClient;
+  readonly urls: Readonly<
+    Record<'order' | 'operator' | 'inventory' | 'payment' | 'shipping' | 'acquirer' | 'carrier', string>
+  >;
+  /** File with the token that customers' orders are sent with. */
+  readonly customerToken: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts control plane, companies, participants, operator and order service.
+ * @throws ComponentError with the last lines of the log of what failed
+ */
+export async function startBenchShop(directory: string, options: ShopOptions): Promise<BenchShop> {
+  const fleet = new Fleet(directory);
+  const plane = await startControlPlane({
+    dir: join(directory, 'controlplane'),
+    onProgress: (line) => process.stderr.write(`${line}\n`),
+  });
+  const stop = async () => {
+    await fleet.stop();
+    await plane.stop();
+  };
+  try {
+    const client = await clientOf(plane);
+    await install(client);
+    const tokens = new Tokens(client, directory);
+    const started = await startPrograms(fleet, plane, client, tokens, options);
+    return {
+      fleet,
+      plane,
+      client,
+      ...started,
+      stop: async () => {
+        await client.transport.close();
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startPrograms(
+  fleet: Fleet,
+  plane: ControlPlane,
+  client: KubeClient,
+  tokens: Tokens,
+  { subscriber, journal, env = {} }: ShopOptions,
+): Promise<Pick<BenchShop, 'urls' | 'customerToken'>> {
+  const { directory } = fleet;
+  const files = { authority: join(directory, 'ca.crt'), kubeconfig: join(directory, 'operator.kubeconfig') };
+  await writeFile(files.authority, plane.caPem);
+  await writeFile(files.kubeconfig, await plane.kubeconfigYaml(OPERATOR_IDENTITY), { mode: 0o600 });
+  const service = (audience: string) => ({
+    MERCATO_TOKEN_ISSUER: plane.url,
+    MERCATO_JWKS_URL: `${plane.url}/openid/v1/jwks`,
+    MERCATO_JWKS_CA_FILE: files.authority,
+    MERCATO_AUDIENCE: audience,
+    MERCATO_ALLOWED_SUBJECTS: [CALLER, OBSERVER_ACCOUNT].map(userOf).join(','),
+    LOG_LEVEL: 'warn',
+    ...env,
+  });
+  const [acquirer, carrier] = await Promise.all([
+    fleet.start({ name: 'acquirer', script: 'services/payment/src/acquirer/main.ts', readyPath: '/health' }),
+    fleet.start({ name: 'carrier', script: 'services/shipping/src/carrier/main.ts', readyPath: '/health' }),
+  ]);
+  const inventory = await fleet.start({
+    name: 'inventory',
+    script: 'services/inventory/src/main.ts',
+    env: { ...service('inventory'), MERCATO_EVENT_SENDERS: userOf(SHIPPING_ACCOUNT) },
+  });
+  const [payment, shipping] = await Promise.all([
+    fleet.start({
+      name: 'payment',
+      script: 'services/payment/src/main.ts',
+      env: { ...service('payment'), ACQUIRER_URL: acquirer },
+    }),
+    fleet.start({
+      name: 'shipping',
+      script: 'services/shipping/src/main.ts',
+      env: {
+        ...service('shipping'),
+        CARRIER_URL: carrier,
+        MERCATO_EVENT_SUBSCRIBERS: `${inventory}/events`,
+        MERCATO_RELAY_TOKEN_FILE: await tokens.file(SHIPPING_ACCOUNT, 'inventory'),
+      },
+    }),
+  ]);
+  for (const manifest of await shopManifests({ inventory, payment, shipping })) {
+    await applyManifest(client, manifest, NAMESPACE);
+  }
+  const [intakePort, orderPort] = [await freePort(), await freePort()];
+  const order = `http://127.0.0.1:${orderPort}`;
+  const operatorPort = await freePort();
+  const flags: Record<string, string> = {
+    kubeconfig: files.kubeconfig,
+    namespace: SYSTEM_NAMESPACE,
+    'service-account': CALLER,
+    'health-address': `127.0.0.1:${operatorPort}`,
+    'intake-address': `127.0.0.1:${intakePort}`,
+    'intake-subjects': userOf(ORDER_ACCOUNT),
+    'announce-to': `${order}/events`,
+    'log-level': 'warn',
+  };
+  const operator = await fleet.start({
+    name: 'operator',
+    script: 'operator/src/main.ts',
+    port: operatorPort,
+    readyPath: '/readyz',
+    env: { NODE_OPTIONS },
+    args: [
+      ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]),
+      ...(journal ?? ['--journal', 'sqlite', '--journal-path', join(directory, 'operator', 'journal.sqlite')]),
+    ],
+  });
+  await fleet.start({
+    name: 'order',
+    script: 'services/order/src/main.ts',
+    port: orderPort,
+    env: {
+      ...service('order'),
+      MERCATO_NAMESPACE: NAMESPACE,
+      MERCATO_INTAKE_URL: `http://127.0.0.1:${intakePort}/events`,
+      MERCATO_INTAKE_TOKEN_FILE: await tokens.file(ORDER_ACCOUNT, 'mercato-operator'),
+      MERCATO_EVENT_SENDERS: userOf(CALLER),
+      MERCATO_EVENT_SUBSCRIBERS: subscriber,
+    },
+  });
+  return {
+    urls: { order, operator, inventory, payment, shipping, acquirer, carrier },
+    customerToken: await tokens.file(OBSERVER_ACCOUNT, 'order'),
+  };
+}
+
+/** The example's saga, and its participants at their actual addresses. */
+async function shopManifests(urls: Readonly<Record<string, string>>): Promise<Manifest[]> {
+  const participants = await readManifests('examples/participants.yaml');
+  const saga = await readManifests('examples/ordersaga-checkout.yaml');
+  const at = (manifest: Manifest): Manifest => ({
+    ...manifest,
+    spec: { ...(manifest.spec as object), url: urls[manifest.metadata.name] },
+  });
+  return [...participants.map(at), ...saga];
+}
+
+/** Tokens of service accounts, in files as the kubelet projects them. */
+class Tokens {
+  readonly #client: KubeClient;
+  readonly #directory: string;
+
+  constructor(client: KubeClient, directory: string) {
+    this.#client = client;
+    this.#directory = directory;
+  }
+
+  async file(account: string, audience: string): Promise<string> {
+    const metadata = { namespace: SYSTEM_NAMESPACE, name: account };
+    await applyManifest(this.#client, { apiVersion: 'v1', kind: 'ServiceAccount', metadata }, SYSTEM_NAMESPACE);
+    const wish = { audiences: [audience], expirationSeconds: TOKEN_SECONDS };
+    const { token } = await this.#client.createToken(metadata, wish);
+    const path = join(this.#directory, `${randomBytes(6).toString('hex')}.token`);
+    await writeFile(path, token, { mode: 0o600 });
+    return path;
+  }
+}
