@@ -20,8 +20,8 @@ const NOT_CHARGED = 'You have not been charged.';
 
 /** What a failed order's customer is told. What we do not want to say is `NotPossible`: a saga's own words may name our systems and staff. */
 export function failureNotice(reason: string | undefined): Notice {
-  const told = reason === undefined ? undefined : FAILURES[reason];
-  if (reason !== undefined && told !== undefined) return { reason, message: `${told} ${NOT_CHARGED}` };
+  if (reason !== undefined && Object.hasOwn(FAILURES, reason))
+    return { reason, message: `${FAILURES[reason]} ${NOT_CHARGED}` };
   return { reason: 'NotPossible', message: `We could not carry out your order. ${NOT_CHARGED}` };
 }
 
