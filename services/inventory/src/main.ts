@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ConfigError, durationSetting, type Environment, openDatabase, runMain, SqliteStore } from '@mercato/kit';
+import { GATHER } from '@mercato/kit/store/sqlite.ts';
 import { type Strategy, strategies } from './domain/sourcing.ts';
 import { inventoryService, migrations } from './service.ts';
 
@@ -16,6 +17,8 @@ await runMain('inventory', async ({ config, env, logger, metrics }) => {
   const store = new SqliteStore(openDatabase(join(config.dataDir, 'inventory.sqlite')), {
     migrations,
     onCommit: metrics.onCommit,
+    gather: GATHER,
+    onGathered: metrics.onGathered,
   });
   const service = inventoryService({
     store,

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Receipt } from './inbox/inbox.ts';
 import type { OutboxSource, Subscriber } from './outbox/source.ts';
 import type { Answer } from './participant/answer.ts';
+import type { Gathered } from './store/port.ts';
 
 const OUTCOMES: readonly (keyof Receipt)[] = ['applied', 'duplicate', 'stale', 'ignored', 'unsubscribed'];
 
@@ -15,6 +16,8 @@ export class ServiceMetrics {
   readonly #seconds: Histogram<'command'>;
   readonly #group: Histogram;
   readonly #commit: Histogram;
+  readonly #gatheredChanges: Counter<'of'>;
+  readonly #gatheredRows: Counter<'of'>;
   readonly #received: Counter<'outcome'>;
   readonly #requests: Counter<'method' | 'route' | 'status'>;
   readonly #requestSeconds: Histogram<'method' | 'route'>;
@@ -47,6 +50,18 @@ export class ServiceMetrics {
       name: 'mercato_store_commit_seconds',
       help: 'Time to carry out and commit one group',
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
+      registers,
+    });
+    this.#gatheredChanges = new Counter({
+      name: 'mercato_store_gathered_changes_total',
+      help: 'Changes of rows that the operations of a commit share',
+      labelNames: ['of'],
+      registers,
+    });
+    this.#gatheredRows = new Counter({
+      name: 'mercato_store_gathered_rows_total',
+      help: 'Writes of rows that these changes came to',
+      labelNames: ['of'],
       registers,
     });
     this.#received = new Counter({
@@ -94,6 +109,12 @@ export class ServiceMetrics {
   readonly onCommit = (operations: number, seconds: number): void => {
     this.#group.observe(operations);
     this.#commit.observe(seconds);
+  };
+
+  /** For SqliteOptions.onGathered. */
+  readonly onGathered = ({ of, changes, rows }: Gathered): void => {
+    this.#gatheredChanges.inc({ of }, changes);
+    this.#gatheredRows.inc({ of }, rows);
   };
 
   /** For InboxOptions.onReceived. */

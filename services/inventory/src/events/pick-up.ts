@@ -1,4 +1,4 @@
-import type { Clock, Effect, Outbox, Reader, ReceivedEvent, Subscription } from '@mercato/kit';
+import type { Clock, Effect, Outbox, ReceivedEvent, Subscription, Tx } from '@mercato/kit';
 import type { Allocation } from '../domain/names.ts';
 import { linesOf, type Reservation, reservationsOfOrder, transition } from '../rows/reservations.ts';
 import { levelOf } from '../rows/stock.ts';
@@ -36,11 +36,11 @@ function shippedBefore(event: ReceivedEvent, reservations: readonly Reservation[
 }
 
 /** The first of these goods that is not on hand. */
-function firstMissing(reader: Reader, lines: readonly Allocation[]): string | undefined {
+function firstMissing(tx: Tx, lines: readonly Allocation[]): string | undefined {
   for (const same of Map.groupBy(lines, ({ warehouse, sku }) => `${warehouse} ${sku}`).values()) {
     const { warehouse, sku } = same[0]!;
     const wanted = same.reduce((sum, { quantity }) => sum + quantity, 0);
-    const onHand = levelOf(reader, warehouse, sku)?.onHand ?? 0;
+    const onHand = levelOf(tx, warehouse, sku)?.onHand ?? 0;
     if (onHand < wanted) return `of ${wanted} ${sku} picked up in ${warehouse} ${onHand} are on hand`;
   }
   return undefined;

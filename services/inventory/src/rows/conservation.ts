@@ -1,5 +1,8 @@
 import type { Instant, Reader, Store, Tx } from '@mercato/kit';
+import type { RunningLevels } from '../domain/levels.ts';
+import type { Sku, WarehouseId } from '../domain/names.ts';
 import { effects, empty, type Level, type MovementType } from '../domain/stock.ts';
+import { levelsOf, setLevel } from './stock.ts';
 
 /** A counter that is not what the movements say. */
 export interface Difference {
@@ -38,8 +41,8 @@ const types = Object.keys(effects) as MovementType[];
 const counters = Object.keys(empty) as (keyof Level)[];
 
 interface Pair {
-  readonly warehouse: string;
-  readonly sku: string;
+  readonly warehouse: WarehouseId;
+  readonly sku: Sku;
 }
 
 /** The log summed up to some movement. The log is append-only, so that part of it stays true while more is written. */
@@ -70,7 +73,7 @@ class MovementSums {
     return to < last;
   }
 
-  #pair(warehouse: string, sku: string) {
+  #pair(warehouse: WarehouseId, sku: Sku) {
     // Neither a warehouse nor a SKU can contain a line break.
     const key = `${warehouse}\n${sku}`;
     let pair = this.pairs.get(key);
@@ -94,14 +97,18 @@ interface Compared extends Pair {
   readonly recomputed: Level;
 }
 
-/** Counters beside movements, in one consistent view; by warehouse and SKU. */
-function compare(reader: Reader, sums: MovementSums): Compared[] {
+/**
+ * Counters beside movements, in one consistent view; by warehouse and SKU.
+ * @param levels of the commit at hand: what is moved in it stands in the log already, and not yet in the table
+ */
+function compare(reader: Reader, sums: MovementSums, levels?: RunningLevels): Compared[] {
   while (sums.add(reader));
   const open = new Map(sums.pairs);
   const rows = reader.all<Pair & Record<keyof Level, number>>(
     'SELECT warehouse, sku, on_hand AS onHand, reserved, committed FROM stock ORDER BY warehouse, sku',
   );
-  const compared = rows.map(({ warehouse, sku, ...stored }): Compared => {
+  const compared = rows.map(({ warehouse, sku, ...kept }): Compared => {
+    const stored = levels?.known(warehouse, sku) ?? kept;
     const key = `${warehouse}\n${sku}`;
     const recomputed = open.get(key)?.level ?? empty;
     open.delete(key);
@@ -171,24 +178,16 @@ function compareReservations(reader: Reader): ReservationDifference[] {
 export async function repairDrift(store: Store, by: string, now: Instant, dryRun: boolean): Promise<Difference[]> {
   const sums = await sumMovements(store);
   return store.transact((tx) => {
-    const drifted = compare(tx, sums).filter(
+    const drifted = compare(tx, sums, levelsOf(tx)).filter(
       (each) => differencesOf(each).length > 0 && counters.every((counter) => each.recomputed[counter] >= 0),
     );
-    if (!dryRun) for (const each of drifted) setLevel(tx, each, by, now);
+    if (!dryRun) for (const each of drifted) repair(tx, each, by, now);
     return drifted.flatMap(differencesOf);
   });
 }
 
-function setLevel(tx: Tx, { warehouse, sku, stored, recomputed }: Compared, by: string, now: Instant): void {
-  tx.run(
-    `INSERT INTO stock VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET on_hand = excluded.on_hand, reserved = excluded.reserved, committed = excluded.committed`,
-    sku,
-    warehouse,
-    recomputed.onHand,
-    recomputed.reserved,
-    recomputed.committed,
-  );
+function repair(tx: Tx, { warehouse, sku, stored, recomputed }: Compared, by: string, now: Instant): void {
+  setLevel(tx, warehouse, sku, recomputed);
   tx.run(
     'INSERT INTO repair (at, by, warehouse, sku, before, after) VALUES (?, ?, ?, ?, ?, ?)',
     now,

@@ -1,6 +1,7 @@
-import type { Instant, Reader, Tx } from '@mercato/kit';
+import type { Gathered, Instant, Reader, Shared, Tx } from '@mercato/kit';
+import { type Movement, RunningLevels } from '../domain/levels.ts';
 import type { Quantity, Sku, WarehouseId } from '../domain/names.ts';
-import { apply, available, empty, type Level, type MovementType, NegativeStock, shortage } from '../domain/stock.ts';
+import { available, type Level, type MovementType, shortage } from '../domain/stock.ts';
 
 interface LevelRow {
   on_hand: number;
@@ -10,15 +11,58 @@ interface LevelRow {
 
 const toLevel = (row: LevelRow): Level => ({ onHand: row.on_hand, reserved: row.reserved, committed: row.committed });
 
-/** The level of one SKU in one warehouse; undefined when it never was there. */
-export function levelOf(reader: Reader, warehouse: WarehouseId, sku: Sku): Level | undefined {
+const readLevel = (reader: Reader, warehouse: WarehouseId, sku: Sku): Level | undefined => {
   const row = reader.get<LevelRow>(
     'SELECT on_hand, reserved, committed FROM stock WHERE sku = ? AND warehouse = ?',
     sku,
     warehouse,
   );
   return row === undefined ? undefined : toLevel(row);
+};
+
+/** The stock rows of one commit: written at its end, one write for each, in one order. */
+class StockRows implements Shared {
+  readonly levels: RunningLevels;
+
+  constructor(tx: Tx) {
+    this.levels = new RunningLevels((warehouse, sku) => readLevel(tx, warehouse, sku));
+  }
+
+  keep(): void {
+    this.levels.keep();
+  }
+
+  undo(): void {
+    this.levels.undo();
+  }
+
+  flush(tx: Tx): Gathered {
+    const changes = this.levels.changes();
+    for (const { sku, warehouse, after } of changes) {
+      tx.run(
+        `INSERT INTO stock VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET on_hand = excluded.on_hand, reserved = excluded.reserved, committed = excluded.committed`,
+        sku,
+        warehouse,
+        after.onHand,
+        after.reserved,
+        after.committed,
+      );
+    }
+    return { of: 'stock', changes: this.levels.movements, rows: changes.length };
+  }
 }
+
+const stockRows = (tx: Tx): StockRows => new StockRows(tx);
+
+/**
+ * The levels as the operation at hand sees them. Within a transaction, nothing else says how much is there: the table is behind until the commit's
+ * end, except for which rows there are.
+ */
+export const levelsOf = (tx: Tx): RunningLevels => tx.shared(stockRows).levels;
+
+/** The level of one SKU in one warehouse; undefined when it never was there. */
+export const levelOf = (tx: Tx, warehouse: WarehouseId, sku: Sku): Level | undefined => levelsOf(tx).at(warehouse, sku);
 
 /**
  * Makes one movement: counters and log in the transaction at hand. The only way that a counter changes (but for a repair). A movement that
@@ -33,24 +77,8 @@ export function move(
   reference: string,
   at: Instant,
 ): { movement: number; before: Level; after: Level } {
-  const known = levelOf(tx, warehouse, sku);
-  const before = known ?? empty;
-  const after = apply(before, type, quantity);
-  if (type === 'reserved' && available(before, 0) < quantity) {
-    throw new NegativeStock(`${quantity} of ${sku} are not free in ${warehouse}`);
-  }
-  if (known === undefined) {
-    tx.run('INSERT INTO stock VALUES (?, ?, ?, ?, ?)', sku, warehouse, after.onHand, after.reserved, after.committed);
-  } else {
-    tx.run(
-      'UPDATE stock SET on_hand = ?, reserved = ?, committed = ? WHERE sku = ? AND warehouse = ?',
-      after.onHand,
-      after.reserved,
-      after.committed,
-      sku,
-      warehouse,
-    );
-  }
+  if (levelOf(tx, warehouse, sku) === undefined) insertRow(tx, warehouse, sku);
+  const { before, after } = levelsOf(tx).move(type, { warehouse, sku, quantity });
   const { id } = tx.get<{ id: number }>(
     'INSERT INTO movement (at, warehouse, sku, type, quantity, reference) VALUES (?, ?, ?, ?, ?, ?) RETURNING id',
     at,
@@ -63,11 +91,15 @@ export function move(
   return { movement: id, before, after };
 }
 
-/** What moves. Only what is adjusted can be negative. */
-export interface Movement {
-  readonly warehouse: WarehouseId;
-  readonly sku: Sku;
-  readonly quantity: number;
+/** Sets a level without a movement: for a repair, and for nothing else. */
+export function setLevel(tx: Tx, warehouse: WarehouseId, sku: Sku, level: Level): void {
+  if (levelOf(tx, warehouse, sku) === undefined) insertRow(tx, warehouse, sku);
+  levelsOf(tx).set(warehouse, sku, level);
+}
+
+/** A row is there from its first movement on, so that whoever looks for what there is finds it, also within the same commit. */
+function insertRow(tx: Tx, warehouse: WarehouseId, sku: Sku): void {
+  tx.run('INSERT INTO stock (sku, warehouse) VALUES (?, ?)', sku, warehouse);
 }
 
 /** One SKU in one warehouse, as it is shown. */

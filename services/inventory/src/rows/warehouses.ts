@@ -1,7 +1,8 @@
 import type { Reader, Tx } from '@mercato/kit';
 import type { Line, Sku, WarehouseId } from '../domain/names.ts';
 import type { Location, Offer } from '../domain/sourcing.ts';
-import { available } from '../domain/stock.ts';
+import { available, empty } from '../domain/stock.ts';
+import { levelsOf } from './stock.ts';
 
 /** What applies to all SKUs of a warehouse that have nothing of their own. */
 export interface Policy {
@@ -77,23 +78,17 @@ export function loadWarehouse(reader: Reader, id: WarehouseId): Warehouse | unde
 export const warehouseIds = (reader: Reader): WarehouseId[] =>
   reader.all<{ id: WarehouseId }>('SELECT id FROM warehouse ORDER BY id').map(({ id }) => id);
 
-interface OfferRow extends WarehouseRow {
-  on_hand: number;
-  reserved: number;
-  committed: number;
-}
-
 /** What each warehouse can give of the wanted SKUs, and which of them no warehouse has ever had. */
-export function loadOffers(reader: Reader, wanted: readonly Line[]): { offers: Offer[]; unknown: Sku[] } {
+export function loadOffers(tx: Tx, wanted: readonly Line[]): { offers: Offer[]; unknown: Sku[] } {
   const offers = new Map<
     string,
     { warehouse: WarehouseId; priority: number; location: Location; available: Map<Sku, number> }
   >();
   const unknown: Sku[] = [];
+  const levels = levelsOf(tx);
   for (const { sku } of wanted) {
-    const rows = reader.all<OfferRow>(
-      `SELECT w.id, w.country, w.lat, w.lon, w.priority, w.reorder_point, coalesce(p.safety_stock, w.safety_stock) AS safety_stock,
-         s.on_hand, s.reserved, s.committed
+    const rows = tx.all<WarehouseRow>(
+      `SELECT w.id, w.country, w.lat, w.lon, w.priority, w.reorder_point, coalesce(p.safety_stock, w.safety_stock) AS safety_stock
        FROM stock s JOIN warehouse w ON w.id = s.warehouse LEFT JOIN sku_policy p ON p.warehouse = s.warehouse AND p.sku = s.sku
        WHERE s.sku = ? ORDER BY s.warehouse`,
       sku,
@@ -110,8 +105,7 @@ export function loadOffers(reader: Reader, wanted: readonly Line[]): { offers: O
         };
         offers.set(row.id, offer);
       }
-      const level = { onHand: row.on_hand, reserved: row.reserved, committed: row.committed };
-      offer.available.set(sku, available(level, row.safety_stock));
+      offer.available.set(sku, available(levels.at(row.id as WarehouseId, sku) ?? empty, row.safety_stock));
     }
   }
   return { offers: [...offers.values()], unknown };

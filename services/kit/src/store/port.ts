@@ -14,6 +14,32 @@ export interface Tx extends Reader {
   run(sql: string, ...parameters: SqlValue[]): number;
   /** Takes back everything this operation wrote so far; the operation goes on, and others in the same commit are not touched. */
   undo(): void;
+  /** What the operations of this commit share under `make`, made by the first that asks. `make` is its name: the same function, the same thing. */
+  shared<S extends Shared>(make: (tx: Tx) => S): S;
+}
+
+/**
+ * Rows that many operations of one commit change: read once, and written once, at its end. Each operation sees what those before it left; one that
+ * fails takes back its own part, and the others' stays. Until the commit's end, the rows themselves are older than what is shared.
+ */
+export interface Shared {
+  /** The operation at hand has ended well. */
+  keep(): void;
+  /** Takes back what the operation at hand changed. */
+  undo(): void;
+  /**
+   * Writes what has gathered, after the commit's last operation. When it throws, the commit fails as a whole.
+   * @returns how many changes went into how many rows
+   */
+  flush(tx: Tx): Gathered;
+}
+
+/** How far sharing helped: so many changes were written as so many rows. */
+export interface Gathered {
+  /** Of what, for metrics: `stock`. */
+  readonly of: string;
+  readonly changes: number;
+  readonly rows: number;
 }
 
 /**

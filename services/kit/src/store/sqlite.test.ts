@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Migrations } from './migrations.ts';
-import { Crash, type CrashPointName, StoreError } from './port.ts';
+import { Crash, type CrashPointName, type Gathered, type Shared, StoreError, type Tx } from './port.ts';
 import { openDatabase, SqliteStore } from './sqlite.ts';
 
 const schema: Migrations = { component: 'things', steps: ['CREATE TABLE thing (name TEXT PRIMARY KEY) STRICT'] };
@@ -133,5 +133,77 @@ describe('the SQLite store', () => {
     expect(await names(again)).to.deep.equal(['last']);
     await again.close();
     rmSync(directory, { recursive: true });
+  });
+
+  describe('lets the operations of a commit share', () => {
+    /** Names that are written at the end. */
+    class Gathering implements Shared {
+      readonly kept: string[] = [];
+      fresh: string[] = [];
+
+      keep(): void {
+        this.kept.push(...this.fresh);
+        this.fresh = [];
+      }
+
+      undo(): void {
+        this.fresh = [];
+      }
+
+      flush(tx: Tx): Gathered {
+        tx.run('INSERT INTO thing VALUES (?)', this.kept.join('+'));
+        return { of: 'names', changes: this.kept.length, rows: 1 };
+      }
+    }
+    const gathering = () => new Gathering();
+    const gather = (store: SqliteStore, name: string) =>
+      store.transact((tx) => {
+        const { kept, fresh } = tx.shared(gathering);
+        fresh.push(name);
+        return [...kept];
+      });
+
+    it('what each of them finds as those before left it, and is written once, at the end', async () => {
+      const told: Gathered[] = [];
+      const store = new SqliteStore(openDatabase(':memory:'), {
+        migrations: [schema],
+        onGathered: (of) => told.push(of),
+      });
+      const seen = await Promise.all(['a', 'b', 'c'].map((name) => gather(store, name)));
+      expect(seen).to.deep.equal([[], ['a'], ['a', 'b']]);
+      expect(await names(store)).to.deep.equal(['a+b+c']);
+      await gather(store, 'd');
+      expect(await names(store)).to.deep.equal(['a+b+c', 'd']);
+      expect(told.map(({ changes, rows }) => [changes, rows])).to.deep.equal([
+        [3, 1],
+        [1, 1],
+      ]);
+    });
+
+    it('without what a failing operation, or one that took it back, had put in', async () => {
+      const store = new SqliteStore(openDatabase(':memory:'), { migrations: [schema] });
+      const first = gather(store, 'a');
+      const failing = store.transact((tx) => {
+        tx.shared(gathering).fresh.push('failed');
+        throw new Error('no');
+      });
+      const changing = store.transact((tx) => {
+        tx.shared(gathering).fresh.push('wrong');
+        tx.undo();
+        tx.shared(gathering).fresh.push('right');
+      });
+      await Promise.allSettled([first, failing, changing, gather(store, 'b')]);
+      expect(await names(store)).to.deep.equal(['a+right+b']);
+    });
+
+    it('nothing beyond it: when it fails, the next begins anew', async () => {
+      const store = new SqliteStore(openDatabase(':memory:'), { migrations: [schema] });
+      await add(store, 'a');
+      const clash = await Promise.allSettled([gather(store, 'a'), add(store, 'b')]);
+      for (const each of clash) expect(each).to.have.property('reason').that.is.instanceOf(StoreError);
+      expect(await names(store)).to.deep.equal(['a']);
+      expect(await gather(store, 'c')).to.deep.equal([]);
+      expect(await names(store)).to.deep.equal(['a', 'c']);
+    });
   });
 });
