@@ -2,6 +2,7 @@ import { intakeClosed, policies } from '@mercato/operator/api/policies.ts';
 import { roles } from '@mercato/operator/api/roles.ts';
 import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
 import { CALLER, DRAIN, deciding, draining, drainingOwn, OPERATOR, own, watching } from '@mercato/operator/rights.ts';
+import { DEFAULT_SHARDS, MOST_SHARDS } from '@mercato/operator/sharding/shard.ts';
 import type { Program, ServiceContext } from '../constructs/context.ts';
 import { beforeDelete, WEIGHTS } from '../constructs/hooks.ts';
 import { rbac } from '../constructs/rights.ts';
@@ -25,7 +26,13 @@ const operatorSchema = (service: Service) =>
       roles: boolean('Roles of people: view, edit, platform, operate, approve', true),
       policies: boolean('Admission policies that check whoever signs decisions and approvals', true),
     }),
-    leaseDuration: string('How long a leader that died is waited for; at least 3s', '15s', DURATION),
+    leaseDuration: string('How long a replica that died is waited for; at least 3s', '15s', DURATION),
+    shards: integer(
+      'Parts that runs are divided into among replicas; at least as many as replicas, and changed only while none runs (docs/concepts/scaling.md)',
+      DEFAULT_SHARDS,
+      1,
+      MOST_SHARDS,
+    ),
     connections: integer('Connections to the API server', 32, 1, 1000),
     drain: group('Before an uninstall: runs are brought to an end, or the uninstall fails', {
       enabled: boolean('Whether it waits for runs; if not, their objects keep finalizers that nobody takes away', true),
@@ -44,6 +51,7 @@ const valuesOf = (values: object) =>
     readonly watchNamespaces: readonly string[];
     readonly clusterWide: { readonly roles: boolean; readonly policies: boolean };
     readonly leaseDuration: string;
+    readonly shards: number;
     readonly connections: number;
     readonly drain: { readonly enabled: boolean; readonly timeout: string; readonly force: boolean };
   };
@@ -96,12 +104,13 @@ function drain(scope: Scope, ctx: ServiceContext, values: OperatorValues): void 
 }
 
 /** What the operator is told, as flags, so that a change of values rolls its pods. */
-function programOf({ watchNamespaces, leaseDuration, connections }: OperatorValues): Program {
+function programOf({ watchNamespaces, leaseDuration, shards, connections }: OperatorValues): Program {
   return {
     args: [
       text('--watch-namespaces=', joined(watchNamespaces, ',')),
       `--service-account=${CALLER}`,
       text('--lease-duration=', leaseDuration),
+      text('--shards=', shards),
       text('--connections=', connections),
     ],
     env: [{ name: 'NODE_OPTIONS', value: NODE_OPTIONS }],

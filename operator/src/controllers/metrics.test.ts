@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { Store } from '../kube/store.ts';
 import { ParticipantRegistry } from '../participants/registry.ts';
 import { FrameworkMetrics } from '../runtime/metrics.ts';
+import { shardMetrics } from '../sharding/metrics.ts';
 import { runMetrics } from './ordersagarun/metrics.ts';
 import { standingMetrics } from './ordersagarun/standing.ts';
 import { participantMetrics } from './participant/metrics.ts';
@@ -16,13 +17,16 @@ describe('metrics', () => {
       () => 0,
     );
     standingMetrics(registry, new Store(), () => 0);
+    shardMetrics(registry, { open: 0, unheld: 0 });
     participantMetrics(registry, () => new ParticipantRegistry({ tokens: async () => '' }).circuits());
     const registered = registry.getMetricsAsArray().map(({ name }) => name);
     const page = await readFile(new URL('../../../docs/reference/metrics.md', import.meta.url), 'utf8');
     const written = new Set([...page.matchAll(/`([a-z]+_[a-z_]+)`/g)].map((match) => match[1]));
     expect(registered.filter((name) => !written.has(name))).to.deep.equal([]);
     const ours = [...written].filter((name) =>
-      /^(mercato_saga|mercato_journal|mercato_participant|workqueue|controller_runtime|rest_client)/.test(name ?? ''),
+      /^(mercato_saga|mercato_run|mercato_journal|mercato_participant|workqueue|controller_runtime|rest_client)/.test(
+        name ?? '',
+      ),
     );
     expect(ours.filter((name) => !registered.includes(name ?? ''))).to.deep.equal([]);
   });

@@ -16,7 +16,7 @@ export function shardMetrics(registry: Registry, sharding: Pick<Sharding, 'open'
   gauge('mercato_run_shards_open', 'Shards whose runs this process drives.', () => sharding.open);
   gauge(
     'mercato_run_shards_unheld',
-    'Shards that no replica holds, as far as this process sees: their runs stand still.',
+    'Shards that no replica drives, as far as this process sees: their runs stand still.',
     () => sharding.unheld,
   );
 }

@@ -147,11 +147,12 @@ export class Sharding implements Runnable {
     return this.#inState('Open').length;
   }
 
-  /** How many shards nobody drives, as far as this replica sees; those without a Lease are among them. */
+  /** How many shards nobody drives, as far as this replica sees: those without a Lease, and its own while they open or are drained, are among them. */
   get unheld(): number {
-    const alive = this.#alive();
-    const theirs = this.#shardLeases().filter(({ spec }) => alive.has(spec?.holderIdentity ?? ''));
-    return this.#o.shards - theirs.length;
+    const { identity, shards } = this.#o;
+    const others = new Set([...this.#alive()].filter((replica) => replica !== identity));
+    const theirs = this.#shardLeases().filter(({ spec }) => others.has(spec?.holderIdentity ?? ''));
+    return Math.max(0, shards - theirs.length - this.open);
   }
 
   /** The shard of a run. */

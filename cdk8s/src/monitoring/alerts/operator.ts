@@ -64,6 +64,15 @@ function runAlerts(metric: Metric): Alert[] {
         '{{ $value | humanize }} journal writes a second fail and are tried again. No run acts before its state is durable: orders stand still.',
     },
     {
+      name: 'ShardsUnheld',
+      severity: 'page',
+      for: '2m',
+      expr: `max by (namespace) (${metric('mercato_run_shards_unheld')}) > 0`,
+      summary: 'Orders stand still: no replica drives their shard',
+      description:
+        '{{ $value }} shards of runs are with no replica that lives, or with one that cannot open or hand them over. Their orders stand still.',
+    },
+    {
       name: 'ExceptionRecorded',
       severity: 'ticket',
       expr: `sum by (namespace, saga, decision) (increase(${metric('mercato_saga_exceptions_total')}[1h])) > 0`,
@@ -129,7 +138,7 @@ export function controllerAlerts(service: Service): Alert[] {
       severity: 'page',
       for: '2m',
       expr: `max by (namespace, name) (${metric('leader_election_master_status')}) == 0`,
-      summary: 'No replica leads, so nothing is reconciled',
+      summary: 'No replica leads, so nothing but runs is reconciled',
       description: `No pod of ${service.name} in {{ $labels.namespace }} holds the Lease {{ $labels.name }}.`,
     },
     {

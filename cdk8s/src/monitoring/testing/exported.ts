@@ -2,10 +2,13 @@ import { boundaryMetrics } from '@mercato/boundary/controllers/metrics.ts';
 import { ServiceMetrics } from '@mercato/kit/metrics.ts';
 import { runMetrics } from '@mercato/operator/controllers/ordersagarun/metrics.ts';
 import { standingMetrics } from '@mercato/operator/controllers/ordersagarun/standing.ts';
+import { participantMetrics } from '@mercato/operator/controllers/participant/metrics.ts';
 import { restockMetrics } from '@mercato/operator/controllers/restockorder/metrics.ts';
 import { warehouseMetrics } from '@mercato/operator/controllers/warehouseinventory/metrics.ts';
 import { Store } from '@mercato/operator/kube/store.ts';
+import { ParticipantRegistry } from '@mercato/operator/participants/registry.ts';
 import { FrameworkMetrics } from '@mercato/operator/runtime/metrics.ts';
+import { shardMetrics } from '@mercato/operator/sharding/metrics.ts';
 import type { Service } from '../../model/types.ts';
 
 /** A series' name as Prometheus sees it, and what may be asked of it. */
@@ -69,6 +72,8 @@ function registryOf({ name, component }: Service) {
       () => 0,
     );
     standingMetrics(registry, new Store(), () => 0);
+    participantMetrics(registry, () => new ParticipantRegistry({ tokens: async () => '' }).circuits());
+    shardMetrics(registry, { open: 0, unheld: 0 });
     warehouseMetrics(registry, new Store());
     restockMetrics(registry, new Store());
   }
