@@ -1,4 +1,5 @@
 import { type Answer, type CommandRequest, Participant, refused } from '@mercato/kit';
+import { traceparentOf } from '@mercato/kit/traceparent.ts';
 import { findPan, namesPan } from './domain/pan.ts';
 
 /**
@@ -22,5 +23,13 @@ export class CardFreeParticipant extends Participant {
 function placeInHeaders(request: CommandRequest): string | undefined {
   if (namesPan(request.key)) return 'Idempotency-Key';
   if (namesPan(request.command)) return 'the command';
-  return namesPan(request.traceparent ?? '') || namesPan(request.begun) ? 'a header' : undefined;
+  return namesPan(strangeTrace(request)) || namesPan(request.begun) ? 'a header' : undefined;
+}
+
+/**
+ * A traceparent in its form is 48 random hex digits: of some 50,000 one holds what a card number could be, and each command of its order would be refused
+ * for ever. One that has another form may hold anything.
+ */
+function strangeTrace({ traceparent }: CommandRequest): string {
+  return traceparentOf(traceparent) === undefined ? (traceparent ?? '') : '';
 }
