@@ -139,6 +139,60 @@ describe('A participant that answers badly', function () {
     );
   });
 
+  it('that refuses connections again and again: left alone, which costs its runs no attempt, is told, and ends by itself', async () => {
+    const port = await freePort();
+    await apply('odd', `http://127.0.0.1:${port}`);
+    const orders = ['left-1', 'left-2', 'left-3', 'left-4', 'left-5', 'left-6', 'left-7', 'left-8'];
+    for (const orderId of orders) await cluster.applyRun(orderId);
+    await eventually(
+      async () => /^(Open|HalfOpen)$/.test((await status('odd'))?.circuit?.state ?? ''),
+      () => 'its circuit is shown as open',
+    );
+    const shown = await status('odd');
+    const available = shown?.conditions?.find(({ type }) => type === 'Available');
+    expect(available).to.include({ status: 'False' });
+    expect(available?.reason).to.match(/^Circuit(Open|HalfOpen)$/);
+    expect(available?.message).to.contain('ConnectionRefused');
+    expect(shown?.lastError).to.include({ reason: 'ConnectionRefused' });
+    const closed = { namespace: cluster.namespace, participant: 'odd', state: 'Closed' };
+    expect(await cluster.metric('mercato_participant_circuit_state', closed)).to.equal(0);
+    const events = async (): Promise<string> =>
+      cluster.kubectl(
+        'get',
+        'events.events.k8s.io',
+        '-o',
+        'jsonpath={range .items[?(@.regarding.name=="odd")]}{.reason} {end}',
+      );
+    await eventually(
+      async () => (await events()).includes('CircuitOpened'),
+      () => 'an event tells of it',
+    );
+
+    const back = createServer((request, response) => {
+      request.resume().on('end', () => send(response, 200, 'application/json', '{}'));
+    });
+    await new Promise<void>((resolve) => back.listen(port, '127.0.0.1', resolve));
+    try {
+      const ends = await Promise.all(
+        orders.map((orderId) => cluster.until(orderId, ({ status: of }) => /^(Succeeded|Held)$/.test(of?.phase ?? ''))),
+      );
+      // Four attempts opened it, of whichever runs: at two attempts a run is held.
+      expect(ends.filter(({ status: of }) => of?.phase === 'Succeeded').length).to.be.at.least(orders.length - 2);
+      const attempts = ends.reduce((sum, { status: of }) => sum + (of?.steps?.[0]?.attempts ?? 0), 0);
+      expect(attempts).to.be.at.most(4);
+      await eventually(
+        async () => (await status('odd'))?.circuit?.state === 'Closed' && (await events()).includes('CircuitClosed'),
+        () => 'its circuit is shown as closed',
+      );
+      expect((await status('odd'))?.conditions?.find(({ type }) => type === 'Available')?.status).to.equal('True');
+      expect(await cluster.metric('mercato_participant_circuit_state', closed)).to.equal(1);
+    } finally {
+      back.closeAllConnections();
+      back.close();
+    }
+    await apply('odd', url);
+  });
+
   it('that refuses connections, or has a name that does not resolve: held, and corrected while the run is in flight', async () => {
     for (const [orderId, where, told] of [
       ['refused', `http://127.0.0.1:${await freePort()}`, /ECONNREFUSED|refused/],
