@@ -24,6 +24,15 @@ describe('parseOptions', () => {
       shards: 16,
       connections: 32,
       logLevel: 'info',
+      journal: 'kubernetes',
+      journalPath: '',
+      journalTable: '',
+      role: 'all',
+      maxInWork: 20_000,
+      maxViews: 500,
+      intakeSubjects: [],
+      announceTo: [],
+      announceAudience: 'order',
     });
   });
 
@@ -41,6 +50,38 @@ describe('parseOptions', () => {
   it('reads the health address', () => {
     expect(parseOptions(['--health-address', ':9'], {})).to.include({ healthHost: '0.0.0.0', healthPort: 9 });
     expect(parseOptions(['--health-address', '[::1]:0'], {})).to.include({ healthHost: '[::1]', healthPort: 0 });
+  });
+
+  it('wants of a journal what it needs, and nothing that another needs', () => {
+    expect(parseOptions(['--journal=sqlite', '--journal-path=/data/j.db'], {})).to.include({
+      journalPath: '/data/j.db',
+    });
+    expect(parseOptions(['--role=worker'], { MERCATO_JOURNAL: 'dynamodb', MERCATO_JOURNAL_TABLE: 'runs' })).to.include({
+      role: 'worker',
+      journalTable: 'runs',
+    });
+    expect(failure(['--journal=etcd'])).to.equal('--journal etcd: one of kubernetes, sqlite, dynamodb');
+    expect(failure(['--journal=sqlite'])).to.equal('--journal-path: --journal=sqlite needs it');
+    expect(failure(['--journal=dynamodb'])).to.equal('--journal-table: --journal=dynamodb needs it');
+    expect(failure(['--journal-path=/data/j.db'])).to.match(/^--journal-path .*this is --journal=kubernetes$/);
+    expect(failure(['--role=worker'])).to.match(/^--role worker: only the dynamodb journal/);
+    expect(failure(['--role=boss'])).to.equal('--role boss: one of all, controllers, worker');
+    expect(failure(['--max-in-work=0'])).to.equal('--max-in-work 0: an integer from 1 to 1000000');
+  });
+
+  it('serves intake only to callers that are named, and tells only addresses', () => {
+    expect(
+      parseOptions(['--intake-address=:0', '--intake-subjects=a,b', '--announce-to=http://order/events'], {}),
+    ).to.deep.include({
+      intakeAddress: { host: '0.0.0.0', port: 0 },
+      intakeSubjects: ['a', 'b'],
+      announceTo: ['http://order/events'],
+    });
+    expect(failure(['--intake-address=:0'])).to.match(/^--intake-subjects: --intake-address needs it/);
+    expect(failure(['--intake-address=here', '--intake-subjects=a'])).to.match(
+      /^--intake-address here: give host:port/,
+    );
+    expect(failure(['--announce-to=order'])).to.match(/^--announce-to order: give http\(s\) addresses/);
   });
 
   it('names the flag that cannot be used, and what can', () => {
@@ -63,7 +104,7 @@ describe('parseOptions', () => {
     expect(parseOptions(['--help'], {})).to.equal('help');
     expect(parseOptions(['-h'], {})).to.equal('help');
     const flags = new Set(USAGE.match(/^ {2}--[a-z-]+/gm)?.map((flag) => flag.trim()));
-    expect(flags.size).to.equal(9);
+    expect(flags.size).to.equal(20);
     // Each wants a value; a flag that it does not know is told in other words.
     for (const flag of flags) expect(failure([flag])).to.match(/argument missing|value/);
   });

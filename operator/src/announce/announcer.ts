@@ -48,7 +48,7 @@ export class Announcer implements Runnable {
   readonly #o: AnnouncerOptions;
   readonly #pending = new Map<string, Pending>();
   readonly #queues: Pending[][];
-  #toldToAll: string[] = [];
+  readonly #toldToAll: string[] = [];
   readonly #wakers = new Set<() => void>();
   /** How often there was something new: what came while we looked is looked at again. */
   #news = 0;
@@ -121,10 +121,11 @@ export class Announcer implements Runnable {
 
   /** Lets the journal forget what was told. */
   async #settle(): Promise<void> {
-    const receipts = this.#toldToAll;
+    // More may be told meanwhile.
+    const receipts = [...this.#toldToAll];
     if (receipts.length === 0) return;
     await this.#o.source.announced(receipts);
-    this.#toldToAll = this.#toldToAll.slice(receipts.length);
+    this.#toldToAll.splice(0, receipts.length);
     for (const receipt of receipts) this.#pending.delete(receipt);
   }
 
