@@ -1,7 +1,9 @@
 import { type Foundation, layFoundation } from './composition/foundation.ts';
 import { addKinds } from './composition/kinds.ts';
 import { addKubernetesRuns } from './composition/kubernetes-runs.ts';
+import { addReader } from './composition/reader.ts';
 import { addViewRuns } from './composition/view-runs.ts';
+import { addViews } from './composition/views.ts';
 import { addWorkerRuns } from './composition/worker-runs.ts';
 import type { Options } from './options.ts';
 
@@ -42,10 +44,14 @@ export class Operator {
       return kubernetes.abandon;
     }
     if (role === 'worker') return (await addWorkerRuns(foundation, { get: () => undefined })).abandon;
-    const views = addViewRuns(foundation, journal);
-    // Without a worker, revisions are saved by the workers before they are used.
-    const worker = role === 'all' ? await addWorkerRuns(foundation, views) : undefined;
-    addKinds(foundation, views, worker?.journal ?? { saveRevision: async () => undefined });
+    const runs = addViewRuns(foundation, journal);
+    const worker = role === 'all' ? await addWorkerRuns(foundation, runs) : undefined;
+    const views =
+      worker === undefined
+        ? addViews(foundation, runs, await addReader(foundation))
+        : addViews(foundation, runs, worker.journal, worker.opened);
+    // Workers save revisions, each before it is used.
+    addKinds(foundation, runs, { saveRevision: async () => undefined }, views);
     return () => worker?.abandon();
   }
 }

@@ -30,6 +30,8 @@ export interface Options {
   readonly role: (typeof ROLES)[number];
   /** Runs in a worker's memory at most, held and waiting ones included. */
   readonly maxInWork: number;
+  /** OrderSagaRuns of mode View at most; the excess is counted. */
+  readonly maxViews: number;
   /** Where `POST /events` is served. @default nowhere */
   readonly intakeAddress?: Address;
   /** Whose tokens may send events, as `system:serviceaccount:shop:mercato-order`. */
@@ -69,6 +71,7 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --journal-table NAME      of the dynamodb journal
   --role R                  ${ROLES.join(', ')} (default: all); others than all for the dynamodb journal only
   --max-in-work N           runs in a worker's memory, held and waiting ones included (default: 20000)
+  --max-views N             OrderSagaRuns of mode View that show held and overdue runs (default: 500)
   --intake-address H:P      serves POST /events: CloudEvents of the order service (default: nowhere)
   --intake-subjects A,B     whose tokens may send them, as system:serviceaccount:shop:mercato-order
   --announce-to URL,URL     who is told of holds and ends of runs, as CloudEvents (default: nobody)
@@ -93,6 +96,7 @@ const FLAGS = [
   'journal-table',
   'role',
   'max-in-work',
+  'max-views',
   'intake-address',
   'intake-subjects',
   'announce-to',
@@ -132,7 +136,9 @@ export function parseOptions(
 /** What a flag, or its environment variable, says. */
 type Said = (flag: Flag) => string | undefined;
 
-function journalOptions(said: Said): Pick<Options, 'journal' | 'journalPath' | 'journalTable' | 'role' | 'maxInWork'> {
+function journalOptions(
+  said: Said,
+): Pick<Options, 'journal' | 'journalPath' | 'journalTable' | 'role' | 'maxInWork' | 'maxViews'> {
   const journal = choice('journal', said('journal') ?? 'kubernetes', JOURNALS);
   const role = choice('role', said('role') ?? 'all', ROLES);
   if (role !== 'all' && journal !== 'dynamodb')
@@ -143,6 +149,7 @@ function journalOptions(said: Said): Pick<Options, 'journal' | 'journalPath' | '
     journalTable: ofJournal(said, 'journal-table', journal, 'dynamodb'),
     role,
     maxInWork: integer('max-in-work', said('max-in-work') ?? '20000', 1, 1_000_000),
+    maxViews: integer('max-views', said('max-views') ?? '500', 0, 5_000),
   };
 }
 

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { findCondition } from './api/conditions.ts';
 import { type PolicyRule, type Right, rightsOf } from './api/rbac.ts';
@@ -5,10 +8,13 @@ import { restockOrders } from './controllers/restockorder/resource.ts';
 import { stockAdjustments } from './controllers/stockadjustment/resource.ts';
 import { warehouseInventories } from './controllers/warehouseinventory/resource.ts';
 import { FinishedRuns } from './journals/kubernetes/finished.ts';
+import { sqliteJournal } from './journals/sqlite/journal.ts';
 import { KubeClient } from './kube/client.ts';
 import { loadConfig } from './kube/config.ts';
 import { createTransport } from './kube/transport.ts';
 import { CALLER, CLUSTER_WIDE, OPERATOR, ownRules, WATCHED } from './rights.ts';
+import { distrust } from './saga/engine.ts';
+import { CONTEXT, revision } from './saga/rehearsal.ts';
 import { type Asked, AuditedPlane } from './testing/audit.ts';
 import { BROKEN, conditionOf, eventually, operatorIdentity, TestCluster } from './testing/cluster.ts';
 import { Stockroom } from './testing/stockroom.ts';
@@ -159,6 +165,7 @@ describe("The operator's rights", function () {
     await cluster.until('over', (run) => conditionOf(run, 'DecisionAccepted') !== undefined);
     await stock();
     await forget();
+    await view();
   }
 
   /** A warehouse that is looked at, a restock order that is proposed, an adjustment that is booked. */
@@ -203,6 +210,27 @@ describe("The operator's rights", function () {
       await cluster.stopOperator();
       await room.stop();
     }
+  }
+
+  /** A held run of a journal outside Kubernetes shows as a View. */
+  async function view(): Promise<void> {
+    const { namespace } = cluster;
+    const directory = await mkdtemp(join(tmpdir(), 'mercato-journal-'));
+    const path = join(directory, 'journal.db');
+    const held = revision();
+    const journal = sqliteJournal(path, { retention: { ended: () => 60_000 } });
+    await journal.open();
+    await journal.saveRevision(namespace, 'checkout', held);
+    const id = { namespace, saga: 'checkout', orderId: 'elsewhere' };
+    const made = await journal.create({ ...CONTEXT, id, revision: held.hash, createdAt: Date.now() });
+    const now = { wall: Date.now(), elapsed: 0 };
+    const { state } = distrust(held, { ...CONTEXT, id }, 'the test says so', now);
+    await journal.write(id, state, made.type === 'Created' ? made.version : '');
+    await journal.close();
+    await cluster.startOperator('--journal', 'sqlite', '--journal-path', path);
+    await cluster.untilPhase('elsewhere', 'Held');
+    await cluster.stopOperator();
+    await rm(directory, { recursive: true });
   }
 
   /** What comes 36 days later. */

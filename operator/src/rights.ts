@@ -26,8 +26,8 @@ const rule = (group: string, resources: readonly string[], verbs: readonly strin
  */
 export const WATCHED: readonly PolicyRule[] = [
   rule(GROUP, KINDS, ['list', 'watch']),
-  // Runs: finalizers are metadata, the journal is the status, and finished runs are deleted.
-  rule(GROUP, ['ordersagaruns'], ['get', 'list', 'watch', 'patch', 'delete']),
+  // Runs: finalizers are metadata, the journal is the status, and finished runs are deleted. Views are created, and orders that come by an event.
+  rule(GROUP, ['ordersagaruns'], ['get', 'list', 'watch', 'create', 'patch', 'delete']),
   rule(
     GROUP,
     ['ordersagaruns', ...KINDS].map((plural) => `${plural}/status`),

@@ -1,17 +1,22 @@
 import type { OrderSagaRun } from '../api/ordersagarun.ts';
 import { OrderSagaController } from '../controllers/ordersaga/controller.ts';
 import { ParticipantController } from '../controllers/participant/controller.ts';
+import type { Views } from '../controllers/view/views.ts';
 import { addWarehouseControllers } from '../controllers/warehouses.ts';
 import type { Journal } from '../journals/journal.ts';
 import type { Cache } from '../kube/cache.ts';
 import { watches } from '../runtime/controller.ts';
 import type { Foundation } from './foundation.ts';
 
-/** Adds the controllers of all kinds but OrderSagaRun: what only the leader does, wherever runs live. */
+/**
+ * Adds the controllers of all kinds but OrderSagaRun: what only the leader does, wherever runs live.
+ * @param elsewhere knows how runs fare that live in a journal outside Kubernetes
+ */
 export function addKinds(
   { manager, client, sagas, declared, health, registry, tokens, recorder, metrics, clock, sight, closers }: Foundation,
   runs: Cache<OrderSagaRun>,
   journal: Pick<Journal, 'saveRevision'>,
+  elsewhere?: Pick<Views, 'populationOf'>,
 ): void {
   const sagaFence = sagas.fence();
   const definitions = new OrderSagaController({
@@ -21,6 +26,7 @@ export function addKinds(
     participants: declared,
     journal,
     clock,
+    ...(elsewhere === undefined ? {} : { elsewhere }),
   });
   manager.controller({
     name: 'ordersaga',

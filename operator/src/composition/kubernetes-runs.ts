@@ -52,7 +52,10 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
   const journal = new KubernetesJournal({
     client,
     operatorNamespace: namespace,
-    wrote: (answer) => fence.wrote(answer),
+    wrote: (answer) => {
+      fence.wrote(answer);
+      work.wrote(answer);
+    },
     wall: () => clock.wall(),
   });
   standingMetrics(metrics.registry, runs, () => clock.wall());
@@ -84,18 +87,20 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
         held + runs.countByIndex(BY_SAGA, `${sagaKey(metadata.namespace ?? '', metadata.name)}/Held`),
       0,
     );
+  const work: RunShards = new RunShards({
+    runs,
+    runner,
+    finished,
+    shardOf: (id) => shardOf(id, shards),
+    look: ({ metadata }) => orders.enqueue({ namespace: metadata.namespace ?? '', name: metadata.name }),
+    clock,
+  });
   const sharding: Sharding = new Sharding({
     ...election,
     client,
     shards,
     makesLeases: () => manager.elector?.isLeading === true,
-    work: new RunShards({
-      runs,
-      runner,
-      finished,
-      shardOf: (id) => shardOf(id, shards),
-      look: ({ metadata }) => orders.enqueue({ namespace: metadata.namespace ?? '', name: metadata.name }),
-    }),
+    work,
     clock,
     logger,
   });

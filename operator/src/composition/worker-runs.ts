@@ -14,6 +14,8 @@ import { makeJournal } from './journals.ts';
 /** Runs that live in a journal with workers of its own. */
 export interface WorkerRuns {
   readonly journal: WorkerJournal;
+  /** Resolves once the journal is open, or at the abort. */
+  readonly opened: (signal: AbortSignal) => Promise<void>;
   /** At once: nothing more is sent or written. */
   abandon(): void;
 }
@@ -71,5 +73,5 @@ export async function addWorkerRuns(
   });
   const intake = new JournalIntake({ worker, journal, definitions, clock, namespaces: options.watchNamespaces });
   addIntake(foundation, intake);
-  return { journal, abandon: () => worker.runner.abandon() };
+  return { journal, opened: (signal) => worker.opened(signal), abandon: () => worker.runner.abandon() };
 }

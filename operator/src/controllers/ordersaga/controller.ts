@@ -11,6 +11,7 @@ import type { ReadStore } from '../../kube/store.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Result, requeueAfter } from '../../runtime/result.ts';
 import { unlessConflict, writeStatus } from '../status.ts';
+import type { Views } from '../view/views.ts';
 import { type Acceptance, accept, pausedUntil } from './accept.ts';
 
 /** OrderSagas as the client addresses them. */
@@ -40,7 +41,20 @@ export interface OrderSagaControllerOptions {
   readonly runs: Cache<OrderSagaRun>;
   readonly participants: ReadStore<Participant>;
   readonly journal: Pick<Journal, 'saveRevision'>;
+  /** How runs fare that live in a journal outside Kubernetes. @default runs are OrderSagaRuns */
+  readonly elsewhere?: Pick<Views, 'populationOf'>;
   readonly clock: Clock;
+}
+
+/** How a saga's runs fare, as its status says it. */
+export interface Standing {
+  /** Neither finished nor held. */
+  readonly active: number;
+  /** Names, the longest held first; not all of them. */
+  readonly heldRuns: string[];
+  readonly heldCount: number;
+  /** Runs that need a person and do not show as Views, because there are too many. Only of journals outside Kubernetes. */
+  readonly excessViews?: number;
 }
 
 /** Shows in an OrderSaga's status whether runs may follow it, its current revision, and how its runs fare. */
@@ -65,6 +79,19 @@ export class OrderSagaController {
   #statusOf(saga: OrderSaga, acceptance: Acceptance, paused: number | undefined): OrderSagaStatus {
     const { namespace = '', name, generation = 0 } = saga.metadata;
     const key = sagaKey(namespace, name);
+    const standing = this.#o.elsewhere?.populationOf(namespace, name) ?? this.#inObjects(key);
+    return {
+      observedGeneration: generation,
+      phase: !acceptance.accepted ? 'NotAccepted' : paused === undefined ? 'Ready' : 'Paused',
+      conditions: [...this.#conditions(saga, acceptance, paused, generation)],
+      ...(acceptance.accepted ? { currentRevision: acceptance.revision.hash } : {}),
+      ...standing,
+      nextAction: narrate(acceptance, paused, standing.heldCount),
+    };
+  }
+
+  /** Of runs that are objects: those that are kept. */
+  #inObjects(key: string): Standing & Pick<OrderSagaStatus, 'counts'> {
     const count = (phase: string): number => this.#o.runs.countByIndex(BY_SAGA, `${key}/${phase}`);
     const held = this.#o.runs
       .byIndex(BY_SAGA, `${key}/Held`)
@@ -73,10 +100,6 @@ export class OrderSagaController {
         (a, b) => (a.creationTimestamp ?? '').localeCompare(b.creationTimestamp ?? '') || a.name.localeCompare(b.name),
       );
     return {
-      observedGeneration: generation,
-      phase: !acceptance.accepted ? 'NotAccepted' : paused === undefined ? 'Ready' : 'Paused',
-      conditions: [...this.#conditions(saga, acceptance, paused, generation)],
-      ...(acceptance.accepted ? { currentRevision: acceptance.revision.hash } : {}),
       active: count('Pending') + count('Running') + count('Compensating'),
       counts: {
         succeeded: count('Succeeded'),
@@ -86,7 +109,6 @@ export class OrderSagaController {
       },
       heldRuns: held.slice(0, TOP).map((run) => run.name),
       heldCount: held.length,
-      nextAction: narrate(acceptance, paused, held.length),
     };
   }
 

@@ -170,12 +170,11 @@ describe('a View', () => {
   it('is one of at most so many: the rest is counted', async () => {
     for (const orderId of ['o-1', 'o-2', 'o-3', 'o-4', 'o-5']) await held(orderId);
     await eventually(
-      async () =>
-        (await shown()).length === CAP && views.populationOf(cluster.namespace, 'checkout')?.excessViews === 2,
+      async () => (await shown()).length === CAP && views.populationOf(cluster.namespace, 'checkout').excessViews === 2,
       () => JSON.stringify(views.populationOf(cluster.namespace, 'checkout')),
     );
     expect((await shown()).map(({ spec }) => spec.orderId)).to.deep.equal(['o-1', 'o-2', 'o-3']);
-    expect(views.populationOf(cluster.namespace, 'checkout')).to.deep.include({ active: 0, held: 5 });
+    expect(views.populationOf(cluster.namespace, 'checkout')).to.deep.include({ active: 0, heldCount: 5 });
     await tell('o-1', { type: 'LetGo', reason: 'the test ends it' });
     await cluster.untilPhase('o-4', 'Held');
     await eventually(

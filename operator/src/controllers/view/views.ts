@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { API_VERSION } from '../../api/kind.ts';
+import { TOP } from '../../api/ordersaga.ts';
 import type { OrderSagaRun, OrderSagaRunStatus } from '../../api/ordersagarun.ts';
 import type { JournalRecord } from '../../journals/journal.ts';
 import { orderSagaRuns, placeOf } from '../../journals/kubernetes/journal.ts';
@@ -12,7 +13,7 @@ import { type Clock, pause } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Runnable } from '../../runtime/manager.ts';
 import type { Revision, RunId, RunState } from '../../saga/types.ts';
-import { sagaKey } from '../ordersaga/controller.ts';
+import { type Standing, sagaKey } from '../ordersaga/controller.ts';
 import { idOf } from '../ordersagarun/run.ts';
 import type { ViewMetrics } from './metrics.ts';
 import { type KeptView, select, type ViewLimits } from './selection.ts';
@@ -31,16 +32,6 @@ const REPOST_MILLIS = 5_000;
 /** Calls to the journal or the API server at once. */
 const AT_ONCE = 16;
 
-/** What an OrderSaga's status says of runs that live in this journal. */
-export interface Population {
-  readonly active: number;
-  readonly held: number;
-  /** Names of held runs, the longest held first; not all of them. */
-  readonly heldRuns: readonly string[];
-  /** Runs that need a person and do not show as Views, because there are too many. */
-  readonly excessViews: number;
-}
-
 export interface ViewsOptions {
   readonly client: KubeClient;
   /** All OrderSagaRuns; those of mode View count. */
@@ -51,6 +42,8 @@ export interface ViewsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: ViewLimits;
+  /** Resolves once the journal can be asked. @default at once */
+  readonly ready?: (signal: AbortSignal) => Promise<void>;
 }
 
 /** What is remembered of a View between rounds. All of it may be lost. */
@@ -81,7 +74,8 @@ export class Views implements Runnable {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { clock, logger, metrics } = this.#o;
+    const { clock, logger, metrics, ready } = this.#o;
+    await ready?.(signal);
     while (!signal.aborted) {
       try {
         await this.keep();
@@ -95,12 +89,16 @@ export class Views implements Runnable {
     }
   }
 
-  /** What the last rounds saw of a saga's runs; undefined before the first. */
-  populationOf(namespace: string, saga: string): Population | undefined {
-    if (this.#round === 0) return undefined;
+  /** What the last rounds saw of a saga's runs. */
+  populationOf(namespace: string, saga: string): Standing {
     const key = sagaKey(namespace, saga);
     const { active = 0, held = 0 } = this.#counts.get(key) ?? {};
-    return { active, held, heldRuns: this.#held.get(key) ?? [], excessViews: this.#excess.get(key) ?? 0 };
+    return {
+      active,
+      heldCount: held,
+      heldRuns: (this.#held.get(key) ?? []).slice(0, TOP),
+      excessViews: this.#excess.get(key) ?? 0,
+    };
   }
 
   /** One round: makes, writes and removes Views as the journal has it now, and leaves new decisions there. */
