@@ -7,9 +7,11 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   memory: async () => (await import('./memory.ts')).memory(),
   'kubernetes-journal': async () => (await import('./kubernetes-journal.ts')).kubernetesJournal(),
   'sqlite-journal': async () => (await import('./sqlite-journal.ts')).sqliteJournalBench(),
+  'dynamodb-journal': async () => (await import('./dynamodb-journal.ts')).dynamodbJournal(),
   boundary: async () => (await import('./boundary.ts')).boundary(),
   participants: async () => (await import('./participants.ts')).participants(),
   orders: async () => (await import('./orders.ts')).orders(),
+  temporal: async () => (await import('./temporal.ts')).temporal(),
   skeleton: async () => (await import('./skeleton.ts')).skeleton(),
   synth: async () => (await import('./synth.ts')).synth(),
 };

@@ -15,7 +15,7 @@ import type {
   WrittenAnnouncement,
 } from '../worker-journal.ts';
 import { Book, type Counts } from './book.ts';
-import type { Connection } from './calls.ts';
+import { type Connection, connect } from './calls.ts';
 import { Claims } from './claims.ts';
 import { exceptionKey, type Item, lifeShard, N, revisionKey, runItemKey, S, textOf } from './keys.ts';
 import { Ledger } from './ledger.ts';
@@ -42,6 +42,14 @@ export interface DynamoJournalOptions {
 const FIRST: Version = '1';
 /** Who asks more often gets the lives as they were. Milliseconds. */
 const LOOK_MILLIS = 500;
+
+/** The journal in a table of the AWS account that the environment says (AWS_REGION, AWS_ENDPOINT_URL_DYNAMODB and the SDK's other variables). */
+export function dynamoJournal(
+  table: string,
+  options: Omit<DynamoJournalOptions, 'connection' | 'table'>,
+): DynamoJournal {
+  return new DynamoJournal({ ...options, table, connection: connect() });
+}
 
 /**
  * The dynamodb journal: any number of workers share a table (docs/adr/dynamodb-journal.md).
