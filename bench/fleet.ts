@@ -73,9 +73,14 @@ export class Fleet {
     if (member !== undefined) await endComponent(member, GRACE_MS);
   }
 
-  /** Ends all, the last first, and removes the folder unless BENCH_KEEP is set. Safe to repeat. */
-  async stop(): Promise<void> {
+  /** Ends all, the last first. Safe to repeat. */
+  async endAll(): Promise<void> {
     for (const member of [...this.#members.values()].toReversed()) await endComponent(member, GRACE_MS);
+  }
+
+  /** Ends all, and removes the folder unless BENCH_KEEP is set. Safe to repeat. */
+  async stop(): Promise<void> {
+    await this.endAll();
     this.#watchdog.dismiss();
     if (process.env['BENCH_KEEP'] === undefined) await rm(this.directory, { recursive: true, force: true });
   }

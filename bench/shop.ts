@@ -15,7 +15,7 @@ import {
 import { OPERATOR_IDENTITY } from '@mercato/demo/local/programs.ts';
 import { clientOf } from '@mercato/demo/local/shop.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
-import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
+import { WORKER_NODE_OPTIONS } from '@mercato/operator/node-options.ts';
 import { CALLER } from '@mercato/operator/rights.ts';
 import { Fleet } from './fleet.ts';
 
@@ -61,8 +61,9 @@ export async function startBenchShop(directory: string, options: ShopOptions): P
     onProgress: (line) => process.stderr.write(`${line}\n`),
   });
   const stop = async () => {
-    await fleet.stop();
+    await fleet.endAll();
     await plane.stop();
+    await fleet.stop();
   };
   try {
     const client = await clientOf(plane);
@@ -152,7 +153,7 @@ async function startPrograms(
     script: 'operator/src/main.ts',
     port: operatorPort,
     readyPath: '/readyz',
-    env: { NODE_OPTIONS },
+    env: { NODE_OPTIONS: WORKER_NODE_OPTIONS },
     args: [
       ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]),
       ...(journal ?? ['--journal', 'sqlite', '--journal-path', join(directory, 'operator', 'journal.sqlite')]),
