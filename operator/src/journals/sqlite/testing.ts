@@ -5,9 +5,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { runKey } from '../../saga/command.ts';
 import type { GivenUp, RunId } from '../../saga/types.ts';
 import type { Fault } from '../../testing/memory-journal.ts';
-import { byWorkers, type JournalHarness, type JournalPlace } from '../conformance.ts';
+import { byWorkers, type JournalHarness, type JournalPlace, KEPT_MILLIS } from '../conformance.ts';
 import type { JournalRecord } from '../journal.ts';
-import type { Retention } from '../worker-journal.ts';
 import { readRow } from './codec.ts';
 import { SqliteJournal } from './journal.ts';
 import { type Call, CommitFailed, type Executor, READS, type Row } from './operations.ts';
@@ -35,9 +34,6 @@ export class Faulty implements Executor {
   }
 }
 
-/** What the tests keep ended runs for. */
-export const RETENTION: Retention = { ended: (_, outcome) => (outcome === 'Succeeded' ? 60_000 : 3_600_000) };
-
 /** The sqlite journal for the conformance suite: a real file, and executors as `make` gives them. */
 export function sqliteHarness(name: string, make: (path: string) => Executor): JournalHarness<SqliteJournal> {
   return {
@@ -58,7 +54,7 @@ export function sqliteHarness(name: string, make: (path: string) => Executor): J
           executor,
           defer: setImmediate,
           wall: () => clock.wall(),
-          retention: RETENTION,
+          retention: { ended: (_, outcome) => KEPT_MILLIS[outcome] },
         });
         executors.set(journal, executor);
         await journal.open();
