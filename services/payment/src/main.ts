@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { openDatabase, runMain, SqliteStore } from '@mercato/kit';
+import { GATHER } from '@mercato/kit/store/sqlite.ts';
 import { OutcomeUnknown } from './commands/outcome.ts';
 import { processorFrom } from './config.ts';
 import { migrations, paymentService } from './service.ts';
@@ -9,6 +10,7 @@ await runMain('payment', async ({ config, env, logger, metrics }) => {
   const store = new SqliteStore(openDatabase(join(config.dataDir, 'payment.sqlite')), {
     migrations,
     onCommit: metrics.onCommit,
+    gather: GATHER,
   });
   const service = paymentService({
     store,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { openDatabase, runMain, SqliteStore } from '@mercato/kit';
+import { GATHER } from '@mercato/kit/store/sqlite.ts';
 import { OutcomeUnknown } from './commands/means.ts';
 import { carrierFrom } from './config.ts';
 import { migrations, shippingService } from './service.ts';
@@ -9,6 +10,7 @@ await runMain('shipping', async ({ config, env, logger, metrics }) => {
   const store = new SqliteStore(openDatabase(join(config.dataDir, 'shipping.sqlite')), {
     migrations,
     onCommit: metrics.onCommit,
+    gather: GATHER,
   });
   const service = shippingService({
     store,
