@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { openDatabase, runMain, SqliteStore } from '@mercato/kit';
+import { GATHER } from '@mercato/kit/store/sqlite.ts';
 import { migrations, SqliteOrders } from './adapters/sqlite/orders.ts';
 import { orderConfig } from './config.ts';
 import { orderService } from './service.ts';
@@ -7,7 +8,7 @@ import { orderService } from './service.ts';
 await runMain('order', async ({ config, env, logger, metrics }) => {
   const own = orderConfig(env, config);
   const { onCommit } = metrics;
-  const store = new SqliteStore(openDatabase(join(config.dataDir, 'order.sqlite')), { migrations, onCommit });
+  const store = new SqliteStore(openDatabase(join(config.dataDir, 'order.sqlite')), { migrations, onCommit, gather: GATHER });
   const orders = new SqliteOrders(store, own.shop);
   const service = orderService({
     orders,
