@@ -8,7 +8,11 @@ import { orderService } from './service.ts';
 await runMain('order', async ({ config, env, logger, metrics }) => {
   const own = orderConfig(env, config);
   const { onCommit } = metrics;
-  const store = new SqliteStore(openDatabase(join(config.dataDir, 'order.sqlite')), { migrations, onCommit, gather: GATHER });
+  const store = new SqliteStore(openDatabase(join(config.dataDir, 'order.sqlite')), {
+    migrations,
+    onCommit,
+    gather: GATHER,
+  });
   const orders = new SqliteOrders(store, own.shop);
   const service = orderService({
     orders,
