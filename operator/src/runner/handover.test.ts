@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Participants, SendEffect } from '../participants/participants.ts';
 import { VirtualClock } from '../runtime/clock.ts';
 import { CONTEXT, revision, success } from '../saga/rehearsal.ts';
-import type { Answer, RunState } from '../saga/types.ts';
+import type { Answer, RunId, RunState } from '../saga/types.ts';
 import { MemoryJournal } from '../testing/memory-journal.ts';
 import { type Adoption, Runner } from './runner.ts';
 
@@ -14,6 +14,7 @@ describe('A runner that hands over', () => {
   let journal: MemoryJournal;
   let sent: { effect: SendEffect; answer: (answer: Answer) => void }[];
   let told: string[];
+  let parted: string[];
   let runner: Runner;
   let leads: boolean;
 
@@ -25,7 +26,11 @@ describe('A runner that hands over', () => {
     const participants: Participants = {
       send: (_run, effect) => new Promise((answer) => sent.push({ effect, answer })),
     };
-    const observer = { dropped: (_: unknown, why: string) => void told.push(why) };
+    parted = [];
+    const observer = {
+      dropped: (_: unknown, why: string) => void told.push(why),
+      parted: (run: RunId) => void parted.push(run.orderId),
+    };
     leads = true;
     runner = new Runner({ journal, participants, clock, observer, mayAct: () => leads });
   });
@@ -73,6 +78,40 @@ describe('A runner that hands over', () => {
     leads = false;
     await take({ type: 'New' }, journal.create(id));
     expect(steps()).to.deep.equal([]);
+  });
+
+  it('hands over a part of its runs, and says so; the others go on', async () => {
+    const other = { ...id, orderId: 'o-2' };
+    await take({ type: 'New' }, journal.create(id));
+    void runner.adopt({
+      context: { ...CONTEXT, id: other },
+      revision: REVISION,
+      version: journal.create(other),
+      from: { type: 'New' },
+    });
+    await settle();
+    expect(await runner.release(({ orderId }) => orderId === id.orderId)).to.equal(true);
+    expect(parted).to.deep.equal([id.orderId]);
+    expect(state().steps[0]?.action.state, 'what it knew is durable').to.equal('InFlight');
+    expect([runner.size, runner.countOf(id.namespace, id.saga)]).to.deep.equal([1, 1]);
+    sent.at(-1)?.answer(success('reserve'));
+    await settle();
+    expect(steps()).to.deep.equal(['reserve', 'reserve', 'authorise']);
+    runner.abandon(({ orderId }) => orderId === other.orderId);
+    expect(parted).to.deep.equal([id.orderId, other.orderId]);
+    await take(
+      { type: 'TakenOver', state: state(), died: false },
+      journal.records.get('shop/checkout/o-1')?.version ?? '',
+    );
+    expect(runner.size, 'it comes back').to.equal(1);
+  });
+
+  it('says that what it knows is not durable, where the right to write is lost before', async () => {
+    await take({ type: 'New' }, journal.create(id));
+    leads = false;
+    expect(await runner.release(() => true)).to.equal(false);
+    expect(journal.written).to.have.length(0);
+    expect(runner.size).to.equal(0);
   });
 
   it('sends nothing more while it is released, not even a pivot whose intent it just wrote', async () => {

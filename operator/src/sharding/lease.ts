@@ -1,5 +1,9 @@
 import { type Lease, microTime } from '../kube/types.ts';
+import { isComparableVersion } from '../kube/version.ts';
 import type { Shard } from './shard.ts';
+
+/** By namespace, the resourceVersion of a holder's last write of a shard's runs. */
+export type Written = Readonly<Record<string, string>>;
 
 /** What a Lease of ours is for: `shard` or `replica`. Everyone watches those that have it. */
 export const LEASE_LABEL = 'mercato.dev/lease';
@@ -7,6 +11,8 @@ export const LEASE_LABEL = 'mercato.dev/lease';
 export const SHARDS_ANNOTATION = 'mercato.dev/shards';
 /** On a shard's Lease that nobody holds: its last holder made durable what it knew (design rule 3). */
 export const IN_ORDER_ANNOTATION = 'mercato.dev/in-order';
+/** Beside it: the resourceVersion of the last holder's last write, by namespace. Whoever has not seen it would begin with the past. */
+export const WRITTEN_ANNOTATION = 'mercato.dev/written';
 /** On a replica's Lease: it hands its shards over, and is to be given none. */
 export const LEAVING_ANNOTATION = 'mercato.dev/leaving';
 
@@ -60,9 +66,23 @@ export function newShardLease(namespace: string, shard: Shard, shards: number): 
   };
 }
 
+/** What the last holder wrote of a shard, by namespace: the resourceVersion of its last write. Empty where nobody says. */
+export function writtenBefore({ metadata }: Lease): Written {
+  try {
+    const said: unknown = JSON.parse(metadata.annotations?.[WRITTEN_ANNOTATION] ?? '{}');
+    if (said === null || typeof said !== 'object') return {};
+    return Object.fromEntries(
+      Object.entries(said).filter((entry): entry is [string, string] => isComparableVersion(entry[1])),
+    );
+  } catch {
+    // A person wrote it. What it is for, writes that depend on versions make sure of as well.
+    return {};
+  }
+}
+
 /** A shard's Lease as it is when we take it. @param wall Unix milliseconds */
 export function taken(lease: Lease, holder: string, leaseDurationMs: number, wall: number): Lease {
-  const { [IN_ORDER_ANNOTATION]: _, ...annotations } = lease.metadata.annotations ?? {};
+  const { [IN_ORDER_ANNOTATION]: _, [WRITTEN_ANNOTATION]: __, ...annotations } = lease.metadata.annotations ?? {};
   const now = microTime(wall);
   return {
     metadata: { ...lease.metadata, annotations },
@@ -77,10 +97,11 @@ export function taken(lease: Lease, holder: string, leaseDurationMs: number, wal
 }
 
 /** A shard's Lease as it is when we have handed the shard over. @param wall Unix milliseconds */
-export function handedOver(lease: Lease, wall: number): Lease {
+export function handedOver(lease: Lease, written: Written, wall: number): Lease {
   const now = microTime(wall);
+  const left = { [IN_ORDER_ANNOTATION]: 'true', [WRITTEN_ANNOTATION]: JSON.stringify(written) };
   return {
-    metadata: { ...lease.metadata, annotations: { ...lease.metadata.annotations, [IN_ORDER_ANNOTATION]: 'true' } },
+    metadata: { ...lease.metadata, annotations: { ...lease.metadata.annotations, ...left } },
     spec: { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: now },
   };
 }

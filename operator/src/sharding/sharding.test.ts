@@ -9,7 +9,7 @@ import type { Lease } from '../kube/types.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import type { RunId } from '../saga/types.ts';
-import { LEASE_LABEL, shardLeaseName } from './lease.ts';
+import { LEASE_LABEL, shardLeaseName, type Written } from './lease.ts';
 import type { Shard } from './shard.ts';
 import { ShardCountError, Sharding, type ShardWork, type Taken } from './sharding.ts';
 
@@ -66,6 +66,10 @@ class Replica implements ShardWork {
     this.told.push(`drain ${[...shards].sort().join(' ')}`);
     await this.draining;
     return this.isDurable;
+  }
+
+  writtenOf(shard: Shard): Written {
+    return { shop: `${shard}00` };
   }
 
   abandon(shards: ReadonlySet<Shard>): void {
@@ -145,6 +149,7 @@ describe('Shards', function () {
     await holds(first, SHARDS / 2);
     expect(first.told).to.deep.equal(second.taken.map(({ shard }) => `drain ${shard}`));
     expect(second.taken.map(({ died }) => died)).to.deep.equal([false, false, false]);
+    for (const { shard, written } of second.taken) expect(written).to.deep.equal({ shop: `${shard}00` });
     expect([...first.open, ...second.open].sort()).to.deep.equal([0, 1, 2, 3, 4, 5]);
     expect(first.sharding.unheld).to.equal(0);
   });

@@ -24,7 +24,9 @@ import {
   shardLeaseName,
   shardOfLease,
   taken,
+  type Written,
   wasLeftByDeath,
+  writtenBefore,
 } from './lease.ts';
 import { plan } from './plan.ts';
 import { type Shard, shardOf } from './shard.ts';
@@ -43,6 +45,8 @@ export interface Taken {
   readonly since: string;
   /** The last holder did not hand it over, or nobody can say. */
   readonly died: boolean;
+  /** What the last holder wrote of it, where it says so. */
+  readonly written: Written;
 }
 
 /** What is done with the runs of shards. */
@@ -53,6 +57,8 @@ export interface ShardWork {
   opened(shards: readonly Taken[]): void;
   /** Makes durable what is known of their runs, and stops them. No run of theirs is looked at any more. @returns whether all is durable */
   drain(shards: ReadonlySet<Shard>): Promise<boolean>;
+  /** What was written of a shard's runs since it was taken. */
+  writtenOf(shard: Shard): Written;
   /** Stops their runs at once, without another word. */
   abandon(shards: ReadonlySet<Shard>): void;
 }
@@ -357,12 +363,13 @@ export class Sharding implements Runnable {
     if (lease === undefined) return;
     // What a write left whose answer was lost names us already, and no longer says how the shard was left.
     const died = wasLeftByDeath(lease);
+    const written = died ? {} : writtenBefore(lease);
     try {
       const ours = taken(lease, identity, leaseDurationMs, clock.wall());
       const answer = await client.update(leases, ours, { timeoutMs: CALL_MILLIS, urgent: true });
       const { resourceVersion: since = '' } = answer.metadata;
       this.#given.delete(shard);
-      this.#held.set(shard, { taken: { shard, since, died }, state: 'Preparing', lease: answer });
+      this.#held.set(shard, { taken: { shard, since, died, written }, state: 'Preparing', lease: answer });
       logger.info('shard taken', { shard, died });
     } catch (error) {
       // Another replica was first.
@@ -435,7 +442,11 @@ export class Sharding implements Runnable {
     held.state = 'GivingBack';
     while (this.#membership.isLeading && this.#held.get(shard) === held) {
       try {
-        const answer = await client.update(leases, handedOver(held.lease, clock.wall()), call);
+        const answer = await client.update(
+          leases,
+          handedOver(held.lease, this.#o.work.writtenOf(shard), clock.wall()),
+          call,
+        );
         this.#given.set(shard, versionOf(answer));
         this.#held.delete(shard);
         logger.info('shard handed over', { shard });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { runKey } from '../../saga/command.ts';
-import { eventually, OK, TestCluster } from '../../testing/cluster.ts';
+import { eventually, OK, SAGA, TestCluster } from '../../testing/cluster.ts';
 import { metricSum } from '../../testing/metrics.ts';
 import type { Replica } from '../../testing/replica.ts';
 
@@ -13,7 +13,8 @@ describe('Several operators', function () {
 
   beforeEach(async () => {
     cluster = await TestCluster.create();
-    await cluster.applySaga({ deadline: '5m' });
+    // Nothing fails for being slow: runs wait at pay for as long as a test needs.
+    await cluster.applySaga({ deadline: '5m', steps: SAGA.steps.map((step) => ({ ...step, timeout: '2m' })) });
     cluster.allWell();
     const { promise, resolve } = Promise.withResolvers<void>();
     goOn = resolve;

@@ -102,6 +102,57 @@ describe('The memory of finished runs', function () {
     for (const name of ['a', 'b', 'c']) expect(third.outcomeOf(runOf(name))).to.equal('Succeeded');
   });
 
+  it('is written by several replicas at once, each on pages of its own, and read by all', async () => {
+    const replica = (writer: string): FinishedRuns =>
+      new FinishedRuns(
+        client,
+        namespace,
+        () => now,
+        async () => undefined,
+        writer,
+      );
+    const [first, second] = [replica('0a'), replica('0b')];
+    await Promise.all([first.load(), second.load()]);
+    const all = Array.from({ length: 60 }, (_, n) => runOf(n));
+    await Promise.all(
+      all.map(async (run, n) => {
+        const [mine, other] = n % 2 === 0 ? [first, second] : [second, first];
+        await mine.remember(run, 'Succeeded');
+        // What the other wrote comes while it is writing on.
+        if (n % 7 === 0) await other.load();
+      }),
+    );
+    expect((await pages()).map(({ metadata }) => metadata.name.split('-')[2]).sort()).to.deep.equal(['0a', '0b']);
+    await first.load();
+    const third = replica('0c');
+    await third.load();
+    for (const run of all)
+      for (const reader of [first, third]) expect(reader.outcomeOf(run), run.orderId).to.equal('Succeeded');
+    for (const [n, run] of all.entries()) expect((n % 2 === 0 ? first : second).isRemembered(run)).to.equal(true);
+    await third.remember(runOf('x'), 'Aborted');
+    expect(await pages(), 'nobody writes on the page of another').to.have.length(3);
+  });
+
+  it('of a replica goes on after somebody wrote on its page', async () => {
+    const replica = new FinishedRuns(
+      client,
+      namespace,
+      () => now,
+      async () => undefined,
+      '0a',
+    );
+    await replica.remember(runOf(1), 'Succeeded');
+    const [page] = await pages();
+    await client.patch(
+      configMaps,
+      { namespace, name: page?.metadata.name ?? '' },
+      { metadata: { labels: { by: 'me' } } },
+    );
+    await replica.remember(runOf(2), 'Succeeded').catch(() => replica.remember(runOf(2), 'Succeeded'));
+    const again = await loaded();
+    for (const n of [1, 2]) expect(again.outcomeOf(runOf(n))).to.equal('Succeeded');
+  });
+
   it('begins a page a day, and forgets pages after 35 days, not before', async () => {
     const runs = await loaded();
     await runs.remember(runOf('old'), 'Succeeded');
