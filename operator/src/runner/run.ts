@@ -9,6 +9,9 @@ import type { RunnerPorts } from './runner.ts';
 /** Progress that no rule wants durable at once is durable after this long (design rule 2). */
 export const FLUSH_AFTER_MILLIS = 1_000;
 
+/** Said once: an abort without a reason makes an error with a stack for each run, a dozen microseconds that nobody reads. */
+const GIVEN_UP = new Error('the run was given up, or has ended');
+
 const FIRST_RETRY_MILLIS = 100;
 const LONGEST_RETRY_MILLIS = 5_000;
 
@@ -110,7 +113,7 @@ export class Run {
   /** Stops without another word: what is in flight is given up, nothing more is written or sent. */
   abandon(): void {
     this.#stopped = true;
-    this.#abort.abort();
+    this.#abort.abort(GIVEN_UP);
     this.#cancelWake?.();
     this.#cancelFlush?.();
     this.#inbox.length = 0;
