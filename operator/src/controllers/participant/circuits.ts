@@ -7,6 +7,7 @@ import type { ReadStore } from '../../kube/store.ts';
 import type { CircuitView } from '../../participants/protection.ts';
 import type { RegistryOptions } from '../../participants/registry.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import type { WallMillis } from '../../saga/types.ts';
 import type { ParticipantMetrics } from './metrics.ts';
 import { participants } from './registry.ts';
 
@@ -46,12 +47,34 @@ export function reportCircuits(options: CircuitReportOptions): NonNullable<Regis
     }
     enqueue(place);
     if (state !== 'Open' || until === undefined || leads()) return;
-    const circuit = { state, until: new Date(until).toISOString() };
-    client.patchStatus(participants, place, { status: { circuit } }).catch((error: unknown) => {
-      if (!isNotFound(error) && !isConflict(error))
+    showOpening(client, place, until).catch((error: unknown) => {
+      if (!isNotFound(error))
         logger.warn('an open circuit could not be shown', { participant: `${namespace}/${name}`, error });
     });
   };
+}
+
+/** Others may write at the same time: their circuits open by the same failures. */
+const SHOW_ATTEMPTS = 5;
+
+/**
+ * The whole status is applied, under the name that all replicas share: the keeper's next write then removes what it does not say any more.
+ * @throws what the API server answered
+ */
+async function showOpening(client: KubeClient, place: NamespacedName, until: WallMillis): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const { metadata, status } = await client.get(participants, place);
+    const { circuit: standing } = status ?? {};
+    if (standing?.until !== undefined && Date.parse(standing.until) >= until) return;
+    const circuit = { state: 'Open' as const, until: new Date(until).toISOString() };
+    const { resourceVersion = '' } = metadata;
+    try {
+      await client.applyStatus(participants, place, { status: { ...status, circuit } }, { resourceVersion });
+      return;
+    } catch (error) {
+      if (!isConflict(error) || attempt === SHOW_ATTEMPTS) throw error;
+    }
+  }
 }
 
 type Shown = NonNullable<NonNullable<Participant['status']>['circuit']>;

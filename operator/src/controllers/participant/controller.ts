@@ -43,7 +43,9 @@ export class ParticipantController {
     const address = addressOf(participant);
     const wall = this.#o.clock.wall();
     const own = this.#o.circuitOf(namespace, name);
-    const circuit = own === undefined ? undefined : shownCircuit(own, participant.status?.circuit, wall);
+    // A changed Participant begins with closed circuits, in every process.
+    const standing = participant.status?.observedGeneration === generation ? participant.status.circuit : undefined;
+    const circuit = own === undefined ? undefined : shownCircuit(own, standing, wall);
     const { available, lastError } = this.#o.health.of(namespace, name, own);
     let conditions: readonly Condition[] | undefined = participant.status?.conditions;
     conditions = setCondition(
