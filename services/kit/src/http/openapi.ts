@@ -8,6 +8,9 @@ const json = (schema: TSchema | JsonObject, types: readonly string[] = ['applica
 const problemContent = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
 const refusal = (description: string) => ({ description, content: problemContent });
 
+const answer = (description: string, schema: TSchema | undefined) =>
+  schema === undefined ? { description } : { description, content: json(schema) };
+
 const commandHeaders = [
   ['Idempotency-Key', '{namespace}/{saga}/{orderId}/{step}/{action|compensation}', { type: 'string' }],
   ['Mercato-Epoch', 'counts the attempts that a person asked for, from 1', { type: 'integer', minimum: 1 }],
@@ -54,7 +57,7 @@ function operation(described: Operation) {
   }));
   const answers = Object.entries(others ?? {}).map(([code, said]) => [
     code,
-    typeof said === 'string' ? refusal(said) : { description: said.description, content: json(said.schema) },
+    typeof said === 'string' ? refusal(said) : answer(said.description, said.schema),
   ]);
   return {
     tags: [described.tag ?? 'administration'],

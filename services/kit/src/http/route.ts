@@ -6,8 +6,8 @@ import express, { type NextFunction, type Request, type Response, type Router } 
 import type { Caller, TokenCheck } from '../auth/tokens.ts';
 import { ProblemError } from '../problem.ts';
 
-/** An answer of an operation besides its usual one: what it says, and its body where it is no problem. */
-export type OtherAnswer = string | { readonly description: string; readonly schema: TSchema };
+/** An answer of an operation besides its usual one: a problem, by its description, or what its body is; without a schema it has none. */
+export type OtherAnswer = string | { readonly description: string; readonly schema?: TSchema };
 
 /** What an operation takes and answers: its schemas check the request and make the OpenAPI document. */
 export interface Operation<Query extends TSchema = TSchema, Body extends TSchema = TSchema> {
@@ -27,7 +27,7 @@ export interface Operation<Query extends TSchema = TSchema, Body extends TSchema
   readonly status?: number;
   /** Content type of the usual answer. @default application/json */
   readonly produces?: string;
-  /** All other answers, by status; a text is a problem's description. @default any problem */
+  /** All other answers, by status. @default any problem */
   readonly others?: Readonly<Record<number, OtherAnswer>>;
   /** Content types of the body, of which others are refused with 415. @default application/json */
   readonly consumes?: readonly string[];

@@ -207,6 +207,7 @@ describe('the HTTP server', () => {
     expect((await client.call('PUT', '/shelves/a', '{"half')).status).to.equal(400);
     expect((await client.call('PUT', '/shelves/gone', { width: 2 })).body['reason']).to.equal('NoShelf');
     expect((await client.call('GET', '/nowhere')).body['status']).to.equal(404);
+    expect((await client.call('PUT', '/shelves/%E0%A4%A', { width: 2 })).status).to.equal(400);
     const { body } = await client.call('GET', '/openapi.json');
     expect(body['paths']).to.have.nested.property('/shelves/{id}.put.requestBody');
     const page = await (await fetch(`${service.url}/metrics`)).text();
@@ -222,7 +223,7 @@ describe('the HTTP server', () => {
       method: 'post',
       path: '/shelves',
       status: 201,
-      others: { 202: { description: 'later', schema: empty }, 409: 'it is there' },
+      others: { 202: { description: 'later', schema: empty }, 204: { description: 'none' }, 409: 'it is there' },
       async handle({ body }) {
         return 'later' in body ? new Reply(202, { later: true }) : { made: true };
       },
@@ -232,7 +233,8 @@ describe('the HTTP server', () => {
     expect(await client.call('POST', '/shelves', { later: 1 })).to.deep.include({ status: 202, body: { later: true } });
     const { body } = await client.call('GET', '/openapi.json');
     const { responses } = (body['paths'] as Record<string, { post: { responses: object } }>)['/shelves']!.post;
-    expect(responses).to.have.keys('201', '202', '409');
+    expect(responses).to.have.keys('201', '202', '204', '409');
+    expect(responses).to.have.property('204').deep.equal({ description: 'none' });
   });
 
   it('hands raw routes the request itself, and serves without a participant', async () => {

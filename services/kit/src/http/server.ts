@@ -99,12 +99,13 @@ function administration(options: HttpServerOptions): Express {
   return app;
 }
 
-/** express.json's own errors, as problems. */
+/** The errors of express and of express.json, as problems. */
 function fromExpress(error: unknown): unknown {
   const { status, type } = error as { status?: number; type?: string };
-  if (error instanceof ProblemError || status === undefined || type === undefined) return error;
+  if (error instanceof ProblemError || status === undefined || status >= 500) return error;
   if (status === 413) return new ProblemError(413, 'TooLarge', `the body may have ${maxBatchBytes} bytes`);
-  return status < 500 ? new ProblemError(400, 'BadRequest', `the body cannot be read: ${type}`) : error;
+  const what = type === undefined ? 'the path cannot be decoded' : `the body cannot be read: ${type}`;
+  return new ProblemError(400, 'BadRequest', what);
 }
 
 async function listen(server: Server, port: number, host: string): Promise<string> {

@@ -16,6 +16,9 @@ export interface AdmissionOptions {
 const FALL = 0.75;
 const RISE = 1.1;
 
+/** So many overloaded intervals in a row are a queue that stands; fewer are a burst. */
+const STANDING = 2;
+
 /** Told to clients: the shortest and the longest pause. */
 const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 8_000;
@@ -24,7 +27,7 @@ const LONGEST_PAUSE_MS = 8_000;
  * Decides who is let in, by how long requests wait: a queue that stands is turned away at the door, before it makes everybody late.
  *
  * As in CoDel (RFC 8289) a burst is no overload, a queue that stays is: an interval counts as overloaded when more than half of the requests that ended in it
- * had waited longer than the target. The number of requests under way at once then falls by a quarter; it rises by a tenth in each other interval in which it
+ * had waited longer than the target. From the second in a row on the number of requests under way at once falls by a quarter; it rises by a tenth in each other interval in which it
  * was reached. (Adapting concurrency by delay: TCP Vegas, and Netflix's concurrency-limits.)
  *
  * A pure policy: times are passed in, in milliseconds of any clock that only goes on.
@@ -88,7 +91,8 @@ export class Admission {
     if (now < this.#until) return;
     if (this.#late * 2 > this.#ended) {
       this.#bad++;
-      this.#limit = Math.max(this.#floor, Math.floor(Math.min(this.#limit, this.#inFlight + this.#ended) * FALL));
+      if (this.#bad >= STANDING)
+        this.#limit = Math.max(this.#floor, Math.floor(Math.min(this.#limit, this.#inFlight + this.#ended) * FALL));
     } else {
       this.#bad = 0;
       if (this.#wasReached) this.#limit = Math.min(this.#ceiling, Math.ceil(this.#limit * RISE));

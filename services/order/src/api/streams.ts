@@ -102,7 +102,7 @@ export class Streams {
       produces: 'text/event-stream',
       response: Type.String({ description: 'events `state`: id, and data {id, state, at, reason?, message?}' }),
       others: {
-        204: { description: 'the order is over and all of it was seen: do not come again', schema: Type.Never() },
+        204: { description: 'the order is over and all of it was seen: do not come again' },
         400: 'Last-Event-ID is no id of an event',
         401: 'no good token',
         403: 'the caller may not see orders',
