@@ -1,16 +1,17 @@
 import { join } from 'node:path';
+import { sharedElasticMq } from '@mercato/aws-emulators/testing.ts';
 import { createLogger, type JsonObject, openDatabase, SqliteStore, startService } from '@mercato/kit';
 import { type ConformancePorts, describeParticipant } from '@mercato/kit/conformance.ts';
 import type { TestClient } from '@mercato/kit/testing/client.ts';
 import { inventoryService, migrations } from './service.ts';
 
-function start({ dataDir, clock, tokens }: ConformancePorts) {
+function start({ dataDir, clock, tokens, commandQueue }: ConformancePorts) {
   const store = new SqliteStore(openDatabase(join(dataDir, 'inventory.sqlite')), { migrations });
   const service = inventoryService({ store, clock });
   const { participant, routes, tasks } = service;
   const logger = createLogger('inventory', 'silent');
   return startService(
-    { name: 'inventory', version: '1', store, clock, tokens, participant, routes, tasks, logger },
+    { name: 'inventory', version: '1', store, clock, tokens, commandQueue, participant, routes, tasks, logger },
     0,
     '127.0.0.1',
   );
@@ -40,21 +41,25 @@ const inState =
       .length;
   };
 
-describeParticipant('inventory: reserve-stock', {
-  start,
-  prepare,
-  action: 'reserve-stock',
-  compensation: 'release-stock',
-  body: () => order(2),
-  otherBody: () => order(3),
-  badBody: order(0),
-  failing: {
-    body: () => order(11),
-    reason: 'OutOfStock',
-    repair: async (client) => void (await receive(client, 'receipt-2', 10)),
+describeParticipant(
+  'inventory: reserve-stock',
+  {
+    start,
+    prepare,
+    action: 'reserve-stock',
+    compensation: 'release-stock',
+    body: () => order(2),
+    otherBody: () => order(3),
+    badBody: order(0),
+    failing: {
+      body: () => order(11),
+      reason: 'OutOfStock',
+      repair: async (client) => void (await receive(client, 'receipt-2', 10)),
+    },
+    effects: inState('reserved', 'committed'),
   },
-  effects: inState('reserved', 'committed'),
-});
+  { sqs: sharedElasticMq },
+);
 
 const reserved = async (client: TestClient, orderId: string): Promise<JsonObject> => {
   const { body } = await client.single({ command: 'reserve-stock', orderId, step: 'reserve', body: order(2) });

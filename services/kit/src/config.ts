@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { insecureTokenCheck, JwksTokenCheck, type TokenCheck } from './auth/tokens.ts';
+import type { CommandQueue } from './queue/consumer.ts';
 import { type Milliseconds, parseDuration } from './units.ts';
 
 /** A service's settings, all from the environment. */
@@ -22,6 +23,8 @@ export interface ServiceConfig {
   readonly relayTokenFile: string | undefined;
   /** `MERCATO_EVENT_SENDERS`: comma-separated subjects of tokens that may send events here. @default nobody */
   readonly eventSenders: readonly string[];
+  /** `MERCATO_COMMAND_QUEUE` and `MERCATO_ANSWER_QUEUES`: URLs of SQS queues, as Participant.spec.queue has them. @default commands come over HTTP only */
+  readonly commandQueue: CommandQueue | undefined;
   readonly tokens: TokenCheck;
   /** True when `MERCATO_INSECURE_NO_AUTH` let everybody in. */
   readonly insecure: boolean;
@@ -92,9 +95,23 @@ export function readConfig(service: string, env: Environment): ServiceConfig {
     subscribers: addressesSetting(env, 'MERCATO_EVENT_SUBSCRIBERS'),
     relayTokenFile: env['MERCATO_RELAY_TOKEN_FILE'] || undefined,
     eventSenders: listSetting(env, 'MERCATO_EVENT_SENDERS'),
+    commandQueue: commandQueue(env),
     tokens: insecure ? insecureTokenCheck : tokenCheck(env),
     insecure,
   };
+}
+
+/** Both or neither: a service that may not say where it answers would answer anybody. */
+function commandQueue(env: Environment): CommandQueue | undefined {
+  const names = ['MERCATO_COMMAND_QUEUE', 'MERCATO_ANSWER_QUEUES'] as const;
+  if (names.every((name) => !env[name])) return undefined;
+  const [url = '', answersUrl = ''] = names.map((name) => {
+    const text = neededSetting(env, name, `it goes with ${names.find((other) => other !== name)}`);
+    if (!/^https?:\/\//.test(text) || !URL.canParse(text))
+      throw new ConfigError(`${name}: "${text}" is no URL of a queue`);
+    return text;
+  });
+  return { url, answersUrl };
 }
 
 function tokenCheck(env: Environment): TokenCheck {

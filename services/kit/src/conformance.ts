@@ -1,14 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SQSClientConfig } from '@aws-sdk/client-sqs';
 import { expect } from 'chai';
 import { JwksTokenCheck, type TokenCheck } from './auth/tokens.ts';
 import { VirtualClock } from './clock.ts';
 import { maxBatchBytes, maxBatchItems, maxCommandBytes } from './http/saga.ts';
 import type { JsonObject } from './json.ts';
+import type { CommandQueue } from './queue/consumer.ts';
 import type { RunningService } from './service.ts';
 import { type Received, type Sent, TestClient } from './testing/client.ts';
 import { TestIssuer, testAudience, testSubject } from './testing/issuer.ts';
+import { QueueClient, testQueues } from './testing/queue-client.ts';
 import { after as afterwards, days, instant, minutes, toRfc3339 } from './units.ts';
 
 /** What a participant gets from the suite. */
@@ -17,6 +20,14 @@ export interface ConformancePorts {
   readonly dataDir: string;
   readonly clock: VirtualClock;
   readonly tokens: TokenCheck;
+  /** For startService; absent where the suite runs without SQS. */
+  readonly commandQueue?: CommandQueue;
+}
+
+/** What the suite may use beside HTTP. */
+export interface ConformanceOptions {
+  /** Where SQS is, to run over queues too. @default not */
+  readonly sqs?: () => Promise<{ readonly client: SQSClientConfig }>;
 }
 
 /** How the suite drives one action of a participant, with its compensation if it has one. */
@@ -33,6 +44,8 @@ export interface ConformanceSubject {
   /** A body that the schema refuses. */
   readonly badBody: JsonObject;
   readonly compensation?: string;
+  /** The action answers 202 at first, and is asked again until it is done. @default false */
+  readonly accepts?: boolean;
   /** A business failure that something can be done about. */
   readonly failing?: {
     body(client: TestClient, orderId: string): Promise<JsonObject> | JsonObject;
@@ -46,10 +59,17 @@ export interface ConformanceSubject {
 
 type Send = (client: TestClient, sent: Sent) => Promise<Received>;
 
-const transports: Record<string, Send> = {
-  HTTP: (client, sent) => client.single(sent),
-  batch: async (client, sent) => (await client.batch([sent]))[0]!,
-};
+const single: Send = (client, sent) => client.single(sent);
+const batch: Send = async (client, sent) => (await client.batch([sent]))[0]!;
+
+/** As the engine: repeats the same key for as long as the answer is 202. */
+const patient =
+  (send: Send): Send =>
+  (client, sent) =>
+    until(
+      (answer) => answer.status !== 202,
+      () => send(client, sent),
+    );
 
 /** One running participant, restartable on its own directory. */
 class Bench {
@@ -60,16 +80,24 @@ class Bench {
   #service: RunningService | undefined;
   issuer!: TestIssuer;
   client!: TestClient;
+  #commandQueue: CommandQueue | undefined;
+  #overQueue: QueueClient | undefined;
 
   constructor(subject: ConformanceSubject) {
     this.#subject = subject;
   }
 
-  async open(): Promise<void> {
+  /** @param sqs commands come over a queue too */
+  async open(sqs?: SQSClientConfig): Promise<void> {
+    this.#commandQueue = sqs === undefined ? undefined : await testQueues(sqs);
     this.#dataDir = await mkdtemp(join(tmpdir(), 'mercato-conformance-'));
     this.issuer = await TestIssuer.start(this.clock);
     await this.#start();
     await this.#subject.prepare?.(this.client);
+  }
+
+  get overQueue(): QueueClient {
+    return this.#overQueue!;
   }
 
   async restart(): Promise<void> {
@@ -91,42 +119,83 @@ class Bench {
       allowedSubjects: [testSubject],
       clock: this.clock,
     });
-    this.#service = await this.#subject.start({ dataDir: this.#dataDir, clock: this.clock, tokens });
-    this.client = new TestClient(this.#service.url, await this.issuer.mint({ lifetime: 100 * 86_400 }), this.begun);
+    const ports = { dataDir: this.#dataDir, clock: this.clock, tokens };
+    const commandQueue = this.#commandQueue;
+    this.#service = await this.#subject.start(commandQueue === undefined ? ports : { ...ports, commandQueue });
+    const token = await this.issuer.mint({ lifetime: 100 * 86_400 });
+    this.client = new TestClient(this.#service.url, token, this.begun);
+    if (commandQueue !== undefined) this.#overQueue = await QueueClient.open(commandQueue, token, this.begun);
   }
 
   async #stop(): Promise<void> {
     await this.client.close();
+    await this.#overQueue?.close();
     await this.#service?.close();
   }
 }
 
 /**
- * The mocha suite that every participant passes (docs/reference/participant-contract.md), over real HTTP and over batch, with really signed
- * tokens. Nothing in it knows what the action does.
+ * The mocha suite that every participant passes (docs/reference/participant-contract.md), over real HTTP, over batch and, where there is SQS, over
+ * queues, with really signed tokens. Nothing in it knows what the action does.
  */
-export function describeParticipant(name: string, subject: ConformanceSubject): void {
+export function describeParticipant(name: string, subject: ConformanceSubject, { sqs }: ConformanceOptions = {}): void {
   describe(`${name} keeps the participant contract`, () => {
     let bench: Bench;
-    beforeEach(async () => {
-      bench = new Bench(subject);
-      await bench.open();
-    });
-    afterEach(() => bench.close());
-
-    for (const [transport, send] of Object.entries(transports)) {
-      describe(`over ${transport}`, () => {
-        repeats(subject, () => bench, send);
-        epochs(subject, () => bench, send);
-        if (subject.compensation !== undefined) compensations(subject, subject.compensation, () => bench, send);
-        retention(subject, () => bench, send);
-        badRequests(subject, () => bench, send);
+    const over = (transport: string, open: () => Promise<void>, suites: () => void) =>
+      describe(transport, () => {
+        beforeEach(async () => {
+          bench = new Bench(subject);
+          await open();
+        });
+        afterEach(() => bench.close());
+        suites();
       });
-    }
-    describe('at its door', () => {
-      limits(subject, () => bench);
-      tokens(subject, () => bench);
+    const promises = (once: Send) => () => {
+      const send = patient(once);
+      if (subject.accepts === true) polling(subject, () => bench, once);
+      repeats(subject, () => bench, send);
+      epochs(subject, () => bench, send);
+      if (subject.compensation !== undefined) compensations(subject, subject.compensation, () => bench, send);
+      retention(subject, () => bench, send);
+      badRequests(subject, () => bench, send);
+    };
+    over('over HTTP', () => bench.open(), promises(single));
+    over('over batch', () => bench.open(), promises(batch));
+    over(
+      'at its door',
+      () => bench.open(),
+      () => {
+        limits(subject, () => bench);
+        tokens(subject, () => bench);
+      },
+    );
+    if (sqs === undefined) return;
+    describe('with a queue', function () {
+      // The first one waits for the emulator.
+      this.timeout(60_000);
+      const open = async () => bench.open((await sqs()).client);
+      over(
+        'over SQS',
+        open,
+        promises((client, sent) => bench.overQueue.send(sent, client.key(sent))),
+      );
+      over('at the door of its queue', open, () => queueDoor(subject, () => bench));
     });
+  });
+}
+
+function polling(subject: ConformanceSubject, bench: () => Bench, send: Send): void {
+  it('answers 202 and when to ask again, until the same key is answered for good', async () => {
+    const { client } = bench();
+    const sent = { command: subject.action, orderId: 'order-1', body: await subject.body(client, 'order-1') };
+    const first = await send(client, sent);
+    expect(first.status).to.equal(202);
+    expect(first.retryAfter).to.be.greaterThan(0);
+    await bench().restart();
+    const final = await patient(send)(bench().client, sent);
+    expect(final.status, JSON.stringify(final.body)).to.equal(200);
+    expect(await send(bench().client, sent)).to.deep.equal(final);
+    expect(await subject.effects(bench().client, 'order-1')).to.equal(1);
   });
 }
 
@@ -388,6 +457,9 @@ function badRequests(subject: ConformanceSubject, bench: () => Bench, send: Send
   });
 }
 
+/** Of an action that nothing speaks against. */
+const firstStatus = ({ accepts }: ConformanceSubject): number => (accepts === true ? 202 : 200);
+
 function limits(subject: ConformanceSubject, bench: () => Bench): void {
   it('answers problems as application/problem+json', async () => {
     const answer = await bench().client.single({ command: subject.action, orderId: 'order-1', body: subject.badBody });
@@ -433,14 +505,15 @@ function limits(subject: ConformanceSubject, bench: () => Bench): void {
       { command: subject.action, orderId: 'order-2', body: subject.badBody },
       { command: 'do-what-nobody-does', orderId: 'order-3', body: {} },
     ]);
-    expect(answers.map(({ status }) => status)).to.deep.equal([200, 400, 404]);
+    expect(answers.map(({ status }) => status)).to.deep.equal([firstStatus(subject), 400, 404]);
   });
 
   it('carries out one of two copies in one batch', async () => {
     const { client } = bench();
     const sent = { command: subject.action, orderId: 'order-1', body: await subject.body(client, 'order-1') };
     const answers = await client.batch([sent, sent]);
-    for (const { status } of answers) expect(status).to.be.oneOf([200, 425]);
+    for (const { status } of answers) expect(status).to.be.oneOf([200, 202, 425]);
+    expect((await patient(batch)(client, sent)).status).to.equal(200);
     expect(await subject.effects(client, 'order-1')).to.equal(1);
   });
 
@@ -487,11 +560,51 @@ function tokens(subject: ConformanceSubject, bench: () => Bench): void {
     const body = await subject.body(client, 'order-1');
     expect(
       (await client.single({ command: subject.action, orderId: 'order-1', body }, { authorization })).status,
-    ).to.equal(200);
+    ).to.equal(firstStatus(subject));
     clock.advance(minutes(6));
     expect(
       (await client.single({ command: subject.action, orderId: 'order-1', body }, { authorization })).status,
     ).to.equal(401);
+  });
+}
+
+function queueDoor(subject: ConformanceSubject, bench: () => Bench): void {
+  it('refuses a command without a good token with 401, and of somebody else with 403', async () => {
+    const { client, issuer, overQueue } = bench();
+    const bad: [string, number, string][] = [
+      ['no token', 401, ''],
+      ['another audience', 401, `Bearer ${await issuer.mint({ audience: 'somebody-else' })}`],
+      ['expired', 401, `Bearer ${await issuer.mint({ lifetime: -60 })}`],
+      ['another subject', 403, `Bearer ${await issuer.mint({ subject: 'system:serviceaccount:shop:customer' })}`],
+    ];
+    const sent = { command: subject.action, orderId: 'order-1', body: await subject.body(client, 'order-1') };
+    for (const [what, status, authorization] of bad)
+      expect((await overQueue.send(sent, client.key(sent), { authorization })).status, what).to.equal(status);
+    expect(await subject.effects(client, 'order-1')).to.equal(0);
+  });
+
+  it('answers what is no JSON with 400, and what is too large with 413', async () => {
+    const { client, overQueue } = bench();
+    expect((await overQueue.raw('{"half')).status).to.equal(400);
+    const sent = { command: subject.action, orderId: 'order-1', body: { filler: 'x'.repeat(maxCommandBytes) } };
+    expect((await overQueue.send(sent, client.key(sent))).status).to.equal(413);
+  });
+
+  it('sends answers only to queues of its operator, and goes on after a message that asks for another', async () => {
+    const { client, overQueue } = bench();
+    const sent = { command: subject.action, orderId: 'order-1', body: await subject.body(client, 'order-1') };
+    let strayed = false;
+    const elsewhere = { 'mercato-reply-to': `${client.url}/somebody-else` };
+    void overQueue.send(sent, client.key(sent), elsewhere).then(
+      () => {
+        strayed = true;
+      },
+      () => {},
+    );
+    // By the time that this one is answered, the other was received.
+    expect((await overQueue.send({ ...sent, command: 'do-what-nobody-does' }, client.key(sent))).status).to.equal(404);
+    expect(strayed).to.equal(false);
+    expect(await subject.effects(client, 'order-1')).to.equal(0);
   });
 }
 
@@ -503,11 +616,14 @@ function unsigned(issuer: string): string {
 }
 
 /** Repeats until the answer is final: 425 and 202 are not. */
-async function settled(ask: () => Promise<Received>): Promise<Received> {
+const settled = (ask: () => Promise<Received>): Promise<Received> =>
+  until(({ status }) => status !== 425 && status !== 202, ask);
+
+async function until(isWanted: (answer: Received) => boolean, ask: () => Promise<Received>): Promise<Received> {
   const deadline = Date.now() + 5000;
   for (;;) {
     const answer = await ask();
-    if (answer.status !== 425 && answer.status !== 202) return answer;
+    if (isWanted(answer)) return answer;
     if (Date.now() > deadline) throw new Error(`still ${answer.status} after 5 s`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

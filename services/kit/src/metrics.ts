@@ -2,12 +2,15 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Receipt } from './inbox/inbox.ts';
 import type { OutboxSource, Subscriber } from './outbox/source.ts';
 import type { Answer } from './participant/answer.ts';
+import type { CommandOutcome } from './queue/consumer.ts';
 import type { Gathered } from './store/port.ts';
 
 const OUTCOMES: readonly (keyof Receipt)[] = ['applied', 'duplicate', 'stale', 'ignored', 'unsubscribed'];
 
 // A service's own metrics are made of the same classes.
 export { Counter, Gauge } from 'prom-client';
+
+const COMMAND_OUTCOMES: readonly CommandOutcome[] = ['answered', 'expired', 'malformed', 'unanswered'];
 
 /** A service's metrics, in a registry of its own so that several services can live in one process. */
 export class ServiceMetrics {
@@ -121,6 +124,18 @@ export class ServiceMetrics {
   readonly onReceived = (receipt: Receipt): void => {
     for (const [outcome, count] of Object.entries(receipt)) this.#received.inc({ outcome }, count);
   };
+
+  /** Counts the commands of a queue. @returns what is told each outcome */
+  watchCommandQueue(): (outcome: CommandOutcome) => void {
+    const outcomes = new Counter({
+      name: 'mercato_queue_commands_total',
+      help: 'Commands received from the queue, by what became of them',
+      labelNames: ['outcome'],
+      registers: [this.registry],
+    });
+    for (const outcome of COMMAND_OUTCOMES) outcomes.inc({ outcome }, 0);
+    return (outcome) => outcomes.inc({ outcome });
+  }
 
   /** Shows how far behind each subscriber is, asked whenever metrics are read. */
   watchOutbox(subscribers: readonly Subscriber[], outbox: Pick<OutboxSource, 'backlog'>): void {

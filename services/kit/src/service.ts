@@ -10,6 +10,7 @@ import { Relay, type RelayOptions, toSubscriber } from './outbox/relay.ts';
 import type { OutboxSource, Subscriber } from './outbox/source.ts';
 import { StoreOutbox } from './outbox/store-outbox.ts';
 import type { Participant } from './participant/participant.ts';
+import type { CommandQueue } from './queue/consumer.ts';
 import type { Store } from './store/port.ts';
 import { type Milliseconds, minutes, seconds } from './units.ts';
 
@@ -28,6 +29,8 @@ export interface ServiceParts {
   readonly store?: Store;
   /** Who carries out commands; a service that takes none has none. */
   readonly participant?: Participant;
+  /** Commands come from here too, beside HTTP. @default nowhere else */
+  readonly commandQueue?: CommandQueue | undefined;
   readonly tokens: TokenCheck;
   readonly logger: Logger;
   readonly metrics?: ServiceMetrics;
@@ -117,6 +120,7 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     );
   }
   relay?.start();
+  const queue = await listenToQueue(parts, metrics);
   ready = true;
   logger.info({ url }, 'listening');
 
@@ -126,7 +130,7 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     stopping.abort();
     for (const cancel of cancels) cancel();
     parts.onStop?.();
-    await server.close(seconds(10));
+    await Promise.all([server.close(seconds(10)), queue?.stop(seconds(10))]);
     await relay?.stop();
     await Promise.allSettled(running);
     await tokens.close();
@@ -141,6 +145,27 @@ export async function startService(parts: ServiceParts, port: number, host: stri
       return closing;
     },
   };
+}
+
+/** Carries out the commands of a queue, where there is one. The AWS SDK is loaded only then: it takes 20 MB, and most services do without. */
+async function listenToQueue(
+  { commandQueue, participant, tokens, logger, maxInFlight }: ServiceParts,
+  metrics: ServiceMetrics,
+): Promise<{ stop(grace: Milliseconds): Promise<void> } | undefined> {
+  if (commandQueue === undefined || participant === undefined) return undefined;
+  const { listenTo } = await import('./queue/listen.ts');
+  const onError = (error: unknown) =>
+    logger.warn({ err: error }, 'a command of the queue was not dealt with; it comes again');
+  const onOutcome = metrics.watchCommandQueue();
+  logger.info({ queue: commandQueue.url }, 'commands come from a queue too');
+  return listenTo({
+    queue: commandQueue,
+    participant,
+    tokens,
+    onError,
+    onOutcome,
+    ...(maxInFlight === undefined ? {} : { maxInFlight }),
+  });
 }
 
 /** What keeps a participant's records in order. */
@@ -181,8 +206,9 @@ export async function runMain(name: string, assemble: (ports: MainPorts) => Prom
     const metrics = new ServiceMetrics(name);
     collectDefaultMetrics({ register: metrics.registry });
     const parts = await assemble({ config, env: process.env, logger, metrics });
-    const { tokens, subscribers, relayTokenFile, maxInFlight } = config;
-    const settings = { name, version: '0.1.0', tokens, logger, metrics, subscribers, relayTokenFile, maxInFlight };
+    const { tokens, subscribers, relayTokenFile, maxInFlight, commandQueue } = config;
+    const common = { name, version: '0.1.0', tokens, logger, metrics };
+    const settings = { ...common, subscribers, relayTokenFile, maxInFlight, commandQueue };
     const service = await startService({ ...settings, ...parts }, config.port, config.host);
     const stop = (signal: NodeJS.Signals) => {
       logger.info({ signal }, 'stopping');

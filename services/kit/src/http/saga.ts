@@ -84,18 +84,20 @@ function parseBatch(body: unknown): CommandRequest[] {
   if (!Array.isArray(items) || items.length === 0 || items.length > maxBatchItems) {
     throw new ProblemError(400, 'BadRequest', `items must be an array of 1 to ${maxBatchItems} commands`);
   }
-  return items.map((item: unknown) => {
-    const { command, key, epoch, begun, traceparent, body: itemBody } = (item ?? {}) as Record<string, unknown>;
-    // Wrong forms are made into values that the participant refuses item by item: one bad item does not spoil the batch.
-    return {
-      command: String(command),
-      key: String(key),
-      epoch: typeof epoch === 'number' ? epoch : 0,
-      begun: String(begun),
-      body: itemBody,
-      ...(typeof traceparent === 'string' ? { traceparent } : {}),
-    };
-  });
+  return items.map(commandOf);
+}
+
+/** An item of a batch, or a message of a queue. Wrong forms are made into values that the participant refuses: one bad item does not spoil its batch. */
+export function commandOf(item: unknown): CommandRequest {
+  const { command, key, epoch, begun, traceparent, body } = (item ?? {}) as Record<string, unknown>;
+  return {
+    command: String(command),
+    key: String(key),
+    epoch: typeof epoch === 'number' ? epoch : 0,
+    begun: String(begun),
+    body,
+    ...(typeof traceparent === 'string' ? { traceparent } : {}),
+  };
 }
 
 /** Writes an answer; problems go out as `application/problem+json`. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { sharedElasticMq } from '@mercato/aws-emulators/testing.ts';
 import { Type } from '@sinclair/typebox';
 import { type ConformancePorts, describeParticipant } from '../conformance.ts';
 import { route } from '../http/route.ts';
@@ -8,7 +9,8 @@ import { startService } from '../service.ts';
 import type { Migrations } from '../store/migrations.ts';
 import { openDatabase, SqliteStore } from '../store/sqlite.ts';
 import type { TestClient } from '../testing/client.ts';
-import { type Command, call, externalCommand, failure, localCommand, success } from './command.ts';
+import { milliseconds } from '../units.ts';
+import { accepted, type Command, call, externalCommand, failure, localCommand, success } from './command.ts';
 import { Participant } from './participant.ts';
 import { recordMigrations } from './record.ts';
 
@@ -44,6 +46,25 @@ const bookLocally: Command[] = [
     output: Type.Object({ freed: Type.Integer() }),
     carryOut: (tx, { actionKey }) => success({ freed: tx.run('DELETE FROM seat WHERE action_key = ?', actionKey) }),
   }),
+];
+
+/** As above, but it takes its time: the first call only begins. */
+const bookSlowly: Command[] = [
+  localCommand({
+    name: 'book',
+    kind: 'action',
+    reasons: ['Full'],
+    input,
+    output: Type.Object({ row: Type.String() }),
+    carryOut(tx, { actionKey, orderId, resumed }, { row, seats }) {
+      if (seats > tx.get<{ seats: number }>('SELECT seats FROM hall')!.seats)
+        return failure('Full', 'no seats are left');
+      if (!resumed) return accepted(milliseconds(10));
+      tx.run('INSERT INTO seat VALUES (?, ?)', actionKey, orderId);
+      return success({ row });
+    },
+  }),
+  ...bookLocally.slice(1),
 ];
 
 /** A box office of somebody else, which knows references and outlives the participant's process. */
@@ -94,7 +115,7 @@ const bookOutside = (office: BoxOffice): Command[] => [
 ];
 
 function start(commands: readonly Command[], office: BoxOffice) {
-  return ({ dataDir, clock, tokens }: ConformancePorts) => {
+  return ({ dataDir, clock, tokens, commandQueue }: ConformancePorts) => {
     const store = new SqliteStore(openDatabase(join(dataDir, 'seats.db')), {
       migrations: [recordMigrations, outboxMigrations, seatMigrations],
     });
@@ -127,6 +148,7 @@ function start(commands: readonly Command[], office: BoxOffice) {
         store,
         clock,
         tokens,
+        commandQueue,
         participant: new Participant({ store, clock, commands }),
         logger: createLogger('seats', 'silent'),
         routes: [seats, booked],
@@ -154,6 +176,11 @@ const drive = {
 
 const office = new BoxOffice();
 describeParticipant('a participant with local commands', { ...drive, start: start(bookLocally, new BoxOffice()) });
+describeParticipant(
+  'a participant that answers 202',
+  { ...drive, accepts: true, start: start(bookSlowly, new BoxOffice()) },
+  { sqs: sharedElasticMq },
+);
 describeParticipant('a participant with external commands', {
   ...drive,
   start: start(bookOutside(office), office),
