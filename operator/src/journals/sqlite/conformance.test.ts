@@ -1,7 +1,7 @@
 import { journalConformance, workerJournalConformance } from '../conformance.ts';
 import { InProcess } from './in-process.ts';
 import { openFile } from './schema.ts';
-import { sqliteHarness } from './testing.ts';
+import { sqliteHarness } from './testing/harness.ts';
 import { Threaded } from './threaded.ts';
 
 // What carries groups out is no matter of either suite; each has one, so that both are seen to keep the promises.

@@ -13,7 +13,7 @@ import {
 export type CommitPoint = 'commit' | 'answer';
 
 /** Free pages (4 KiB) that a file may have before prune gives some back, and what part of it they must be. They are used again first. */
-const FREE_PAGES = 16_384;
+const FREE_PAGES = 4_096;
 const FREE_PART = 1 / 4;
 /** Pages given back at a time: some milliseconds of work. */
 const VACUUMED_PAGES = 500;

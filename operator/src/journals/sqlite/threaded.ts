@@ -15,11 +15,14 @@ interface Question {
  */
 export class Threaded implements Executor {
   readonly #path: string;
+  readonly #script: URL;
   #thread: Worker | undefined;
   #question: Question | undefined;
 
-  constructor(path: string) {
+  /** @param script what the thread runs. @default thread.ts */
+  constructor(path: string, script = new URL('./thread.ts', import.meta.url)) {
     this.#path = path;
+    this.#script = script;
   }
 
   execute(life: number | undefined, group: readonly Call[]): Promise<readonly unknown[]> {
@@ -41,7 +44,7 @@ export class Threaded implements Executor {
   }
 
   #start(): Worker {
-    const thread = new Worker(new URL('./thread.ts', import.meta.url), { workerData: this.#path, name: 'journal' });
+    const thread = new Worker(this.#script, { workerData: this.#path, name: 'journal' });
     thread.on('message', (reply: Reply) => this.#answer(reply));
     thread.on('error', (error) => this.#gone(thread, error.message));
     thread.on('exit', (code) => this.#gone(thread, `it ended with status ${code}`));

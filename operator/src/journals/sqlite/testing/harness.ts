@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { runKey } from '../../saga/command.ts';
-import type { GivenUp, RunId } from '../../saga/types.ts';
-import type { Fault } from '../../testing/memory-journal.ts';
-import { byWorkers, type JournalHarness, type JournalPlace, KEPT_MILLIS } from '../conformance.ts';
-import type { JournalRecord } from '../journal.ts';
-import { readRow } from './codec.ts';
-import { SqliteJournal } from './journal.ts';
-import { type Call, CommitFailed, type Executor, READS, type Row } from './operations.ts';
+import { runKey } from '../../../saga/command.ts';
+import type { GivenUp, RunId } from '../../../saga/types.ts';
+import type { Fault } from '../../../testing/memory-journal.ts';
+import { byWorkers, type JournalHarness, type JournalPlace, KEPT_MILLIS } from '../../conformance.ts';
+import type { JournalRecord } from '../../journal.ts';
+import { readRow } from '../codec.ts';
+import { SqliteJournal } from '../journal.ts';
+import { type Call, CommitFailed, type Executor, READS, type Row } from '../operations.ts';
 
 /** An executor whose next group that writes can be made to fail: before it, or after it with its answer lost. */
 export class Faulty implements Executor {
