@@ -43,6 +43,9 @@ const CONNECT_TIMEOUT_MS = 5000;
  */
 const CONNECTION_LIFE_MS = 60_000;
 
+/** How long a batch that is not full gathers while another is under way. */
+const GATHER_MS = 5;
+
 /** How soon to ask again where only the platform can help: soon enough for people, too rarely to be a load. */
 const PLATFORM_RETRY_MS = 5000;
 const TOKEN_RETRY_MS = 1000;
@@ -51,8 +54,10 @@ const TOKEN_RETRY_MS = 1000;
  * Carries commands to one participant over HTTP (docs/reference/participant-contract.md).
  *
  * - At most `maxInFlight` requests at once; the rest wait in order, each for at most half of its time limit, and then answer `NotNow: Busy`.
- * - With `batch`, commands that arrive in one turn of the event loop, or while all places are taken, share a request of up to `maxItems`. Each keeps
- *   its own time limit and its own answer, and one that spoilt a batch is sent alone the next time.
+ * - With `batch`, commands that arrive in one turn of the event loop, or while all places are taken, share a request of up to `maxItems`. While one is
+ *   under way, the next gathers for some milliseconds (as Nagle's algorithm does, RFC 896): under load a command then costs a tenth of a request and of a
+ *   commit over there, and one that comes alone waits for nobody. Each keeps its own time limit and its own answer, and one that spoilt a batch is
+ *   sent alone the next time.
  * - A place is given back only when the connection has let go of the request, so that memory and connections are bounded whatever the other side does.
  *
  * @throws ParticipantConfigError
@@ -81,6 +86,7 @@ class HttpLane implements HttpParticipant {
   readonly #suspects = new Suspects();
   #inFlight = 0;
   #flushing = false;
+  #gathering: NodeJS.Timeout | undefined;
   /** Settles when nothing is in flight any more; set once no more is taken. */
   #idle: PromiseWithResolvers<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -166,14 +172,18 @@ class HttpLane implements HttpParticipant {
   #pump(): void {
     if (this.#config.maxItems === 1) return this.#flush();
     if (this.#flushing || this.#queue.size === 0 || this.#inFlight >= this.#config.maxInFlight) return;
+    if (this.#inFlight > 0 && this.#queue.size < this.#config.maxItems) {
+      this.#gathering ??= setTimeout(() => this.#flush(), GATHER_MS);
+      return;
+    }
     this.#flushing = true;
-    setImmediate(() => {
-      this.#flushing = false;
-      this.#flush();
-    });
+    setImmediate(() => this.#flush());
   }
 
   #flush(): void {
+    this.#flushing = false;
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     while (this.#queue.size > 0 && this.#inFlight < this.#config.maxInFlight) {
       const commands = this.#take();
       this.#inFlight++;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * Canonical JSON after RFC 8785: properties sorted by UTF-16 code units, no white space, numbers as ECMAScript prints them. Properties whose
@@ -7,14 +7,18 @@ import { createHash } from 'node:crypto';
  * @throws TypeError for a number that JSON does not know (NaN, Infinity).
  */
 export function canonicalJson(value: unknown): string {
+  // First, and by itself: most values are texts.
+  if (typeof value === 'string') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`;
   if (typeof value === 'object' && value !== null) {
     const record = value as Record<string, unknown>;
-    const parts: string[] = [];
+    let text = '';
     for (const key of Object.keys(record).sort()) {
-      if (record[key] !== undefined) parts.push(`${JSON.stringify(key)}:${canonicalJson(record[key])}`);
+      const member = record[key];
+      if (member === undefined) continue;
+      text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(member)}`;
     }
-    return `{${parts.join(',')}}`;
+    return `{${text}}`;
   }
   if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError(`${value} cannot be written as JSON`);
   return JSON.stringify(value);
@@ -22,5 +26,5 @@ export function canonicalJson(value: unknown): string {
 
 /** SHA-256 of a text (UTF-8), in lower-case hexadecimal. */
 export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text, 'hex');
 }

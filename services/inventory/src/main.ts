@@ -25,6 +25,7 @@ await runMain('inventory', async ({ config, env, logger, metrics }) => {
     strategy: strategyFrom(env),
     hold: durationSetting(env, 'MERCATO_HOLD', '15m'),
     retention: config.keyRetention,
+    heard: config.subscribers.length > 0,
     onAnswer: metrics.onAnswer,
     eventSenders: config.eventSenders,
     events: {

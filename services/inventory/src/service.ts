@@ -51,6 +51,8 @@ export interface InventoryOptions
   readonly store: Store;
   /** @default the machine's clock */
   readonly clock?: Clock;
+  /** Whether anybody subscribes to its events; otherwise none are written. @default true */
+  readonly heard?: boolean;
   /** Where goods come from. @default priority */
   readonly strategy?: Strategy;
   /** How long a reservation lasts unless it is committed. @default 15 min */
@@ -88,7 +90,7 @@ export function inventoryService(options: InventoryOptions): InventoryService {
     ...rest
   } = options;
   const clock = options.clock ?? systemClock;
-  const outbox = new Outbox('/mercato/inventory');
+  const outbox = new Outbox('/mercato/inventory', options.heard);
   const commands = [reserveStock({ outbox, strategy, hold }), commitStock(outbox), releaseStock(outbox)];
   const ports = { store, outbox, clock };
   const inbox = new Inbox({ ...events, store, clock, subscriptions: [shipOnPickUp(ports)] });

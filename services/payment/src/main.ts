@@ -16,6 +16,7 @@ await runMain('payment', async ({ config, env, logger, metrics }) => {
     store,
     processor,
     retention: config.keyRetention,
+    heard: config.subscribers.length > 0,
     onAnswer: metrics.onAnswer,
     // Never the body: it has the token.
     onError: (error, { command, key, epoch }) => {

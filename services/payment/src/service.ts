@@ -35,6 +35,8 @@ export interface PaymentOptions
   readonly processor: PaymentProcessor;
   /** @default the machine's clock */
   readonly clock?: Clock;
+  /** Whether anybody subscribes to its events; otherwise none are written. @default true */
+  readonly heard?: boolean;
   readonly reconcile?: ReconcileOptions;
   /** How often the reconciler looks for due payments, in milliseconds. @default 1000 */
   readonly reconcileEveryMs?: number;
@@ -58,7 +60,7 @@ export interface PaymentService {
 export function paymentService(options: PaymentOptions): PaymentService {
   const { store, processor, reconcile: reconcileOptions, reconcileEveryMs, onReconciled, ...rest } = options;
   const clock = options.clock ?? systemClock;
-  const means: Means = { processor, outbox: new Outbox('/mercato/payment') };
+  const means: Means = { processor, outbox: new Outbox('/mercato/payment', options.heard) };
   const commands = [authorisePayment(means), voidPayment(means), capturePayment(means), refundPayment(means)];
   const pass = async () => {
     const report = await reconcile(store, means, clock, reconcileOptions);

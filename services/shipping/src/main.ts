@@ -16,6 +16,7 @@ await runMain('shipping', async ({ config, env, logger, metrics }) => {
     store,
     carrier,
     retention: config.keyRetention,
+    heard: config.subscribers.length > 0,
     onAnswer: metrics.onAnswer,
     // Never the body: it has the address.
     onError: (error, { command, key, epoch }) => {

@@ -32,6 +32,8 @@ export interface ShippingOptions
   readonly carrier: Carrier;
   /** @default the machine's clock */
   readonly clock?: Clock;
+  /** Whether anybody subscribes to its events; otherwise none are written. @default true */
+  readonly heard?: boolean;
   readonly track?: TrackOptions;
   /** How often the tracker looks for due bookings, in milliseconds. @default 1000 */
   readonly trackEveryMs?: number;
@@ -55,7 +57,7 @@ export interface ShippingService {
 export function shippingService(options: ShippingOptions): ShippingService {
   const { store, carrier, track: trackOptions, trackEveryMs, onTracked, ...rest } = options;
   const clock = options.clock ?? systemClock;
-  const means: Means = { carrier, outbox: new Outbox('/mercato/shipping') };
+  const means: Means = { carrier, outbox: new Outbox('/mercato/shipping', options.heard) };
   const commands = [bookShipment(means), cancelShipment(means)];
   const pass = async () => {
     const report = await track(store, means, clock, trackOptions);
