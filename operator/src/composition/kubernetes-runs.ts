@@ -8,9 +8,12 @@ import { idOf, outcomeOf, trim } from '../controllers/ordersagarun/run.ts';
 import { RunShards } from '../controllers/ordersagarun/shards.ts';
 import { standingMetrics } from '../controllers/ordersagarun/standing.ts';
 import { Undertow } from '../controllers/ordersagarun/undertow.ts';
+import { KubernetesIntake } from '../intake/kubernetes.ts';
+import { KubernetesAnnouncements } from '../journals/kubernetes/announcements.ts';
 import { FinishedRuns } from '../journals/kubernetes/finished.ts';
 import { KubernetesJournal, orderSagaRuns, placeOf } from '../journals/kubernetes/journal.ts';
 import type { Cache } from '../kube/cache.ts';
+import type { RunnerObserver } from '../runner/ports.ts';
 import { Runner } from '../runner/runner.ts';
 import { pause } from '../runtime/clock.ts';
 import { watches } from '../runtime/controller.ts';
@@ -18,7 +21,9 @@ import { done } from '../runtime/result.ts';
 import { shardMetrics } from '../sharding/metrics.ts';
 import { shardOf } from '../sharding/shard.ts';
 import { Sharding } from '../sharding/sharding.ts';
+import { addAnnouncer } from './announcements.ts';
 import type { Foundation } from './foundation.ts';
+import { addIntake } from './intake.ts';
 
 /** Runs at a time that are looked at; no reconcile waits for a participant, so few are enough. */
 const RUN_WORKERS = 16;
@@ -59,26 +64,28 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
     wall: () => clock.wall(),
   });
   standingMetrics(metrics.registry, runs, () => clock.wall());
+  const announcements = options.announceTo.length === 0 ? undefined : new KubernetesAnnouncements(() => clock.wall());
+  const told = observeRuns({
+    runs,
+    recorder,
+    metrics: foundation.runMetrics,
+    logger,
+    clock,
+    ended: (id, outcome) => finished.note(id, outcome),
+    left: (id) => {
+      journal.forget(id);
+      orders.enqueue(placeOf(id));
+      const next = places.next(id);
+      if (next !== undefined) orders.enqueue(next);
+    },
+    parted: (id) => journal.forget(id),
+  });
   const runner: Runner = new Runner({
     journal,
     participants: foundation.participants,
     clock,
     mayAct: (id) => sharding.mayAct(id),
-    observer: observeRuns({
-      runs,
-      recorder,
-      metrics: foundation.runMetrics,
-      logger,
-      clock,
-      ended: (id, outcome) => finished.note(id, outcome),
-      left: (id) => {
-        journal.forget(id);
-        orders.enqueue(placeOf(id));
-        const next = places.next(id);
-        if (next !== undefined) orders.enqueue(next);
-      },
-      parted: (id) => journal.forget(id),
-    }),
+    observer: announcements === undefined ? told : announcing(told, announcements),
   });
   sight.active = () => runner.size;
   sight.held = () =>
@@ -132,6 +139,7 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
     undertow: new Undertow(client, clock),
     recorder,
     clock,
+    ...(announcements === undefined ? {} : { announcements }),
   });
   const orders = manager.controller({
     name: 'ordersagarun',
@@ -157,5 +165,31 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
       ),
     ],
   });
+  if (announcements !== undefined) {
+    const announcer = addAnnouncer(foundation, {
+      source: announcements,
+      ready: async () => undefined,
+      needsLeaderElection: false,
+    });
+    announcements.onNews(() => announcer.wake());
+  }
+  addIntake(foundation, new KubernetesIntake(client, clock));
   return { runs, journal, abandon: () => runner.abandon() };
+}
+
+/** Notes what subscribers are to be told: holds that begin, end, or were taken over, and ends. */
+function announcing(others: RunnerObserver, announcements: KubernetesAnnouncements): RunnerObserver {
+  return {
+    ...others,
+    transitioned: (id, before, after, event, effects) => {
+      others.transitioned?.(id, before, after, event, effects);
+      const changed = before.hold?.id !== after.hold?.id;
+      // Before the end is told, what came before it has been.
+      if (after.ended === undefined && (changed || event.type === 'TakenOver')) announcements.note(id, after);
+    },
+    ended: (id, state) => {
+      announcements.note(id, state);
+      others.ended?.(id, state);
+    },
+  };
 }

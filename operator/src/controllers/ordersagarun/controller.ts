@@ -2,6 +2,7 @@ import { setCondition } from '../../api/conditions.ts';
 import type { OrderSaga } from '../../api/ordersaga.ts';
 import type { OrderSagaRun } from '../../api/ordersagarun.ts';
 import type { Participant } from '../../api/participant.ts';
+import type { KubernetesAnnouncements } from '../../journals/kubernetes/announcements.ts';
 import { decode, encode } from '../../journals/kubernetes/codec.ts';
 import type { FinishedRuns, Outcome } from '../../journals/kubernetes/finished.ts';
 import { type KubernetesJournal, orderSagaRuns, placeOf } from '../../journals/kubernetes/journal.ts';
@@ -52,6 +53,8 @@ export interface OrderSagaRunControllerOptions {
   readonly undertow: Undertow;
   readonly recorder: Recorder;
   readonly clock: Clock;
+  /** What subscribers are to be told, where there are any: an object stays until its run's end was told. @default there are none */
+  readonly announcements?: KubernetesAnnouncements;
 }
 
 /**
@@ -332,11 +335,13 @@ export class OrderSagaRunController {
       await this.#refuseLateDecision(run, id);
       return requeueAfter(REMEMBERED_MILLIS);
     }
+    if (!(await this.#isTold(run, id))) return requeueAfter(REMEMBERED_MILLIS);
     for (const entry of run.status?.givenUp ?? []) {
       await this.#o.journal.recordException(id, entry as never, Date.parse(run.status?.finishedAt ?? ''));
     }
     if (run.metadata.deletionTimestamp !== undefined) {
       await this.#removeFinalizer(run);
+      this.#o.announcements?.forget(id);
       return done();
     }
     await this.#refuseLateDecision(run, id);
@@ -345,7 +350,25 @@ export class OrderSagaRunController {
     await this.#removeFinalizer(run);
     const { uid = '' } = run.metadata;
     await this.#o.client.delete(orderSagaRuns, placeOf(id), { uid }).catch(ignoreChanged);
+    this.#o.announcements?.forget(id);
     return done();
+  }
+
+  /** After a take-over nobody knows whether the run's end was told, so it is told again. */
+  async #isTold(run: OrderSagaRun, id: RunId): Promise<boolean> {
+    const { announcements, journal } = this.#o;
+    if (announcements === undefined) return true;
+    const end = announcements.endOf(id);
+    if (end !== 'Unknown') return end === 'Told';
+    const found = await journal.read(id);
+    journal.forget(id);
+    if (found !== undefined && 'state' in found && found.state?.ended !== undefined) {
+      announcements.note(id, found.state);
+      await this.#refuseLateDecision(run, id);
+      return false;
+    }
+    announcements.settle(id);
+    return true;
   }
 
   async #refuseLateDecision(run: OrderSagaRun, id: RunId): Promise<void> {

@@ -1,0 +1,92 @@
+import { freePort } from '@mercato/controlplane/ports.ts';
+import { eventually, type TestCluster } from './cluster.ts';
+
+/** The order service's relay, as the operator sees it: events over HTTP, with a token of an account of the test's namespace. */
+export class OrderRelay {
+  readonly #cluster: TestCluster;
+  readonly #port: number;
+  readonly #token: string;
+
+  private constructor(cluster: TestCluster, port: number, token: string) {
+    this.#cluster = cluster;
+    this.#port = port;
+    this.#token = token;
+  }
+
+  static async of(cluster: TestCluster): Promise<OrderRelay> {
+    await cluster.kubectl('create', 'serviceaccount', 'order');
+    const account = { namespace: cluster.namespace, name: 'order' };
+    const wish = { audiences: ['mercato-operator'], expirationSeconds: 600 };
+    const { token } = await cluster.client.createToken(account, wish);
+    return new OrderRelay(cluster, await freePort(), token);
+  }
+
+  /** What the operator is started with, to listen to this relay. */
+  get flags(): string[] {
+    const subject = `system:serviceaccount:${this.#cluster.namespace}:order`;
+    return [`--intake-address=127.0.0.1:${this.#port}`, `--intake-subjects=${subject}`];
+  }
+
+  /** A new order, as the order service tells of it. */
+  placed(orderId: string, changes: object = {}, data: object = {}): object {
+    const order = {
+      customer: 'ada',
+      currency: 'GBP',
+      lines: [{ sku: 'MUG', quantity: 2, unitPrice: 895 }],
+      paymentToken: 'tok_visa',
+      shipTo: { country: 'GB' },
+    };
+    return this.#event(orderId, 1, 'placed', { ...order, ...data }, changes);
+  }
+
+  /** A customer's cancel. */
+  cancel(orderId: string): object {
+    return this.#event(orderId, 2, 'cancel-requested', { reason: 'changed their mind' });
+  }
+
+  #event(orderId: string, sequence: number, type: string, data: object, changes: object = {}): object {
+    return {
+      specversion: '1.0',
+      id: `${orderId}/${sequence}`,
+      source: '/mercato/order',
+      type: `dev.mercato.order.${type}`,
+      subject: orderId,
+      time: new Date().toISOString(),
+      mercatonamespace: this.#cluster.namespace,
+      mercatosaga: 'checkout',
+      sequence: String(sequence),
+      data,
+      ...changes,
+    };
+  }
+
+  /** Sends once. */
+  async post(events: readonly object[], headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.#port}/events`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/cloudevents-batch+json',
+        authorization: `Bearer ${this.#token}`,
+        ...headers,
+      },
+      body: JSON.stringify(events),
+    });
+  }
+
+  /** As a relay does: again and again until it was taken. */
+  async deliver(events: readonly object[]): Promise<Record<string, number>> {
+    let answer: Record<string, number> = {};
+    let last = '';
+    await eventually(
+      async () => {
+        const response = await this.post(events).catch((error: Error) => error);
+        last = response instanceof Error ? response.message : `${response.status} ${await response.clone().text()}`;
+        if (response instanceof Error || !response.ok) return false;
+        answer = (await response.json()) as Record<string, number>;
+        return true;
+      },
+      () => `the delivery was answered with ${last}`,
+    );
+    return answer;
+  }
+}
