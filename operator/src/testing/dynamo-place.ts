@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { JournalHarness, JournalPlace, Leaving } from '../journals/conformance.ts';
-import { byWorkers } from '../journals/conformance.ts';
+import {
+  byWorkers,
+  type JournalHarness,
+  type JournalPlace,
+  KEPT_MILLIS,
+  type Leaving,
+} from '../journals/conformance.ts';
 import { type ClientOptions, type Connection, connect } from '../journals/dynamodb/calls.ts';
 import { DynamoJournal } from '../journals/dynamodb/journal.ts';
 import { type Item, N, runItemKey, S, textOf } from '../journals/dynamodb/keys.ts';
@@ -98,7 +103,7 @@ export function dynamoHarness(name: string, emulator: () => Promise<Aws>): Journ
     name,
     before: async () => void (await emulator()),
     async place(clock) {
-      const place = await DynamoPlace.create(await emulator(), clock);
+      const place = await DynamoPlace.create(await emulator(), clock, { ended: (_, outcome) => KEPT_MILLIS[outcome] });
       return placeOf(place);
     },
   };

@@ -35,6 +35,7 @@ export interface OwnRun extends OwnStanding {
 export class Book {
   readonly #runs = new Map<string, OwnRun>();
   readonly #counts = new Map<string, { active: number; held: number }>();
+  readonly #inDoubt = new Map<string, RunId>();
 
   find(id: RunId): OwnRun | undefined {
     return this.#runs.get(runKey(id));
@@ -44,6 +45,7 @@ export class Book {
   enter(run: OwnRun): void {
     this.remove(run.run.id);
     this.#runs.set(runKey(run.run.id), run);
+    if (run.attempts.some(({ telling }) => telling !== undefined)) this.#inDoubt.set(runKey(run.run.id), run.run.id);
     this.#count(run, 1);
   }
 
@@ -52,7 +54,13 @@ export class Book {
     const run = this.#runs.get(runKey(id));
     if (run === undefined) return;
     this.#runs.delete(runKey(id));
+    this.#inDoubt.delete(runKey(id));
     this.#count(run, -1);
+  }
+
+  /** Runs with an announcement of which it is not known whether it was written. */
+  get inDoubt(): RunId[] {
+    return [...this.#inDoubt.values()];
   }
 
   get counts(): Counts {

@@ -1,5 +1,7 @@
 import { sharedDynamoDbLocal } from '@mercato/aws-emulators/testing.ts';
 import { dynamoHarness } from '../../testing/dynamo-place.ts';
-import { journalConformance } from '../conformance.ts';
+import { journalConformance, workerJournalConformance } from '../conformance.ts';
 
-journalConformance(dynamoHarness('dynamodb (DynamoDB Local)', async () => (await sharedDynamoDbLocal()).client));
+const harness = dynamoHarness('dynamodb (DynamoDB Local)', async () => (await sharedDynamoDbLocal()).client);
+journalConformance(harness);
+workerJournalConformance(harness);

@@ -200,14 +200,31 @@ describe('When DynamoDB fails', function () {
     const isBeat: Parameters<ReturnType<DynamoPlace['faultsOf']>['failOnce']>[1] = ({ input }) =>
       'UpdateExpression' in input && (input.UpdateExpression ?? '').includes('#beats');
 
-    for (const fault of ['throttled', 'unsent'] as const)
-      it(`${fault}: it takes no order in, and drives what it put on record when it can`, async () => {
+    for (const fault of ['throttled', 'unsent'] as const) {
+      it(`${fault}: it puts no order on record, and writes nothing`, async () => {
+        await worker.create(newRun('o-1'));
         clock.advance(FENCE_MILLIS);
-        place.faultsOf(worker).failOnce(fault, isBeat);
+        place.faultsOf(worker).plan = (call) => (isBeat(call) ? fault : undefined);
+        expect(await thrown(worker.create(newRun('o-2')))).to.be.instanceOf(JournalUnavailable);
+        expect(await thrown(worker.write(id, INTENT, '1'))).to.be.instanceOf(JournalUnavailable);
+        expect(await place.item(newRun('o-2').id)).to.equal(undefined);
+        place.faultsOf(worker).plan = () => undefined;
+        expect(await worker.read(id)).to.deep.equal({ state: undefined, version: '1' });
+        expect(await worker.claim(10), 'nobody asks for it again').to.deep.equal([]);
+      });
+
+      it(`${fault}: it drives what it put on record meanwhile, when it can`, async () => {
+        const faults = place.faultsOf(worker);
+        faults.plan = (call) => {
+          if (call.name === 'PutItem') clock.advance(FENCE_MILLIS);
+          return isBeat(call) ? fault : undefined;
+        };
         expect(await thrown(worker.create(newRun('o-1')))).to.be.instanceOf(JournalUnavailable);
+        faults.plan = () => undefined;
         const [claimed] = await worker.claim(10);
         expect(claimed?.run.id).to.deep.equal(id);
       });
+    }
 
     it('it keeps what it claimed until it can', async () => {
       await worker.create(newRun('o-1'));

@@ -2,7 +2,7 @@ import { sharedDynamoDbLocal, sharedMiniStack } from '@mercato/aws-emulators/tes
 import { expect } from 'chai';
 import { VirtualClock } from '../../runtime/clock.ts';
 import { CONTEXT } from '../../saga/rehearsal.ts';
-import { DynamoPlace } from '../../testing/dynamo-place.ts';
+import { claimAll, DynamoPlace } from '../../testing/dynamo-place.ts';
 import { ended, held, INTENT, newRun, REVISION } from '../../testing/dynamo-runs.ts';
 import { JOURNAL_TABLE } from './table.ts';
 
@@ -124,6 +124,22 @@ for (const [emulator, shared] of [
       expect([...(await one.counts())], 'its own are counted at once').to.deep.equal([
         ['shop/checkout', { active: 1, held: 1 }],
       ]);
+    });
+
+    it('counts what a dead worker left until it is claimed, without asking for runs', async () => {
+      const [one, two] = [await place.start('one'), await place.start('two')];
+      for (const name of ['a', 'b', 'c']) await one.create(newRun(name));
+      await one.write(newRun('a').id, held(), '1');
+      await place.silence(two);
+      const reader = place.journal();
+      const expected = [['shop/checkout', { active: 2, held: 1 }]];
+      expect([...(await reader.counts())]).to.deep.equal(expected);
+      expect(place.faultsOf(reader).calls.every(({ name }) => name === 'Query')).to.equal(true);
+      await claimAll(two, 3, clock);
+      await two.beat();
+      clock.advance(1_000);
+      expect([...(await reader.counts())]).to.deep.equal(expected);
+      expect([...(await two.counts())]).to.deep.equal(expected);
     });
 
     it('keeps a revision once, whoever saves it', async () => {

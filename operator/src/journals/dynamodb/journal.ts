@@ -17,13 +17,14 @@ import type {
 import { Book, type Counts } from './book.ts';
 import { type Connection, connect } from './calls.ts';
 import { Claims } from './claims.ts';
-import { exceptionKey, type Item, lifeShard, N, revisionKey, runItemKey, S, textOf } from './keys.ts';
+import { exceptionKey, type Item, idOf, lifeShard, N, revisionKey, runItemKey, S, textOf } from './keys.ts';
 import { Ledger } from './ledger.ts';
 import { Lives } from './lives.ts';
 import { Mailbox } from './mailbox.ts';
-import { isForgotten, isVisible, newRunItem, outcomeOf, recordOf, sightOf, versionOf } from './record.ts';
+import { isForgotten, isVisible, newRunItem, outcomeOf, recordOf, sightOf, standingOf, versionOf } from './record.ts';
 import { attention } from './sights.ts';
 import { NotDone, Store } from './store.ts';
+import { Tally } from './tally.ts';
 import { Writer } from './writes.ts';
 
 export interface DynamoJournalOptions {
@@ -74,6 +75,8 @@ export class DynamoJournal implements WorkerJournal {
   /** Creations that are under way: a second of the same run waits for the first. */
   readonly #creating = new Map<string, Promise<unknown>>();
   readonly #revisions = new Map<string, Revision>();
+  readonly #tally: Tally;
+  #asking: Promise<void> | undefined;
 
   constructor({ connection, table, retention, name = hostname(), clock = systemClock }: DynamoJournalOptions) {
     this.#connection = connection;
@@ -82,6 +85,7 @@ export class DynamoJournal implements WorkerJournal {
     this.#name = name;
     const wall = (): number => clock.wall();
     this.#lives = new Lives(this.#store, clock);
+    this.#tally = new Tally(this.#store, clock);
     this.#mailbox = new Mailbox(this.#store, wall);
     const parts = { store: this.#store, lives: this.#lives, book: this.#book, ledger: this.#ledger };
     this.#writer = new Writer({ ...parts, retention, wall });
@@ -112,9 +116,10 @@ export class DynamoJournal implements WorkerJournal {
 
   async claim(limit: number): Promise<readonly ClaimedRun[]> {
     const own = this.#lives.own;
+    await this.#certain(NotDone);
     const lives = await this.#lives.look(LOOK_MILLIS);
     this.#claimed.push(...(await this.#claims.runs(own, lives, limit - this.#claimed.length)));
-    if (this.#claimed.length > 0) await this.#certain();
+    if (this.#claimed.length > 0) await this.#certain(JournalUnavailable);
     return this.#claimed.splice(0, limit);
   }
 
@@ -137,6 +142,7 @@ export class DynamoJournal implements WorkerJournal {
   }
 
   async write(id: RunId, state: RunState, version: Version): Promise<Version> {
+    await this.#certain(NotDone);
     return this.#writer.write(id, state, version);
   }
 
@@ -186,19 +192,14 @@ export class DynamoJournal implements WorkerJournal {
   }
 
   async counts(): Promise<Counts> {
-    const sums = new Map(this.#book.counts);
-    for (const { incarnation, standing, counts } of await this.#lives.look(LOOK_MILLIS)) {
-      if (standing !== 'Alive' || incarnation === this.#lives.mine) continue;
-      for (const [saga, { active, held }] of counts) {
-        const sum = sums.get(saga) ?? { active: 0, held: 0 };
-        sums.set(saga, { active: sum.active + active, held: sum.held + held });
-      }
-    }
-    return sums;
+    const lives = await this.#lives.look(LOOK_MILLIS);
+    const others = lives.filter(({ incarnation }) => incarnation !== this.#lives.mine);
+    return this.#tally.sum(this.#book.counts, others);
   }
 
   async unannounced(limit: number): Promise<readonly WrittenAnnouncement[]> {
     const own = this.#lives.own;
+    await this.#resolveDoubts();
     const untold = this.#ledger.untold(limit);
     if (untold.length >= limit) return untold;
     await this.#claims.ends(own, await this.#lives.look(LOOK_MILLIS), limit - untold.length);
@@ -221,12 +222,9 @@ export class DynamoJournal implements WorkerJournal {
   async #create(run: NewRun): Promise<Creation> {
     const own = this.#lives.own;
     if (this.#book.find(run.id) !== undefined) return { type: 'Open' };
-    const item = {
-      ...newRunItem(run),
-      version: N(Number(FIRST)),
-      owner: S(own),
-      ownerShard: S(lifeShard(own, run.id)),
-    };
+    await this.#certain(NotDone);
+    const owned = { owner: S(own), ownerShard: S(lifeShard(own, run.id)), standing: S(standingOf(false)) };
+    const item = { ...newRunItem(run), ...owned, version: N(Number(FIRST)) };
     const now = this.#clock.wall();
     const written = await this.#store.put(item, 'attribute_not_exists(#pk) OR #expires <= :now', {
       ':now': N(Math.floor(now / 1000)),
@@ -251,18 +249,32 @@ export class DynamoJournal implements WorkerJournal {
   }
 
   async #created(run: NewRun, version: Version): Promise<Creation> {
-    await this.#certain();
+    await this.#certain(JournalUnavailable);
     this.#book.enter({ run, held: false, since: undefined, announced: 0, attempts: [] });
     return { type: 'Created', version };
   }
 
-  /** @throws IncarnationLost when this life was declared dead @throws JournalUnavailable when that cannot be asked; what was made before is made */
-  async #certain(): Promise<void> {
+  /**
+   * Asks whether this worker lives, where its clock cannot tell: nothing is to be begun by one that others may have declared dead, nor given out that it
+   * made meanwhile.
+   * @throws IncarnationLost when it was declared dead @throws `otherwise` when that cannot be asked
+   */
+  async #certain(otherwise: new (message: string, options: ErrorOptions) => JournalUnavailable): Promise<void> {
     if (this.#lives.isCertain) return;
-    await this.#lives.beat(this.#told()).catch((error: unknown) => {
-      if (!(error instanceof NotDone)) throw error;
-      throw new JournalUnavailable(`whether this worker lives cannot be asked: ${error.message}`, { cause: error });
+    this.#asking ??= this.#lives.beat(this.#told()).finally(() => {
+      this.#asking = undefined;
     });
+    await this.#asking.catch((error: unknown) => {
+      if (!(error instanceof JournalUnavailable)) throw error;
+      throw new otherwise(`whether this worker lives cannot be asked: ${error.message}`, { cause: error });
+    });
+  }
+
+  /** The runner looks after a write that was not answered; if it does not come to it, what was to be told is told all the same. */
+  async #resolveDoubts(): Promise<void> {
+    const { inDoubt } = this.#book;
+    if (inDoubt.length === 0) return;
+    for (const item of await this.#store.getAll(inDoubt.map(runItemKey))) this.#writer.read(idOf(item), item);
   }
 
   #told(): { watermark: number; counts: Counts } {

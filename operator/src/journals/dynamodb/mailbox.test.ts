@@ -78,12 +78,13 @@ describe('Mail in the dynamodb journal', function () {
     expect(await place.item(id)).not.to.have.any.keys('mailFor', 'mailAt', 'cancel');
   });
 
-  it('that comes as the run ends is still there to be acknowledged', async () => {
+  it('goes with the end of its run: nobody is left who could read it', async () => {
     await one.write(id, held(), '1');
     await one.post(id, cancel('enough'));
     await one.write(id, ended(1), '2');
-    expect(await mailOf(one)).to.deep.equal([cancel('enough')]);
+    expect(await mailOf(one)).to.deep.equal([]);
     expect(await one.post(id, cancel('again'))).to.equal('Ended');
+    expect(await place.item(id)).not.to.have.any.keys('cancel', 'mailFor', 'mailAt');
   });
 
   it('is not shown twice by an index that lags behind its settling', async () => {

@@ -11,6 +11,9 @@ import { INDEX } from './table.ts';
 const ATTRIBUTE = { Decision: 'decision', Cancel: 'cancel' } as const satisfies Record<Mail['type'], string>;
 const KINDS = Object.values(ATTRIBUTE);
 
+/** All that a run's item has of mail. */
+export const MAIL_ATTRIBUTES: readonly string[] = [...KINDS, 'mailFor', 'mailAt'];
+
 interface Letter {
   /** Tells it from the one that it replaces. */
   readonly id: string;
@@ -67,7 +70,7 @@ export class Mailbox {
       if (letters.length > 0) found.add(runKey(idOf(item)));
       else await this.#unlist(item);
       // Another worker has taken the run, and the mail with it.
-      if ((textOf(item, 'owner') ?? own) !== own) continue;
+      if (textOf(item, 'owner') !== own) continue;
       for (const { kind, letter } of letters)
         received.push({
           id: idOf(item),

@@ -70,6 +70,9 @@ export function recordOf(item: Item): JournalRecord {
 
 export const sightOf = (item: Item): RunSight => ({ run: newRunOf(item), record: recordOf(item) });
 
+/** In the owner index: so that the runs that a dead life left are counted without asking for them. */
+export const standingOf = (held: boolean): 'active' | 'held' => (held ? 'held' : 'active');
+
 /** How a run ended; undefined while it is open. */
 export const outcomeOf = (item: Item): Outcome | undefined => textOf(item, 'ended') as Outcome | undefined;
 

@@ -37,7 +37,7 @@ export const JOURNAL_TABLE: JournalTable = {
   sortKey: text('sk'),
   indexes: [
     // Open runs, by the life that drives them: what a dead one left.
-    { name: INDEX.owner, partitionKey: text('ownerShard'), projection: 'KEYS_ONLY' },
+    { name: INDEX.owner, partitionKey: text('ownerShard'), sortKey: text('standing'), projection: 'KEYS_ONLY' },
     // Ended runs, by the life that announces them: what a dead one may not have told.
     { name: INDEX.end, partitionKey: text('endShard'), sortKey: number('ticket'), projection: 'KEYS_ONLY' },
     // Open runs that need a person, the longest first.

@@ -16,15 +16,27 @@ const thrown = (promise: Promise<unknown>): Promise<unknown> =>
 const names = (claimed: readonly ClaimedRun[]): string[] => claimed.map(({ run }) => run.id.orderId).sort();
 const HOUR = 3_600_000;
 
+/** A wall clock that jumps. */
+class SkewedClock extends VirtualClock {
+  offset = 0;
+
+  override wall(): number {
+    return super.wall() + this.offset;
+  }
+}
+
 describe('A life in the dynamodb journal', function () {
   this.timeout(60_000);
-  let clock: VirtualClock;
+  let clock: SkewedClock;
   let place: DynamoPlace;
+  /** Of another machine, that knows nothing of `clock`. */
+  let elsewhere: VirtualClock;
   let one: WorkerJournal;
   const { id } = newRun('o-1');
 
   beforeEach(async () => {
-    clock = new VirtualClock();
+    clock = new SkewedClock();
+    elsewhere = new VirtualClock({ epoch: 0 });
     place = await DynamoPlace.create((await sharedDynamoDbLocal()).client, clock);
     one = await place.start('one');
     await one.create(newRun('o-1'));
@@ -32,13 +44,12 @@ describe('A life in the dynamodb journal', function () {
   afterEach(() => place.close());
 
   it('lasts while it beats, whatever its wall clock says', async () => {
-    const elsewhere = new VirtualClock({ epoch: 0 });
     const two = await place.start('two', elsewhere);
     for (let second = 0; second < 60; second += 3) {
       await one.beat();
       expect(await two.beat()).to.equal(2);
       elsewhere.advance(3_000);
-      clock.advance(600_000);
+      clock.offset += 600_000;
     }
     expect(await two.claim(10)).to.deep.equal([]);
     await one.write(id, INTENT, '1');
@@ -103,10 +114,12 @@ describe('A life in the dynamodb journal', function () {
   });
 
   it('that goes on as a zombie writes its run until that is claimed, and never after', async () => {
-    const two = await place.start('two');
-    await place.silence(two);
+    // Its write was on its way when it was stopped: its own clock tells it nothing.
+    const two = await place.start('two', elsewhere);
+    elsewhere.advance(SILENCE_MILLIS);
+    expect(await two.beat()).to.equal(1);
     const version = await one.write(id, INTENT, '1');
-    const [claimed] = await claimAll(two, 1, clock);
+    const [claimed] = await claimAll(two, 1, elsewhere);
     expect(claimed?.record).to.deep.equal({ state: INTENT, version: '3' });
     for (const any of [version, claimed?.record.version ?? ''])
       expect(await thrown(one.write(id, ended(), any))).to.satisfy(
@@ -117,11 +130,27 @@ describe('A life in the dynamodb journal', function () {
     await two.write(id, ended(), claimed?.record.version ?? '');
   });
 
-  it('that was declared dead without knowing hears of it before it takes an order in', async () => {
+  it('that was silent for too long asks whether it lasts before it writes, creates or claims', async () => {
     const two = await place.start('two');
     await place.silence(two);
+    for (const call of [() => one.write(id, INTENT, '1'), () => one.create(newRun('o-2')), () => one.claim(1)])
+      expect(await thrown(call())).to.be.instanceOf(IncarnationLost);
+    expect(names(await claimAll(two, 1, clock))).to.deep.equal(['o-1']);
+    expect(await two.read(id)).to.deep.include({ state: undefined });
+    expect(await two.read(newRun('o-2').id)).to.equal(undefined);
+  });
+
+  it('that ended while an order was put on record takes no order in, and another finds the run', async () => {
+    const two = await place.start('two', elsewhere);
+    place.faultsOf(one).plan = async ({ name }) => {
+      if (name !== 'PutItem') return undefined;
+      elsewhere.advance(SILENCE_MILLIS);
+      await two.beat();
+      clock.advance(SILENCE_MILLIS);
+      return undefined;
+    };
     expect(await thrown(one.create(newRun('o-2')))).to.be.instanceOf(IncarnationLost);
-    expect(names(await claimAll(two, 2, clock)), 'and what it made is found').to.deep.equal(['o-1', 'o-2']);
+    expect(names(await claimAll(two, 2, elsewhere))).to.deep.equal(['o-1', 'o-2']);
   });
 
   it('has an heir for each run, however many workers want them', async () => {
@@ -179,10 +208,12 @@ describe('A life in the dynamodb journal', function () {
     const lives = await place.store.query({ of: ['pk', 'lives'], consistent: true });
     expect(lives.items.map((life) => life['sk']?.S?.split('-')[0])).to.deep.equal(['two']);
     const { calls } = place.faultsOf(two);
-    calls.length = 0;
     clock.advance(HOUR);
+    await two.beat();
+    calls.length = 0;
+    clock.advance(1_000);
     await two.claim(10);
-    expect(calls).to.have.length(1);
+    expect(calls.map(({ name }) => name)).to.deep.equal(['Query']);
   });
 
   it('that was struck and yet made a run has it found when its order comes again', async () => {

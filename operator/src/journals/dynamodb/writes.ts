@@ -6,7 +6,8 @@ import type { Book, Outlook, OwnRun, OwnStanding } from './book.ts';
 import { attentionShard, type Incarnation, type Item, lifeShard, N, runItemKey, S, textOf } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Lives } from './lives.ts';
-import { announcementsItem, encode, encodedItem, versionOf } from './record.ts';
+import { MAIL_ATTRIBUTES } from './mailbox.ts';
+import { announcementsItem, encode, encodedItem, standingOf, versionOf } from './record.ts';
 import { NotDone, type Store } from './store.ts';
 
 /** Longer than any redelivery can take (design rule 1). */
@@ -38,6 +39,7 @@ export class Writer {
     const life = lives.own;
     const own = book.find(id);
     if (own === undefined) throw new VersionConflict(`${runKey(id)} is not a run that ${life} drives`);
+    if (!/^[0-9]+$/.test(version)) throw new VersionConflict(`${version} is no version that this journal gives`);
     const encoded = encode(id, state);
     const outlook = this.#outlook(own, state, encoded.sum);
     const next = Number(version) + 1;
@@ -102,6 +104,7 @@ export class Writer {
     // What is not told yet goes along: whoever takes the run over finds it in the item.
     const earlier = telling !== undefined && telling.announcement.sequence > 1 ? ledger.untoldOf(runKey(id)) : [];
     return {
+      ...(state.ended === undefined ? { standing: S(standingOf(standing.held)) } : {}),
       ...(since === undefined ? {} : { attentionShard: S(attentionShard(id)), since: N(since) }),
       ...(telling === undefined
         ? {}
@@ -149,7 +152,8 @@ function removed(own: OwnRun, { ended, standing }: Outlook): string[] {
     ...(standing.since === undefined && (own.since !== undefined || own.attempts.length > 0)
       ? ['attentionShard', 'since']
       : []),
-    ...(ended ? ['owner', 'ownerShard'] : []),
+    // Nobody is left who could read its mail; the end says what came of it.
+    ...(ended ? ['owner', 'ownerShard', 'standing', ...MAIL_ATTRIBUTES] : []),
   ];
 }
 
