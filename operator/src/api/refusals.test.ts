@@ -267,6 +267,13 @@ const REFUSED: Readonly<Record<string, readonly Case[]>> = {
       'greater than or equal to 1',
     ],
     [
+      'a rate of nothing',
+      provider({ limits: { requestsPerSecond: 0 } }),
+      'limits.requestsPerSecond',
+      'greater than or equal to 1',
+    ],
+    ['a burst without a rate', provider({ limits: { burst: 5 } }), 'limits.burst', 'say requestsPerSecond'],
+    [
       'a batch over a queue',
       provider({ url: undefined, queue: { url: 'https://q/a', answersUrl: 'https://q/b' }, batch: {} }),
       'spec.batch',

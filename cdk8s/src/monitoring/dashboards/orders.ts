@@ -95,6 +95,17 @@ export function ordersBoard(operator: Service): Board {
           ],
         },
         {
+          title: 'Participants left alone',
+          description: 'Processes of the operator whose circuit is not closed: orders wait, and lose no attempt by it.',
+          unit: 'short',
+          queries: [
+            {
+              expr: `sum by (namespace, participant) (${metric('mercato_participant_circuit_state', 'state!="Closed"')})`,
+              legend: '{{namespace}}/{{participant}}',
+            },
+          ],
+        },
+        {
           title: 'Journal writes tried again',
           unit: 'ops',
           queries: [{ expr: rate('job', 'mercato_journal_failures_total'), legend: 'writes' }],
