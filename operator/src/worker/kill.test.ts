@@ -88,7 +88,7 @@ describe('A worker of the sqlite journal', function () {
     expect(await relay.deliver([relay.cancel('o-cancelled')])).to.include({ CancelTooLate: 1 });
     await eventually(
       async () => (await cluster.metric('mercato_worker_mail_total', { type: 'Cancel' })) === 1,
-      () => 'the cancel was never settled',
+      () => 'the cancel is not counted',
     );
     await cluster.stopOperator();
     cluster.allWell();

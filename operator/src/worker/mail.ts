@@ -30,20 +30,19 @@ export class Mailman {
       else if (this.#tell(one)) told.add(one.receipt);
     }
     this.#told = told;
-    if (settled.length === 0) return;
-    await this.#journal.settleMail(settled.map(({ receipt }) => receipt));
-    for (const { mail: what } of settled) this.#metrics.mail.inc({ type: what.type });
+    if (settled.length > 0) await this.#journal.settleMail(settled.map(({ receipt }) => receipt));
   }
 
   /** @returns false where nobody drives the run yet: it waits for a place, and is told when it has one */
   #tell({ id, mail, receipt }: ReceivedMail): boolean {
     if (this.#told.has(receipt)) return true;
-    return this.#runner.tell(
-      id,
+    const event =
       mail.type === 'Cancel'
-        ? { type: 'Cancelled', reason: mail.reason }
-        : { type: 'Decided', decision: mail.decision as Decision },
-    );
+        ? ({ type: 'Cancelled', reason: mail.reason } as const)
+        : ({ type: 'Decided', decision: mail.decision as Decision } as const);
+    const isTold = this.#runner.tell(id, event);
+    if (isTold) this.#metrics.mail.inc({ type: mail.type });
+    return isTold;
   }
 
   async #isSettled({ id, mail, receipt }: ReceivedMail): Promise<boolean> {

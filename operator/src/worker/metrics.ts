@@ -63,7 +63,9 @@ export function workerMetrics(registry: Registry, sight: WorkerSight): WorkerMet
       'Rounds that failed and are tried again, by what they were for.',
       ['what'],
     ),
-    mail: counter('mercato_worker_mail_total', 'What people and programs wanted of runs and was settled.', ['type']),
+    mail: counter('mercato_worker_mail_total', 'What people and programs wanted of runs, and the runs were told.', [
+      'type',
+    ]),
   };
   // Series exist from the start, so that an increase to the first one is not lost.
   for (const died of ['true', 'false']) metrics.claimed.inc({ died }, 0);
