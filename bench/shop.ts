@@ -33,6 +33,8 @@ export interface ShopOptions {
   readonly subscriber: string;
   /** Flags of the operator beside its addresses. @default the sqlite journal */
   readonly journal?: readonly string[];
+  /** How long runs that ended are kept. @default as the example's saga says */
+  readonly ttl?: string;
   /** Added to the environment of every service. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -91,7 +93,7 @@ async function startPrograms(
   plane: ControlPlane,
   client: KubeClient,
   tokens: Tokens,
-  { subscriber, journal, env = {} }: ShopOptions,
+  { subscriber, journal, ttl, env = {} }: ShopOptions,
 ): Promise<Pick<BenchShop, 'urls' | 'customerToken'>> {
   const { directory } = fleet;
   const files = { authority: join(directory, 'ca.crt'), kubeconfig: join(directory, 'operator.kubeconfig') };
@@ -132,7 +134,7 @@ async function startPrograms(
       },
     }),
   ]);
-  for (const manifest of await shopManifests({ inventory, payment, shipping })) {
+  for (const manifest of await shopManifests({ inventory, payment, shipping }, ttl)) {
     await applyManifest(client, manifest, NAMESPACE);
   }
   const [intakePort, orderPort] = [await freePort(), await freePort()];
@@ -179,14 +181,21 @@ async function startPrograms(
 }
 
 /** The example's saga, and its participants at their actual addresses. */
-async function shopManifests(urls: Readonly<Record<string, string>>): Promise<Manifest[]> {
+async function shopManifests(urls: Readonly<Record<string, string>>, ttl: string | undefined): Promise<Manifest[]> {
   const participants = await readManifests('examples/participants.yaml');
   const saga = await readManifests('examples/ordersaga-checkout.yaml');
   const at = (manifest: Manifest): Manifest => ({
     ...manifest,
     spec: { ...(manifest.spec as object), url: urls[manifest.metadata.name] },
   });
-  return [...participants.map(at), ...saga];
+  const kept = (manifest: Manifest): Manifest =>
+    ttl === undefined
+      ? manifest
+      : {
+          ...manifest,
+          spec: { ...(manifest.spec as object), ttlAfterFinished: { succeeded: ttl, compensated: ttl, aborted: ttl } },
+        };
+  return [...participants.map(at), ...saga.map(kept)];
 }
 
 /** Tokens of service accounts, in files as the kubelet projects them. */

@@ -24,7 +24,11 @@ export type Exchange = (request: OutboundRequest) => Promise<Exchanged>;
 export interface HttpExchangeOptions {
   /** As `http://127.0.0.1:9000`; a trailing slash is ignored. */
   readonly baseUrl: string;
-  /** From the first byte sent to the last byte read, in milliseconds, so that an answer that trickles ends too. @default 2000 */
+  /**
+   * From the first byte sent to the last byte read, in milliseconds, so that an answer that trickles ends too; and for making a connection. Waiting for one
+   * does not count: what was not sent has a known outcome, and to call it unknown would make a look-up of each, just when there is too much to do.
+   * @default 2000
+   */
   readonly timeoutMs?: number;
   /** Larger answers are unknown. @default 262144 */
   readonly maxBytes?: number;
@@ -44,7 +48,11 @@ export interface HttpExchange {
 /** Opens a pool of connections to one base address. */
 export function httpExchange(options: HttpExchangeOptions): HttpExchange {
   const { origin, pathname } = new URL(options.baseUrl);
-  const pool = new Pool(origin, { connections: options.connections ?? 64, keepAliveTimeout: 30_000 });
+  const pool = new Pool(origin, {
+    connections: options.connections ?? 64,
+    keepAliveTimeout: 30_000,
+    connectTimeout: options.timeoutMs ?? 2_000,
+  });
   const base = pathname.replace(/\/$/, '');
   return {
     exchange: (outbound) => send(pool, base, options, outbound),
@@ -82,7 +90,8 @@ function send(
 class Exchanging implements Dispatcher.DispatchHandler {
   readonly #maxBytes: number;
   readonly #resolve: (exchanged: Exchanged) => void;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timeoutMs: number;
+  #timer: NodeJS.Timeout | undefined;
   readonly #chunks: Buffer[] = [];
   #controller: Dispatcher.DispatchController | undefined;
   #size = 0;
@@ -92,13 +101,13 @@ class Exchanging implements Dispatcher.DispatchHandler {
   constructor(timeoutMs: number, maxBytes: number, resolve: (exchanged: Exchanged) => void) {
     this.#maxBytes = maxBytes;
     this.#resolve = resolve;
-    this.#timer = setTimeout(() => this.#giveUp(`TimeoutError: no whole answer in ${timeoutMs} ms`), timeoutMs);
+    this.#timeoutMs = timeoutMs;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    // It waited for a connection until nobody wanted it any more: it must not be sent now.
-    if (this.#settled) controller.abort(new Error('given up'));
+    const late = () => this.#giveUp(`TimeoutError: no whole answer in ${this.#timeoutMs} ms`);
+    this.#timer = setTimeout(late, this.#timeoutMs);
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
