@@ -60,7 +60,7 @@ export function exportedBy(service: Service): Map<string, Exported> {
 function registryOf({ name, component }: Service) {
   if (component !== 'controller') {
     const metrics = new ServiceMetrics(name);
-    metrics.watchOutbox([], async () => 0);
+    metrics.watchOutbox([], { backlog: async () => 0 });
     return metrics.registry;
   }
   const { registry } = new FrameworkMetrics();
