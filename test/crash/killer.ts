@@ -13,8 +13,8 @@ export interface Killed {
   readonly inFlight: number;
 }
 
-/** An operator leads after its start, the lease's duration and a retry or two; a machine that does a dozen other things takes longer. */
-const LEADING_TIMEOUT_MS = 60_000;
+/** An operator drives runs after its start, the lease's duration and a retry or two; a machine that does a dozen other things takes longer. */
+const DRIVING_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 
 /** Ends processes of a shop with SIGKILL and starts them again. Plays the kubelet until it is stopped: an operator that ended by itself runs again too. */
@@ -43,7 +43,7 @@ export class Killer {
     for (const [nth, kill] of kills.entries()) {
       await this.#outages.get(kill.target);
       await before(nth);
-      if (kill.when === 'at-work') await this.#untilLeading();
+      if (kill.when === 'at-work') await this.#untilDriving();
       await pause(kill.delayMs);
       // It may just have ended by itself.
       if (kill.target === 'operator') await this.#untilOperatorRuns();
@@ -54,7 +54,7 @@ export class Killer {
     }
     await Promise.all(this.#outages.values());
     if (this.#failure !== undefined) throw this.#failure;
-    await this.#untilLeading();
+    await this.#untilDriving();
   }
 
   /** From now on what ends stays so. */
@@ -101,15 +101,15 @@ export class Killer {
     return until('the operator runs', async () => this.#shop.programs.get('operator')?.ended() === undefined);
   }
 
-  #untilLeading(): Promise<void> {
-    return until('an operator leads', () => this.#isLeading());
+  #untilDriving(): Promise<void> {
+    return until('an operator drives runs', () => this.#drives());
   }
 
-  async #isLeading(): Promise<boolean> {
+  async #drives(): Promise<boolean> {
     try {
       const url = `http://127.0.0.1:${this.#shop.site.ports.operator}/metrics`;
       const answer = await fetch(url, { signal: AbortSignal.timeout(1_000) });
-      return /^leader_election_master_status\{[^}]*\} 1$/m.test(await answer.text());
+      return /^mercato_run_shards_open [1-9]/m.test(await answer.text());
     } catch {
       // Killed, or not listening yet.
       return false;
@@ -118,9 +118,9 @@ export class Killer {
 }
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + LEADING_TIMEOUT_MS;
+  const deadline = performance.now() + DRIVING_TIMEOUT_MS;
   while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`not so after ${LEADING_TIMEOUT_MS / 1000} s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not so after ${DRIVING_TIMEOUT_MS / 1000} s: ${what}`);
     await pause(POLL_MS);
   }
 }

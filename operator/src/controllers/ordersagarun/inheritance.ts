@@ -3,18 +3,18 @@ import { compareVersions } from '../../kube/version.ts';
 import { hasFinalizer } from './run.ts';
 
 /**
- * Which runs without a status another worker may have driven before this one led, and whether that worker died: for those design rule 3 applies,
+ * Which runs of a shard without a status another worker may have driven before this one held the shard, and whether that worker died: for those design rule 3 applies,
  * although nothing of them was written yet.
  *
- * A worker puts the finalizer on a run before it does anything for it. And what was made since we lead has a higher resourceVersion than the lease
+ * A worker puts the finalizer on a run before it does anything for it. And what was made since we hold the shard has a higher resourceVersion than its Lease
  * had when we got it; an object whose version rose since for another reason (someone changed its spec) shows that by its generation.
  */
 export class Inheritance {
   readonly #since: string | undefined;
-  /** The last leader did not hand its lease over. */
+  /** The last holder did not hand the shard over. */
   readonly died: boolean;
 
-  /** @param since the lease's resourceVersion when we got it; undefined counts every run as inherited */
+  /** @param since the resourceVersion of the shard's Lease when we got it; undefined counts every run as inherited */
   constructor(since: string | undefined, died: boolean) {
     this.#since = since;
     this.died = died;
