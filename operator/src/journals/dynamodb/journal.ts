@@ -41,8 +41,9 @@ export interface DynamoJournalOptions {
 
 /** A version of a run that nobody has written yet. */
 const FIRST: Version = '1';
-/** Who asks more often gets the lives as they were. Milliseconds. */
-const LOOK_MILLIS = 500;
+/** Who asks more often gets the lives as they were: a dead one is to be noticed soon where runs are claimed, and late is soon enough elsewhere. Milliseconds. */
+const CLAIM_LOOK_MILLIS = 500;
+const LOOK_MILLIS = 2_000;
 
 /** The journal in a table of the AWS account that the environment says (AWS_REGION, AWS_ENDPOINT_URL_DYNAMODB and the SDK's other variables). */
 export function dynamoJournal(
@@ -117,7 +118,7 @@ export class DynamoJournal implements WorkerJournal {
   async claim(limit: number): Promise<readonly ClaimedRun[]> {
     const own = this.#lives.own;
     await this.#certain(NotDone);
-    const lives = await this.#lives.look(LOOK_MILLIS);
+    const lives = await this.#lives.look(CLAIM_LOOK_MILLIS);
     this.#claimed.push(...(await this.#claims.runs(own, lives, limit - this.#claimed.length)));
     if (this.#claimed.length > 0) await this.#certain(JournalUnavailable);
     return this.#claimed.splice(0, limit);
