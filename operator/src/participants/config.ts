@@ -18,6 +18,22 @@ export interface ParticipantConfig {
   readonly batch?: { readonly maxItems: number };
 }
 
+/** How a participant is reached over queues (contract, "Over SQS"). The rest is as over HTTP; `maxInFlight` counts commands that wait for their answer. */
+export interface QueueParticipantConfig extends Omit<ParticipantConfig, 'baseUrl' | 'batch'> {
+  readonly queue: {
+    /** URL of the queue that takes commands. */
+    readonly url: string;
+    /** URL of the queue whose name those of this process's answers begin with, and whose encryption they have. */
+    readonly answersUrl: string;
+  };
+}
+
+/** However it is reached. */
+export type LaneConfig = ParticipantConfig | QueueParticipantConfig;
+
+/** A {@link QueueParticipantConfig} that has been checked, with its defaults filled in. */
+export type CheckedQueueConfig = Required<Omit<QueueParticipantConfig, 'rate'>>;
+
 /** A {@link ParticipantConfig} that has been checked, with its defaults filled in. */
 export interface CheckedConfig {
   /** `http://host:port` */
@@ -32,11 +48,13 @@ export interface CheckedConfig {
   readonly maxItems: number;
 }
 
-/** A field of a {@link ParticipantConfig} that cannot be worked with. */
-export class ParticipantConfigError extends Error {
-  readonly field: keyof ParticipantConfig;
+type Field = keyof ParticipantConfig | keyof QueueParticipantConfig;
 
-  constructor(field: keyof ParticipantConfig, message: string) {
+/** A field of a {@link LaneConfig} that cannot be worked with. */
+export class ParticipantConfigError extends Error {
+  readonly field: Field;
+
+  constructor(field: Field, message: string) {
     super(`${field}: ${message}`);
     this.name = 'ParticipantConfigError';
     this.field = field;
@@ -78,6 +96,30 @@ export function checkConfig(config: ParticipantConfig): CheckedConfig {
   };
 }
 
+/** A queue's name has at most 80 characters; that of this process's answers is longer by a hyphen and twelve. */
+const MAX_ANSWERS_NAME = 67;
+
+/** As {@link checkConfig}, for queues. @throws ParticipantConfigError */
+export function checkQueueConfig(config: QueueParticipantConfig): CheckedQueueConfig {
+  const { queue, audience, reasons, maxInFlight = 64, maxAnswerBytes = 65_536 } = config;
+  for (const url of [queue.url, queue.answersUrl]) {
+    if (!URL.canParse(url) || !/^https?:\/\/[^?#]*[^/?#]$/.test(url))
+      throw new ParticipantConfigError('queue', `must be URLs of queues, not "${url}"`);
+    if (url.endsWith('.fifo'))
+      throw new ParticipantConfigError(
+        'queue',
+        `"${url}" is a FIFO queue: commands need no order; give a standard one`,
+      );
+  }
+  const name = queue.answersUrl.split('/').at(-1) ?? '';
+  if (name.length > MAX_ANSWERS_NAME)
+    throw new ParticipantConfigError('queue', `the name ${name} of answersUrl has over ${MAX_ANSWERS_NAME} characters`);
+  if (audience === '') throw new ParticipantConfigError('audience', 'must not be empty');
+  checkInteger('maxInFlight', maxInFlight, 1, 10_000);
+  checkInteger('maxAnswerBytes', maxAnswerBytes, 1024, 1_048_576);
+  return { queue, audience, reasons, maxInFlight, maxAnswerBytes };
+}
+
 function checkUrl(text: string): { origin: string; basePath: string } {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
@@ -93,7 +135,7 @@ function checkUrl(text: string): { origin: string; basePath: string } {
   return { origin: url.origin, basePath: url.pathname.replace(/\/+$/, '') };
 }
 
-function checkInteger(field: keyof ParticipantConfig, value: number, least: number, most: number): void {
+function checkInteger(field: Field, value: number, least: number, most: number): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
   throw new ParticipantConfigError(field, `must be an integer from ${least} to ${most}, not ${value}`);
 }

@@ -11,10 +11,9 @@ import {
   batchHeaders,
   batchItem,
   commandHeaders,
-  commandText,
   ITEM_OVERHEAD_BYTES,
   MAX_BATCH_BYTES,
-  MAX_BODY_BYTES,
+  writeCommand,
 } from './request.ts';
 import { Suspects } from './suspects.ts';
 import type { TokenSource } from './tokens.ts';
@@ -143,7 +142,7 @@ class HttpLane implements HttpParticipant {
       return { type: 'NotNow', reason: 'Aborted', message: `${effect.command}: given up by its worker` };
     const target = this.#targets.get(effect.command);
     if (target === undefined) return this.#commandUnknown(effect.command);
-    const text = this.#write(run, effect);
+    const text = writeCommand(run, effect);
     if ('type' in text) return text;
     const { path, expected } = target;
     const command = new Outgoing({ expected, path, text, timeout: effect.timeout, signal, clock: this.#clock });
@@ -151,21 +150,6 @@ class HttpLane implements HttpParticipant {
     command.onSettled = (settled) => this.#queue.delete(settled);
     this.#pump();
     return command.answer;
-  }
-
-  #write(run: RunId, effect: SendEffect): ReturnType<typeof commandText> | Answer {
-    try {
-      const text = commandText(run, effect);
-      if (text.bytes <= MAX_BODY_BYTES) return text;
-      const message = `${effect.command}: its body has ${text.bytes} bytes; the contract allows ${MAX_BODY_BYTES}. Let the step use less`;
-      return { type: 'Unknown', reason: 'BodyTooLarge', message };
-    } catch (error) {
-      return {
-        type: 'Unknown',
-        reason: 'BodyNotJson',
-        message: `${effect.command}: it cannot be written down: ${String(error)}`,
-      };
-    }
   }
 
   /** Sees to it that what waits is sent as far as there are places. With batches, after this turn, so that what comes in one turn goes in one request. */

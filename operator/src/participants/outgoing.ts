@@ -74,12 +74,16 @@ export class Outgoing {
     return this.#stage === 'sent';
   }
 
+  /** What is left of its time. */
+  get left(): RunMillis {
+    return Math.max(0, this.#began + this.#timeout - this.#clock.monotonic());
+  }
+
   /** It has a place: what is left of its time is now for the participant. */
   begin(): void {
     this.#stage = 'authorising';
     this.#cancelTimer();
-    const left = this.#began + this.#timeout - this.#clock.monotonic();
-    this.#cancelTimer = this.#clock.after(left, () => this.#late());
+    this.#cancelTimer = this.#clock.after(this.left, () => this.#late());
   }
 
   /** Its request is being handed to a connection. */

@@ -1,11 +1,13 @@
+import type { SqsClientOptions } from '../aws/sqs.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { canonicalJson } from '../saga/canonical.ts';
 import type { Answer, RunId } from '../saga/types.ts';
 import type { CircuitPolicy } from './circuit.ts';
-import { checkRate, type ParticipantConfig } from './config.ts';
+import { checkRate, type LaneConfig } from './config.ts';
 import { httpParticipant } from './http.ts';
 import type { Participants, SendEffect, SendObserver } from './participants.ts';
 import { type CircuitListener, type CircuitView, type ProtectedLane, protectedLane } from './protection.ts';
+import { sqsParticipant } from './sqs.ts';
 import type { TokenSource } from './tokens.ts';
 
 /** How a registry is made; its participants share these. */
@@ -15,6 +17,10 @@ export interface RegistryOptions {
   readonly observer?: SendObserver;
   /** @default the machine's clock */
   readonly clock?: Clock;
+  /** Told what goes wrong with queues of answers. @default nobody */
+  readonly onError?: (error: unknown, doing: string) => void;
+  /** How SQS is reached. @default as the AWS SDK's environment says */
+  readonly sqs?: SqsClientOptions;
   /** Told when a participant's circuit opens or closes. @default nobody */
   readonly onCircuit?: (namespace: string, name: string, ...change: Parameters<CircuitListener>) => void;
   /** @default CIRCUIT_POLICY */
@@ -50,7 +56,7 @@ export class ParticipantRegistry implements Participants {
    *
    * @throws ParticipantConfigError; what was declared before stays
    */
-  set(namespace: string, name: string, config: ParticipantConfig): void {
+  set(namespace: string, name: string, config: LaneConfig): void {
     const key = keyOf(namespace, name);
     const said = canonicalJson(config);
     const former = this.#entries.get(key);
@@ -100,9 +106,11 @@ export class ParticipantRegistry implements Participants {
     await Promise.all(this.#closing);
   }
 
-  #lane(namespace: string, name: string, config: ParticipantConfig): ProtectedLane {
+  #lane(namespace: string, name: string, config: LaneConfig): ProtectedLane {
     const { onCircuit, circuits, ...shared } = this.#options;
-    const lane: ProtectedLane = protectedLane(httpParticipant({ ...shared, name, config }), {
+    const way =
+      'queue' in config ? sqsParticipant({ ...shared, name, config }) : httpParticipant({ ...shared, name, config });
+    const lane: ProtectedLane = protectedLane(way, {
       ...shared,
       seed: keyOf(namespace, name),
       name,

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../saga/canonical.ts';
 import { runKey } from '../saga/command.ts';
-import type { RunId, WallMillis } from '../saga/types.ts';
+import type { Answer, RunId, WallMillis } from '../saga/types.ts';
 import type { SendEffect } from './participants.ts';
 
 /** Contract, "Request": a body is at most 64 KiB. */
@@ -39,6 +39,19 @@ export function commandText(run: RunId, effect: SendEffect): CommandText {
     body,
     bytes: Buffer.byteLength(body),
   };
+}
+
+/** As {@link commandText}; or the answer to a command that cannot be sent, whatever it would be sent over. */
+export function writeCommand(run: RunId, effect: SendEffect): CommandText | Extract<Answer, { type: 'Unknown' }> {
+  try {
+    const text = commandText(run, effect);
+    if (text.bytes <= MAX_BODY_BYTES) return text;
+    const message = `${effect.command}: its body has ${text.bytes} bytes; the contract allows ${MAX_BODY_BYTES}. Let the step use less`;
+    return { type: 'Unknown', reason: 'BodyTooLarge', message };
+  } catch (error) {
+    const message = `${effect.command}: it cannot be written down: ${String(error)}`;
+    return { type: 'Unknown', reason: 'BodyNotJson', message };
+  }
 }
 
 /**

@@ -16,6 +16,8 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'NotResolved',
   'Unreachable',
   'TlsFailed',
+  'QueueUnreachable',
+  'NotQueued',
 ]);
 
 const FAILS: ReadonlySet<string> = new Set([
