@@ -43,7 +43,7 @@ describe('admission', () => {
   });
 
   it('keeps the wait near its target at twice the load that can be carried, and the server busy', () => {
-    const admission = new Admission();
+    const admission = new Admission({ floor: 8 });
     const { waits, refused } = simulate(admission, [{ gap: 0.5, ms: 20_000 }]);
     const steady = waits.filter(({ at }) => at > 5_000);
     expect(p99(steady)).to.be.below(100);
@@ -67,10 +67,10 @@ describe('admission', () => {
   });
 
   it('lets everybody in again within seconds of the end of an overload', () => {
-    const admission = new Admission();
+    const admission = new Admission({ floor: 8 });
     simulate(admission, [{ gap: 0.2, ms: 10_000 }]);
     expect(admission.limit).to.be.below(200);
-    const later = new Admission();
+    const later = new Admission({ floor: 8 });
     const { waits } = simulate(later, [
       { gap: 0.2, ms: 10_000 },
       { gap: 1.25, ms: 10_000 },

@@ -4,7 +4,10 @@ import { type Milliseconds, milliseconds } from '@mercato/kit';
 export interface AdmissionOptions {
   /** Requests under way at most, however fast they end. @default 2000 */
   readonly ceiling?: number;
-  /** Requests that are let in however slow they are: without any, nothing could tell that it got better. @default 8 */
+  /**
+   * Requests that are let in however long they wait. As many as take a small part of the target to carry out: with fewer it is not they who make anybody
+   * wait, but the disk, or the turning away of thousands that come again at once, and refusing more would only do less. @default 128: some 10 ms of work
+   */
   readonly floor?: number;
   /** How long a request may wait for its commit, as a rule. @default 50 ms */
   readonly target?: Milliseconds;
@@ -48,7 +51,7 @@ export class Admission {
 
   constructor(options: AdmissionOptions = {}) {
     this.#ceiling = options.ceiling ?? 2000;
-    this.#floor = Math.min(options.floor ?? 8, this.#ceiling);
+    this.#floor = Math.min(options.floor ?? 128, this.#ceiling);
     this.#target = options.target ?? 50;
     this.#interval = options.interval ?? 100;
     this.#limit = this.#ceiling;
