@@ -13,9 +13,12 @@ export type Verdict =
   | { readonly accepted: true; readonly revision: Revision }
   | { readonly accepted: false; readonly reason: 'SagaNotFound' | 'SagaNotAccepted'; readonly message: string };
 
+/** What is read of a cache. */
+export type Declared<T extends OrderSaga | Participant> = Pick<Cache<T>, 'get' | 'values' | 'onChange'>;
+
 export interface DefinitionsOptions {
-  readonly sagas: Cache<OrderSaga>;
-  readonly participants: Cache<Participant>;
+  readonly sagas: Declared<OrderSaga>;
+  readonly participants: Declared<Participant>;
   readonly journal: Pick<Journal, 'saveRevision' | 'loadRevision'>;
 }
 

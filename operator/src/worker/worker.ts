@@ -103,7 +103,7 @@ export class Worker implements Runnable {
   /** Why nothing new can be taken in now; undefined when it can. */
   get refusal(): string | undefined {
     if (this.#life === undefined) return 'the worker has not opened its journal yet';
-    if (!this.#gate.isOpen) return 'the worker stops';
+    if (!this.#gate.isOpen || !this.#life.mayAct()) return 'the worker stops';
     const { maxInWork } = this.#o;
     if (this.inWork < maxInWork) return undefined;
     return `${this.inWork} runs are in work, and ${maxInWork} may be (--max-in-work); ${this.held} of them are held for a decision`;
@@ -116,7 +116,7 @@ export class Worker implements Runnable {
 
   /** For the readiness probe. @throws Error that says why it is not ready */
   mustBeReady(): void {
-    if (this.#life === undefined || !this.#gate.isOpen) throw new Error(this.refusal ?? 'the worker is not ready');
+    if (this.#life?.mayAct() !== true || !this.#gate.isOpen) throw new Error(this.refusal ?? 'the worker is not ready');
   }
 
   /** Something that a stop waits for: a run is being put on record. Each call is followed by one of {@link leave}. */
