@@ -1,10 +1,12 @@
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { cacheRoot } from '@mercato/controlplane/binaries/lookup.ts';
 import { endComponent, startComponent, waitUntilReady } from '@mercato/controlplane/component.ts';
@@ -72,10 +74,12 @@ async function workflowsPerSecond(program: string, sdk: string, kept: 'file' | '
   ];
   const log = join(directory, 'server.log');
   const server = await startComponent('temporal', program, [...flags, ...database], log);
-  const worker = spawn(process.execPath, [join(sdk, 'worker.js'), address], { stdio: ['pipe', 'pipe', 'inherit'] });
-  watchdog.guard([server.pid, worker.pid ?? 0]);
+  watchdog.guard([server.pid]);
+  let worker: ChildProcessByStdio<Writable, Readable, null> | undefined;
   try {
     await waitUntilReady(server, async () => !(await isFree(port)), 60_000);
+    worker = spawn(process.execPath, [join(sdk, 'worker.js'), address], { stdio: ['pipe', 'pipe', 'inherit'] });
+    watchdog.guard([server.pid, worker.pid ?? 0]);
     await firstLine(worker.stdout);
     const count = String(COUNTS[kept]);
     const args = [join(sdk, 'drive.js'), address, '200', count, String(WIDTH.temporal)];
@@ -84,14 +88,18 @@ async function workflowsPerSecond(program: string, sdk: string, kept: 'file' | '
     process.stderr.write(`Temporal, ${kept}: ${(completed / seconds).toFixed(1)} workflows/s\n`);
     return completed / seconds;
   } finally {
-    const ended = new Promise((resolve) => worker.once('exit', resolve));
-    worker.stdin.end();
-    worker.kill('SIGTERM');
-    await ended;
+    if (worker !== undefined) await ended(worker);
     await endComponent(server, 10_000);
     watchdog.dismiss();
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+async function ended(worker: ChildProcessByStdio<Writable, Readable, null>): Promise<void> {
+  if (worker.exitCode !== null || worker.signalCode !== null) return;
+  const exit = once(worker, 'exit');
+  worker.kill('SIGTERM');
+  await exit;
 }
 
 async function firstLine(stream: NodeJS.ReadableStream): Promise<void> {
@@ -101,21 +109,32 @@ async function firstLine(stream: NodeJS.ReadableStream): Promise<void> {
 
 /** Temporal's SDK with the workflow beside it, in the project's cache: nobody who does not measure it has to install it. @returns its folder */
 async function installSdk(): Promise<string> {
-  const files = (await readdir(SOURCE)).sort();
+  const files = await readdir(SOURCE);
   const hash = createHash('sha256');
-  for (const file of files) hash.update(file).update(await readFile(join(SOURCE, file)));
+  for (const file of PACKAGE_FILES) hash.update(await readFile(join(SOURCE, file)));
   const folder = join(cacheRoot(process.env), 'tools', `temporal-sdk-${hash.digest('hex').slice(0, 16)}`);
-  if (existsSync(folder)) return folder;
-  process.stderr.write("installing Temporal's SDK\n");
-  await mkdir(join(folder, '..'), { recursive: true });
-  const work = await mkdtemp(`${folder}.`);
-  for (const file of files) await copyFile(join(SOURCE, file), join(work, file));
-  // What npm finds first must be the Node.js that it belongs to.
-  const path = (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .filter((each) => !each.endsWith(join('node_modules', '.bin')));
-  const env = { ...process.env, PATH: path.join(delimiter) };
-  await promisify(execFile)('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: work, env });
-  await rename(work, folder);
+  if (!existsSync(folder)) await install(folder);
+  for (const file of files) await copyFile(join(SOURCE, file), join(folder, file));
   return folder;
+}
+
+const PACKAGE_FILES = ['package.json', 'package-lock.json'];
+
+/** Whole or not at all. */
+async function install(folder: string): Promise<void> {
+  process.stderr.write("installing Temporal's SDK\n");
+  await mkdir(dirname(folder), { recursive: true });
+  const work = await mkdtemp(`${folder}.`);
+  try {
+    for (const file of PACKAGE_FILES) await copyFile(join(SOURCE, file), join(work, file));
+    // Not ci: a lock file that was made where a registry has one platform only lacks the optional packages of others.
+    const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+    // What npm finds first must be the Node.js that it belongs to.
+    const path = (process.env['PATH'] ?? '').split(delimiter);
+    const own = path.filter((each) => !each.endsWith(join('node_modules', '.bin'))).join(delimiter);
+    await promisify(execFile)('npm', args, { cwd: work, env: { ...process.env, PATH: own } });
+    await rename(work, folder);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
 }

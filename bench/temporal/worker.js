@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import * as activities from './activities.js';
 
-/** A worker of the task queue `checkout`. Arguments: the server's address. Prints a line when it takes work, and ends with its input. */
-Runtime.install({ telemetryOptions: { logging: { filter: 'ERROR', forward: {} } } });
+/** A worker of the task queue `checkout`. Arguments: the server's address. Prints a line when it takes work. */
+Runtime.install({ logger: new DefaultLogger('WARN') });
 const connection = await NativeConnection.connect({ address: process.argv[2] });
 const worker = await Worker.create({
   connection,
@@ -17,7 +17,6 @@ const worker = await Worker.create({
   maxConcurrentActivityTaskPolls: 16,
   maxCachedWorkflows: 1_000,
 });
-process.stdin.on('end', () => worker.shutdown()).resume();
 process.stdout.write('{"ready":true}\n');
 await worker.run();
 await connection.close();
