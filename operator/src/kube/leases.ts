@@ -65,8 +65,6 @@ export class LeaderElector {
    * leader is told that its predecessor died.
    */
   inOrder = true;
-  #predecessor = '';
-  #acquiredVersion: string | undefined;
 
   constructor(options: LeaderElectorOptions) {
     const { leaseDurationMs = 15_000, renewDeadlineMs = 10_000, retryPeriodMs = 2000 } = options;
@@ -95,22 +93,6 @@ export class LeaderElector {
   /** Whether we may act as the leader at this moment; looks at the clock, so it is right even when a timer is late. */
   get isLeading(): boolean {
     return this.#holding && this.#clock.monotonic() - this.#renewedAt < this.#renewDeadlineMs;
-  }
-
-  /**
-   * Whether the holder before us let its lease expire instead of releasing it: it may have died in the middle of something. Where nobody held it
-   * before, nobody died. Says something only while we lead.
-   */
-  get predecessorDied(): boolean {
-    return this.#predecessor !== '';
-  }
-
-  /**
-   * The lease's resourceVersion when we got it: what was written before our leadership has none above it, as long as all kinds are in one etcd.
-   * Undefined while we do not lead.
-   */
-  get acquiredVersion(): string | undefined {
-    return this.#holding ? this.#acquiredVersion : undefined;
   }
 
   /** Who holds the lease, as far as we know; empty if nobody. */
@@ -235,7 +217,6 @@ export class LeaderElector {
     const started = this.#clock.monotonic();
     try {
       const held = await this.#attempt(signal);
-      if (held && !this.#holding) this.#acquiredVersion = this.#observed?.metadata.resourceVersion;
       this.#holding = held;
       if (held) this.#renewedAt = started;
       return held;
@@ -276,7 +257,6 @@ export class LeaderElector {
     if (holder !== '' && holder !== identity && this.#isValid(current)) return false;
     try {
       this.#see(await client.update(leases, this.#claim(current), call));
-      this.#predecessor = holder;
       return true;
     } catch (error) {
       if (isConflict(error)) return false;

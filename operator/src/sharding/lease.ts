@@ -35,6 +35,11 @@ export function shardOfLease({ metadata }: Lease): Shard | undefined {
   return number === undefined ? undefined : Number(number);
 }
 
+/** The resourceVersion of a Lease that the API server answered with. */
+export function versionOf({ metadata }: Lease): string {
+  return metadata.resourceVersion ?? '';
+}
+
 /** Whether a Lease is a replica's, alive or not. */
 export function isReplicaLease({ metadata }: Lease): boolean {
   return metadata.labels?.[LEASE_LABEL] === 'replica';

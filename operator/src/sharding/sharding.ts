@@ -4,17 +4,15 @@ import type { KubeClient } from '../kube/client.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../kube/errors.ts';
 import { LeaderElector } from '../kube/leases.ts';
 import { leases } from '../kube/resource.ts';
-import type { Change } from '../kube/store.ts';
 import type { Lease } from '../kube/types.ts';
 import { compareVersions } from '../kube/version.ts';
 import { type Clock, pause } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Runnable } from '../runtime/manager.ts';
 import type { RunId } from '../saga/types.ts';
+import { CALL, unless } from './calls.ts';
 import {
-  fenced,
   handedOver,
-  isReplicaLease,
   LEASE_LABEL,
   LEAVING_ANNOTATION,
   newShardLease,
@@ -24,20 +22,17 @@ import {
   shardLeaseName,
   shardOfLease,
   taken,
+  versionOf,
   type Written,
   wasLeftByDeath,
   writtenBefore,
 } from './lease.ts';
 import { plan } from './plan.ts';
+import { Roster } from './roster.ts';
 import { type Shard, shardOf } from './shard.ts';
 
-/** Leases of replicas that ended are deleted when nobody has touched them for so many lease durations: by then no request of theirs is under way. */
-const FORGET_AFTER_DURATIONS = 4;
 /** Between attempts to give a shard's Lease back. */
 const RETRY_MILLIS = 200;
-/** A call that takes longer has failed. */
-const CALL_MILLIS = 5_000;
-
 /** A shard that came to this replica. */
 export interface Taken {
   readonly shard: Shard;
@@ -105,11 +100,10 @@ export class Sharding implements Runnable {
   readonly #o: ShardingOptions;
   readonly #membership: LeaderElector;
   readonly #cache: Cache<Lease>;
+  readonly #roster: Roster;
   readonly #held = new Map<Shard, Held>();
   /** What was last written of a shard that we gave away: the cache may show us as its holder for a while. */
   readonly #given = new Map<Shard, string>();
-  /** Replicas' Leases by name: when, on the monotonic clock, they were seen to change. */
-  readonly #seen = new Map<string, { readonly version: string; readonly at: number }>();
   /** Reconciles under way, by shard. */
   readonly #busy = new Map<Shard, number>();
   #handing: Promise<void> | undefined;
@@ -140,7 +134,8 @@ export class Sharding implements Runnable {
       clock,
       logger,
     });
-    this.#cache.onChange((change) => this.#heard(change));
+    this.#roster = new Roster(this.#cache, { client, identity, leaseDurationMs, clock, logger });
+    this.#cache.onChange(() => this.look());
   }
 
   /** How many shards there are. */
@@ -156,7 +151,7 @@ export class Sharding implements Runnable {
   /** How many shards nobody drives, as far as this replica sees: those without a Lease, and its own while they open or are drained, are among them. */
   get unheld(): number {
     const { identity, shards } = this.#o;
-    const others = new Set([...this.#alive()].filter((replica) => replica !== identity));
+    const others = new Set([...this.#roster.alive].filter((replica) => replica !== identity));
     const theirs = this.#shardLeases().filter(({ spec }) => others.has(spec?.holderIdentity ?? ''));
     return Math.max(0, shards - theirs.length - this.open);
   }
@@ -226,7 +221,7 @@ export class Sharding implements Runnable {
       if (!this.#membership.inOrder) return;
       const name = replicaLeaseName(identity);
       await client
-        .delete(leases, { namespace, name }, { timeoutMs: CALL_MILLIS, urgent: true })
+        .delete(leases, { namespace, name }, CALL)
         .catch((error) => this.#o.logger.warn('the Lease of this replica stays; others delete it', { error }));
     } finally {
       watching.abort();
@@ -257,7 +252,7 @@ export class Sharding implements Runnable {
       if (this.#isWoken) continue;
       const woken = new AbortController();
       this.#wake = () => woken.abort();
-      await pause(clock, Math.max(0, Math.min(retryPeriodMs, this.#nextDeathInMs())), woken.signal);
+      await pause(clock, Math.max(0, Math.min(retryPeriodMs, this.#roster.nextDeathInMs)), woken.signal);
     }
     if (this.#membership.isLeading) await this.#leave();
   }
@@ -267,13 +262,13 @@ export class Sharding implements Runnable {
     this.#agree();
     if (this.#o.makesLeases()) await this.#makeLeases();
     this.#noticeLosses();
-    await this.#fenceTheDead();
-    const alive = this.#alive();
+    await this.#roster.bury();
+    const { alive, staying } = this.#roster;
     const shards = this.#shardLeases().map((lease) => {
       const shard = shardOfLease(lease) as Shard;
       return { shard, holder: this.#held.has(shard) ? this.#o.identity : this.#holderOf(shard, lease) };
     });
-    const { take, give } = plan({ me: this.#o.identity, alive, staying: this.#staying(), shards });
+    const { take, give } = plan({ me: this.#o.identity, alive, staying, shards });
     if (!signal.aborted) await Promise.all(take.map((shard) => this.#take(shard)));
     await this.#open(signal);
     const next = give.find((shard) => this.isOpen(shard));
@@ -300,9 +295,7 @@ export class Sharding implements Runnable {
     );
     await Promise.all(
       missing.map((shard) =>
-        client
-          .create(leases, newShardLease(namespace, shard, shards), { timeoutMs: CALL_MILLIS, urgent: true })
-          .catch(unless(isAlreadyExists)),
+        client.create(leases, newShardLease(namespace, shard, shards), CALL).catch(unless(isAlreadyExists)),
       ),
     );
   }
@@ -332,31 +325,6 @@ export class Sharding implements Runnable {
     return seen !== undefined && compareVersions(seen, version) >= 0;
   }
 
-  /** Takes away the Leases of replicas that nobody has seen alive for their lease's duration; forgets those that are long gone. */
-  async #fenceTheDead(): Promise<void> {
-    const { client, identity, clock, logger } = this.#o;
-    const call = { timeoutMs: CALL_MILLIS, urgent: true };
-    for (const lease of this.#cache.list().filter(isReplicaLease)) {
-      const replica = replicaOf(lease);
-      if (replica === identity || this.#ageOf(lease) < durationOf(lease, this.#o.leaseDurationMs)) continue;
-      if (replica !== undefined) {
-        await client
-          .update(leases, fenced(lease, identity, clock.wall()), call)
-          .then(() => logger.warn('a replica is dead: others take its shards', { replica }))
-          .catch(unless(isConflict, isNotFound));
-      } else if (this.#ageOf(lease) > FORGET_AFTER_DURATIONS * this.#o.leaseDurationMs) {
-        const { name, namespace, uid, resourceVersion } = lease.metadata;
-        await client
-          .delete(
-            leases,
-            { name, namespace: namespace ?? '' },
-            { ...call, ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) },
-          )
-          .catch(unless(isConflict, isNotFound));
-      }
-    }
-  }
-
   async #take(shard: Shard): Promise<void> {
     const { client, identity, leaseDurationMs, clock, logger } = this.#o;
     const lease = this.#leaseOf(shard);
@@ -366,7 +334,7 @@ export class Sharding implements Runnable {
     const written = died ? {} : writtenBefore(lease);
     try {
       const ours = taken(lease, identity, leaseDurationMs, clock.wall());
-      const answer = await client.update(leases, ours, { timeoutMs: CALL_MILLIS, urgent: true });
+      const answer = await client.update(leases, ours, CALL);
       const { resourceVersion: since = '' } = answer.metadata;
       this.#given.delete(shard);
       this.#held.set(shard, { taken: { shard, since, died, written }, state: 'Preparing', lease: answer });
@@ -393,7 +361,11 @@ export class Sharding implements Runnable {
   #startHandingOver(shard: Shard): void {
     const handing = this.#handOver([shard]).then(() => undefined);
     this.#handing = handing
-      .catch((error) => this.#o.logger.warn('a shard could not be handed over', { shard, error }))
+      .catch((error) => {
+        this.#o.logger.warn('a shard could not be handed over, and stays', { shard, error });
+        const held = this.#held.get(shard);
+        if (held?.state === 'Draining') held.state = 'Preparing';
+      })
       .finally(() => {
         this.#handing = undefined;
         this.look();
@@ -410,12 +382,11 @@ export class Sharding implements Runnable {
   /** From now on nobody leaves room for us. Without it the others wait for our own Lease, which goes a moment later. */
   async #announceLeaving(): Promise<void> {
     const { client, namespace, identity } = this.#o;
-    const call = { timeoutMs: CALL_MILLIS, urgent: true };
     try {
-      const current = await client.get(leases, { namespace, name: replicaLeaseName(identity) }, call);
+      const current = await client.get(leases, { namespace, name: replicaLeaseName(identity) }, CALL);
       if (replicaOf(current) !== identity) return;
       const annotations = { ...current.metadata.annotations, [LEAVING_ANNOTATION]: 'true' };
-      await client.update(leases, { ...current, metadata: { ...current.metadata, annotations } }, call);
+      await client.update(leases, { ...current, metadata: { ...current.metadata, annotations } }, CALL);
     } catch (error) {
       this.#o.logger.info('others are not told that this replica leaves', { error });
     }
@@ -438,14 +409,13 @@ export class Sharding implements Runnable {
   async #giveBack(held: Held): Promise<boolean> {
     const { client, namespace, identity, clock, logger } = this.#o;
     const { shard } = held.taken;
-    const call = { timeoutMs: CALL_MILLIS, urgent: true };
     held.state = 'GivingBack';
     while (this.#membership.isLeading && this.#held.get(shard) === held) {
       try {
         const answer = await client.update(
           leases,
           handedOver(held.lease, this.#o.work.writtenOf(shard), clock.wall()),
-          call,
+          CALL,
         );
         this.#given.set(shard, versionOf(answer));
         this.#held.delete(shard);
@@ -457,7 +427,7 @@ export class Sharding implements Runnable {
       }
       await pause(clock, RETRY_MILLIS);
       // A person wrote to it; or our own write was done, and its answer lost.
-      const current = await client.get(leases, { namespace, name: shardLeaseName(shard) }, call).catch(() => undefined);
+      const current = await client.get(leases, { namespace, name: shardLeaseName(shard) }, CALL).catch(() => undefined);
       if (current?.spec?.holderIdentity === identity) held.lease = current;
       else if (current !== undefined) {
         this.#held.delete(shard);
@@ -472,49 +442,6 @@ export class Sharding implements Runnable {
     const shards = new Set(this.#held.keys());
     this.#held.clear();
     this.#o.work.abandon(shards);
-  }
-
-  #heard(change: Change<Lease>): void {
-    const lease = change.type === 'deleted' ? change.old : change.object;
-    if (isReplicaLease(lease)) this.#see(lease, change.type === 'deleted');
-    this.look();
-  }
-
-  #see(lease: Lease, isGone: boolean): void {
-    const { name } = lease.metadata;
-    if (isGone) this.#seen.delete(name);
-    else if (this.#seen.get(name)?.version !== versionOf(lease))
-      this.#seen.set(name, { version: versionOf(lease), at: this.#o.clock.monotonic() });
-  }
-
-  /** Milliseconds since this Lease was seen to change. */
-  #ageOf({ metadata }: Lease): number {
-    const at = this.#seen.get(metadata.name)?.at;
-    return at === undefined ? 0 : this.#o.clock.monotonic() - at;
-  }
-
-  /** Milliseconds until the next replica counts as dead if it renews nothing. */
-  #nextDeathInMs(): number {
-    const left = this.#cache
-      .list()
-      .filter((lease) => replicaOf(lease) !== undefined && replicaOf(lease) !== this.#o.identity)
-      .map((lease) => durationOf(lease, this.#o.leaseDurationMs) - this.#ageOf(lease))
-      // What is over could not be fenced just now, and is tried again with the rest.
-      .filter((millis) => millis > 0);
-    return Math.min(Number.POSITIVE_INFINITY, ...left);
-  }
-
-  #alive(): ReadonlySet<string> {
-    const replicas = this.#cache.list().map(replicaOf);
-    return new Set([this.#o.identity, ...replicas.filter((each) => each !== undefined)]);
-  }
-
-  #staying(): ReadonlySet<string> {
-    const replicas = this.#cache
-      .list()
-      .filter(({ metadata }) => metadata.annotations?.[LEAVING_ANNOTATION] !== 'true')
-      .map(replicaOf);
-    return new Set(replicas.filter((each) => each !== undefined));
   }
 
   #shardLeases(): Lease[] {
@@ -539,20 +466,4 @@ export class Sharding implements Runnable {
   #inState(state: Held['state']): Held[] {
     return [...this.#held.values()].filter((held) => held.state === state);
   }
-}
-
-function versionOf({ metadata }: Lease): string {
-  return metadata.resourceVersion ?? '';
-}
-
-/** For how long a replica's Lease holds without being renewed, in milliseconds. */
-function durationOf({ spec }: Lease, otherwise: number): number {
-  return spec?.leaseDurationSeconds === undefined ? otherwise : spec.leaseDurationSeconds * 1000;
-}
-
-/** Ignores what somebody else's write that came first looks like. */
-function unless(...expected: readonly ((error: unknown) => boolean)[]): (error: unknown) => void {
-  return (error) => {
-    if (!expected.some((is) => is(error))) throw error;
-  };
 }
