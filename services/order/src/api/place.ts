@@ -93,14 +93,19 @@ async function handle(options: PlaceOptions, request: IncomingMessage, response:
   const body = await readJson(request, MAX_BYTES);
   // Others may have come in while the body came.
   if (isRefused(options, response)) return;
+  const placement = decide(options, { caller, key }, body, traceparentOf(request.headers['traceparent']));
+  const result = await admitted(admission, () => orders.place(placement).catch(unavailable));
+  if (result.type === 'Mismatch') throw reused();
+  if (result.type === 'Recorded' && placement.placed !== undefined) options.onPlaced?.();
+  answer(response, result.type === 'Replayed' ? result.answer : placement.answer, result.type === 'Replayed');
+}
+
+/** Counts as under way what waits for its commit, and nothing else: requests that are malformed do not wait, and would hide that others do. */
+async function admitted<R>(admission: Admission, work: () => Promise<R>): Promise<R> {
   const began = performance.now();
   admission.enter();
   try {
-    const placement = decide(options, { caller, key }, body, traceparentOf(request.headers['traceparent']));
-    const result = await orders.place(placement).catch(unavailable);
-    if (result.type === 'Mismatch') throw reused();
-    if (result.type === 'Recorded' && placement.placed !== undefined) options.onPlaced?.();
-    answer(response, result.type === 'Replayed' ? result.answer : placement.answer, result.type === 'Replayed');
+    return await work();
   } finally {
     const now = performance.now();
     admission.leave(now, now - began);
