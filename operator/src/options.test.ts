@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { UsageError } from './flags.ts';
 import { parseOptions, USAGE } from './options.ts';
@@ -77,6 +78,9 @@ describe('parseOptions', () => {
       intakeSubjects: ['a', 'b'],
       announceTo: ['http://order/events'],
     });
+    const queue = 'https://sqs.eu-west-1.amazonaws.com/111122223333/intake';
+    expect(parseOptions([`--intake-queue=${queue}`], {})).to.include({ intakeQueue: queue });
+    expect(failure(['--intake-queue=intake'])).to.match(/^--intake-queue intake: give the URL of a queue/);
     expect(failure(['--intake-address=:0'])).to.match(/^--intake-subjects: --intake-address needs it/);
     expect(failure(['--intake-address=here', '--intake-subjects=a'])).to.match(
       /^--intake-address here: give host:port/,
@@ -100,11 +104,17 @@ describe('parseOptions', () => {
     expect(failure(['word'])).to.contain('word');
   });
 
+  it('is told in the reference, flag by flag', async () => {
+    const page = await readFile(new URL('../../docs/reference/operator-flags.md', import.meta.url), 'utf8');
+    const written = [...page.matchAll(/^\| `(--[a-z-]+)`/gm)].map((match) => match[1]);
+    expect(written).to.deep.equal(USAGE.match(/^ {2}--[a-z-]+/gm)?.map((flag) => flag.trim()));
+  });
+
   it('knows every flag that its usage tells', () => {
     expect(parseOptions(['--help'], {})).to.equal('help');
     expect(parseOptions(['-h'], {})).to.equal('help');
     const flags = new Set(USAGE.match(/^ {2}--[a-z-]+/gm)?.map((flag) => flag.trim()));
-    expect(flags.size).to.equal(20);
+    expect(flags.size).to.equal(21);
     // Each wants a value; a flag that it does not know is told in other words.
     for (const flag of flags) expect(failure([flag])).to.match(/argument missing|value/);
   });

@@ -34,6 +34,8 @@ export interface Options {
   readonly maxViews: number;
   /** Where `POST /events` is served. @default nowhere */
   readonly intakeAddress?: Address;
+  /** URL of the SQS queue that orders come from. @default none */
+  readonly intakeQueue?: string;
   /** Whose tokens may send events, as `system:serviceaccount:shop:mercato-order`. */
   readonly intakeSubjects: readonly string[];
   /** Who is told what becomes of runs. */
@@ -73,6 +75,7 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --max-in-work N           runs in a worker's memory, held and waiting ones included (default: 20000)
   --max-views N             OrderSagaRuns of mode View that show held and overdue runs (default: 500)
   --intake-address H:P      serves POST /events: CloudEvents of the order service (default: nowhere)
+  --intake-queue URL        takes them from an SQS queue (default: none); AWS is reached as its SDK's environment says
   --intake-subjects A,B     whose tokens may send them, as system:serviceaccount:shop:mercato-order
   --announce-to URL,URL     who is told of holds and ends of runs, as CloudEvents (default: nobody)
   --announce-audience NAME  of the tokens that they get (default: order)
@@ -98,6 +101,7 @@ const FLAGS = [
   'max-in-work',
   'max-views',
   'intake-address',
+  'intake-queue',
   'intake-subjects',
   'announce-to',
   'announce-audience',
@@ -162,13 +166,19 @@ function ofJournal(said: Said, flag: Flag, journal: Options['journal'], owner: O
   return value;
 }
 
-function intakeOptions(said: Said): Pick<Options, 'intakeAddress' | 'intakeSubjects'> {
+function intakeOptions(said: Said): Pick<Options, 'intakeAddress' | 'intakeQueue' | 'intakeSubjects'> {
   const where = said('intake-address');
+  const queue = said('intake-queue');
   const intakeSubjects = list(said('intake-subjects'));
-  if (where === undefined) return { intakeSubjects };
+  if (queue !== undefined && !/^https?:\/\/[^/]+\/./.test(queue))
+    throw new UsageError(
+      `--intake-queue ${queue}: give the URL of a queue, as https://sqs.eu-west-1.amazonaws.com/111122223333/intake`,
+    );
+  const fromQueue = queue === undefined ? {} : { intakeQueue: queue };
+  if (where === undefined) return { ...fromQueue, intakeSubjects };
   if (intakeSubjects.length === 0)
     throw new UsageError('--intake-subjects: --intake-address needs it, or nobody could send anything');
-  return { intakeAddress: address('intake-address', where), intakeSubjects };
+  return { intakeAddress: address('intake-address', where), ...fromQueue, intakeSubjects };
 }
 
 function announceOptions(said: Said): Pick<Options, 'announceTo' | 'announceAudience' | 'announceTokenFile'> {

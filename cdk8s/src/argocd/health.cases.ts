@@ -72,9 +72,9 @@ export const CASES = {
     },
     {
       it: 'is Degraded when its spec gives no address',
-      object: seen(['Resolved=False/QueueNotSupported: give a service or a url', 'Available=True/Answers']),
+      object: seen(['Resolved=False/NoAddress: give a service, a url or a queue', 'Available=True/Answers']),
       is: 'Degraded',
-      says: 'give a service or a url',
+      says: 'give a service, a url or a queue',
     },
   ],
   ordersaga: [

@@ -59,7 +59,9 @@ const spec = object(
       object(
         {
           url: url('The SQS queue that takes commands.'),
-          answersUrl: url('The SQS queue that answers come from.'),
+          answersUrl: url(
+            'The SQS queue that those of the answers are named after and encrypted like: each process of the operator makes one of its own, {name}-{id}.',
+          ),
         },
         { description: 'The same contract over SQS. Exactly one of service, url and queue.' },
       ),

@@ -141,6 +141,7 @@ export function layFoundation(options: Options, leads: boolean): Foundation {
     }),
     observer: (participant, command, answer, seconds) =>
       measured.requests.observe({ participant, command, answer }, seconds),
+    onError: (error, doing) => logger.warn('the queue of answers', { doing, error }),
     clock,
   });
   feedRegistry(declared, registry, logger);

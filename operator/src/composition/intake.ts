@@ -1,29 +1,40 @@
+import type { EventName } from '../intake/events.ts';
 import { HttpIntake } from '../intake/http.ts';
-import type { Intake } from '../intake/intake.ts';
-import { intakeMetrics } from '../intake/metrics.ts';
+import type { Intake, IntakeRefused } from '../intake/intake.ts';
+import { type IntakeMetrics, intakeMetrics } from '../intake/metrics.ts';
 import { Receiver } from '../intake/receive.ts';
 import { IntakeRefusals } from '../intake/refusals.ts';
+import { sqsIntakeMetrics } from '../intake/sqs-metrics.ts';
 import { clusterKeys, TokenVerifier } from '../intake/tokens.ts';
+import type { Address } from '../options.ts';
+import type { Runnable } from '../runtime/manager.ts';
 import type { Foundation } from './foundation.ts';
 
 /** What tokens of who sends events here are made for. */
 export const INTAKE_AUDIENCE = 'mercato-operator';
 
 /** Adds the fronts that orders come in by, as far as they were asked for. */
-export function addIntake({ options, manager, client, metrics, clock, logger }: Foundation, intake: Intake): void {
-  const { intakeAddress, intakeSubjects, namespace } = options;
-  if (intakeAddress === undefined) return;
-  const measured = intakeMetrics(metrics.registry);
-  const refusals = new IntakeRefusals({ client, namespace, clock, logger, metrics: measured });
+export function addIntake(foundation: Foundation, intake: Intake): void {
+  const { intakeAddress, intakeQueue } = foundation.options;
+  if (intakeAddress === undefined && intakeQueue === undefined) return;
+  const measured = intakeMetrics(foundation.metrics.registry);
+  if (intakeAddress !== undefined) addHttpIntake(foundation, intake, intakeAddress, measured);
+  if (intakeQueue !== undefined) foundation.manager.add(queueIntake(foundation, intake, intakeQueue, measured));
+}
+
+function addHttpIntake(
+  { options, manager, client, clock, logger }: Foundation,
+  intake: Intake,
+  address: Address,
+  metrics: IntakeMetrics,
+): void {
+  const { intakeSubjects, namespace } = options;
+  const refusals = new IntakeRefusals({ client, namespace, clock, logger, metrics });
+  const refuse = (event: EventName, why: IntakeRefused) => refusals.record(event, why);
   manager.add(
     new HttpIntake({
-      ...intakeAddress,
-      receiver: new Receiver({
-        intake,
-        refuse: (event, why) => refusals.record(event, why),
-        metrics: measured,
-        clock,
-      }),
+      ...address,
+      receiver: new Receiver({ intake, refuse, metrics, clock }),
       tokens: new TokenVerifier({
         audience: INTAKE_AUDIENCE,
         subjects: intakeSubjects,
@@ -31,8 +42,42 @@ export function addIntake({ options, manager, client, metrics, clock, logger }: 
         clock,
         onError: (error) => logger.warn("the cluster's token keys cannot be read", { error }),
       }),
-      metrics: measured,
+      metrics,
       logger,
     }),
   );
+}
+
+/** The AWS SDK is loaded only by who has a queue: it takes 27 MB. */
+function queueIntake(
+  { metrics, clock, logger }: Foundation,
+  intake: Intake,
+  url: string,
+  measured: IntakeMetrics,
+): Runnable {
+  return {
+    name: 'sqs-intake',
+    needsLeaderElection: false,
+    async start(signal) {
+      const [{ sqsClient }, { SqsIntake }] = await Promise.all([
+        import('../aws/sqs.ts'),
+        import('../intake/sqs-intake.ts'),
+      ]);
+      const client = sqsClient();
+      const front: { inHand: number; start(signal: AbortSignal): Promise<void> } = new SqsIntake({
+        client,
+        queueUrl: url,
+        intake,
+        metrics: measured,
+        queueMetrics: sqsIntakeMetrics(metrics.registry, () => front.inHand),
+        clock,
+        logger,
+      });
+      try {
+        await front.start(signal);
+      } finally {
+        client.destroy();
+      }
+    },
+  };
 }

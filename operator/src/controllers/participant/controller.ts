@@ -8,7 +8,7 @@ import { type Result, requeueAfter } from '../../runtime/result.ts';
 import { unlessConflict, writeStatus } from '../status.ts';
 import { shownCircuit } from './circuits.ts';
 import type { Health, ParticipantHealth } from './health.ts';
-import { addressOf, participants } from './registry.ts';
+import { destinationOf, participants } from './registry.ts';
 
 /** Aggregates are written at most this often. */
 const EVERY_MILLIS = 10_000;
@@ -40,7 +40,7 @@ export class ParticipantController {
   #statusOf(participant: Participant, generation: number): ParticipantStatus {
     const { namespace = '', name } = participant.metadata;
     const now = new Date(this.#o.clock.wall()).toISOString();
-    const address = addressOf(participant);
+    const address = destinationOf(participant);
     const wall = this.#o.clock.wall();
     const own = this.#o.circuitOf(namespace, name);
     // A changed Participant begins with closed circuits, in every process.
@@ -53,11 +53,8 @@ export class ParticipantController {
       {
         type: 'Resolved',
         status: address === undefined ? 'False' : 'True',
-        reason: address === undefined ? 'QueueNotSupported' : 'AddressKnown',
-        message:
-          address === undefined
-            ? 'this operator carries commands over HTTP: give a service or a url'
-            : `commands go to ${address}`,
+        reason: address === undefined ? 'NoAddress' : 'AddressKnown',
+        message: address === undefined ? 'give a service, a url or a queue' : `commands go to ${address}`,
         observedGeneration: generation,
       },
       now,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Participant, ParticipantSpec } from '../../api/participant.ts';
-import { configOf } from './registry.ts';
+import { configOf, destinationOf } from './registry.ts';
 
 const declared = (limits: Partial<ParticipantSpec['limits']>): Participant => ({
   apiVersion: 'mercato.dev/v1alpha1',
@@ -22,5 +22,17 @@ describe("A Participant's limits", () => {
       perSecond: 50,
       burst: 5,
     });
+  });
+});
+
+describe('A Participant behind a queue', () => {
+  it('is reached over it, under the same limits', () => {
+    const { service: _, ...rest } = declared({}).spec;
+    const queue = { url: 'https://sqs/1/commands', answersUrl: 'https://sqs/1/answers' };
+    const participant = { ...declared({}), spec: { ...rest, queue } };
+    const config = configOf(participant);
+    expect(config).to.deep.include({ queue, audience: 'inventory', maxInFlight: 64 });
+    expect(config).not.to.have.property('baseUrl');
+    expect(destinationOf(participant)).to.equal(queue.url);
   });
 });

@@ -1,14 +1,14 @@
 import { type Participant, participant as participantKind } from '../../api/participant.ts';
 import type { Cache } from '../../kube/cache.ts';
 import { resourceOfKind } from '../../kube/kind.ts';
-import type { ParticipantConfig } from '../../participants/config.ts';
+import type { LaneConfig } from '../../participants/config.ts';
 import type { ParticipantRegistry } from '../../participants/registry.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
 /** Participants as the client addresses them. */
 export const participants = resourceOfKind(participantKind);
 
-/** Where a participant answers; undefined for what this operator cannot reach (a queue). */
+/** Where a participant answers over HTTP; undefined for one behind a queue. */
 export function addressOf({ metadata, spec }: Participant): string | undefined {
   const path = spec.basePath ?? '';
   if (spec.url !== undefined) return `${spec.url.replace(/\/+$/, '')}${path}`;
@@ -17,13 +17,15 @@ export function addressOf({ metadata, spec }: Participant): string | undefined {
   return undefined;
 }
 
-/** A Participant's spec in the words of the adapter that calls it. */
-export function configOf(participant: Participant): ParticipantConfig | undefined {
-  const baseUrl = addressOf(participant);
-  if (baseUrl === undefined) return undefined;
-  const { audience, commands, limits, batch } = participant.spec;
-  return {
-    baseUrl,
+/** Where commands go, for people. */
+export function destinationOf(participant: Participant): string | undefined {
+  return addressOf(participant) ?? participant.spec.queue?.url;
+}
+
+/** A Participant's spec in the words of the adapter that calls it; undefined where it says no way to it. */
+export function configOf(participant: Participant): LaneConfig | undefined {
+  const { audience, commands, limits, batch, queue } = participant.spec;
+  const common = {
     audience,
     reasons: Object.fromEntries(commands.map(({ name, reasons }) => [name, reasons])),
     maxInFlight: limits.maxInFlight,
@@ -31,8 +33,11 @@ export function configOf(participant: Participant): ParticipantConfig | undefine
     ...(limits.requestsPerSecond === undefined
       ? {}
       : { rate: { perSecond: limits.requestsPerSecond, burst: limits.burst ?? limits.requestsPerSecond } }),
-    ...(batch === undefined ? {} : { batch: { maxItems: batch.maxItems } }),
   };
+  if (queue !== undefined) return { queue, ...common };
+  const baseUrl = addressOf(participant);
+  if (baseUrl === undefined) return undefined;
+  return { baseUrl, ...common, ...(batch === undefined ? {} : { batch: { maxItems: batch.maxItems } }) };
 }
 
 /**
