@@ -13,7 +13,7 @@ function run(order: string, saga: string, more: object, conditions: object[] = [
     apiVersion: 'mercato.dev/v1alpha1',
     kind: 'OrderSagaRun',
     metadata: { name: `${saga}-${order}`, namespace: 'shop', uid: order, resourceVersion: '1', ...more },
-    spec: { sagaRef: { name: saga }, orderId: order, ...(ended ? {} : { input: {} }) },
+    spec: { sagaRef: { name: saga }, orderId: order, mode: 'Execute', ...(ended ? {} : { input: {} }) },
     status: { phase: ended ? 'Succeeded' : 'Running', conditions },
   } as unknown as OrderSagaRun;
 }
