@@ -2,8 +2,8 @@ import { JournalUnavailable } from '../journal.ts';
 import { IncarnationLost } from '../worker-journal.ts';
 import { type Call, type Executor, LifeOver, type OperationName, type Operations, type Result } from './operations.ts';
 
-/** When what has gathered is carried out: calls `flush` once, later. */
-export type Defer = (flush: () => void) => void;
+/** When what has gathered is carried out: calls `flush` once, later. `last` is how many operations the last group had. */
+export type Defer = (flush: () => void, last: number) => void;
 
 /** Operations in one commit at most: more would keep those that wait too long. */
 const LARGEST_GROUP = 1_000;
@@ -24,6 +24,8 @@ export class Groups {
   readonly #failed: () => void;
   #waiting: Waiting[] = [];
   #isScheduled = false;
+  #last = 0;
+  #isClosed = false;
   #underWay: Promise<void> | undefined;
   /** The life in whose name groups are sent. */
   life: number | undefined;
@@ -36,15 +38,17 @@ export class Groups {
   }
 
   /** @throws JournalUnavailable when the group failed @throws IncarnationLost */
-  submit<Name extends OperationName>(name: Name, ...args: Operations[Name]['arguments']): Promise<Result<Name>> {
+  submit<Name extends OperationName>(...call: [Name, ...Operations[Name]['arguments']]): Promise<Result<Name>> {
+    if (this.#isClosed) return Promise.reject(new JournalUnavailable('the journal is closed'));
     return new Promise<Result<Name>>((resolve, reject) => {
-      this.#waiting.push({ call: [name, ...args] as unknown as Call, resolve, reject });
+      this.#waiting.push({ call: call as unknown as Call, resolve, reject });
       this.#schedule();
     });
   }
 
-  /** Resolves when nothing waits and nothing is under way. */
-  async drain(): Promise<void> {
+  /** Carries out what waits, and takes nothing more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
     while (this.#waiting.length > 0 || this.#underWay !== undefined) {
       this.#flush();
       await this.#underWay;
@@ -57,12 +61,13 @@ export class Groups {
     this.#defer(() => {
       this.#isScheduled = false;
       this.#flush();
-    });
+    }, this.#last);
   }
 
   #flush(): void {
     if (this.#underWay !== undefined || this.#waiting.length === 0) return;
     const group = this.#waiting.splice(0, LARGEST_GROUP);
+    this.#last = group.length;
     this.#underWay = this.#carryOut(group).then(() => {
       this.#underWay = undefined;
       if (this.#waiting.length > 0) this.#schedule();
@@ -91,18 +96,21 @@ function rejection(error: unknown): Error {
   return new JournalUnavailable(`the journal could not commit: ${message}`, { cause: error });
 }
 
+/** A last group of this many says that there is a crowd. */
+const CROWD = 4;
+
 /**
- * Commits at the end of this turn of the event loop, but not sooner than `millis` after the last commit began. What comes alone waits for nobody; what comes
- * in crowds waits for its neighbours, since a commit costs as much as thirty writes.
+ * Commits at the end of this turn of the event loop; in a crowd not sooner than `millis` after the last commit began. A commit costs as much as thirty
+ * writes, so that in a crowd it is worth waiting for neighbours; what comes alone waits for nobody.
  */
 export function paced(millis: number): Defer {
-  let last = Number.NEGATIVE_INFINITY;
-  return (flush) => {
+  let began = Number.NEGATIVE_INFINITY;
+  return (flush, last) => {
     const begin = (): void => {
-      last = performance.now();
+      began = performance.now();
       flush();
     };
-    const wait = last + millis - performance.now();
+    const wait = last < CROWD ? 0 : began + millis - performance.now();
     if (wait <= 0) setImmediate(begin);
     else setTimeout(begin, wait);
   };

@@ -28,12 +28,13 @@ const DAY_MILLIS = 86_400_000;
 const REMEMBERED_MILLIS = 35 * DAY_MILLIS;
 /** Runs forgotten in one group: some milliseconds of work. */
 const PRUNED_AT_ONCE = 200;
-const COMMIT_EVERY_MILLIS = 10;
+/** In a crowd: 20 ms cost an order some 60 ms of its 2 s, and save a third of the journal's CPU time against 5 ms. */
+const COMMIT_EVERY_MILLIS = 20;
 
 export interface SqliteJournalOptions {
   /** Where groups of operations are carried out. */
   readonly executor: Executor;
-  /** When what has gathered is committed. @default at the end of the turn, at most every 10 ms */
+  /** When what has gathered is committed. @default at the end of the turn; in a crowd every 20 ms */
   readonly defer?: Defer;
   /** Keeps other processes away. @default nobody is */
   readonly lock?: Pick<FileLock, 'take' | 'release'>;
@@ -285,7 +286,7 @@ export class SqliteJournal implements WorkerJournal {
   }
 
   async close(): Promise<void> {
-    await this.#groups.drain();
+    await this.#groups.close();
     await this.#options.executor.close();
     this.#options.lock?.release();
   }
