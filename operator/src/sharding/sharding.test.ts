@@ -27,6 +27,9 @@ class Replica implements ShardWork {
   draining: Promise<void> = Promise.resolve();
   readonly #stop = new AbortController();
 
+  /** How far its clock has gone ahead without any timer having fired: what a process sees that was frozen. */
+  frozenMillis = 0;
+
   constructor(client: KubeClient, namespace: string, identity: string, leads = false, shards = SHARDS) {
     this.sharding = new Sharding({
       client,
@@ -36,7 +39,7 @@ class Replica implements ShardWork {
       ...TIMES,
       makesLeases: () => leads,
       work: this,
-      clock: systemClock,
+      clock: { ...systemClock, monotonic: () => systemClock.monotonic() + this.frozenMillis },
       logger: silentLogger,
     });
     this.ended = this.sharding.start(this.#stop.signal);
@@ -231,6 +234,22 @@ describe('Shards', function () {
       await proxy.stop();
       await cutOff.transport.close();
     }
+  });
+
+  it('of a replica that was frozen for longer than its deadline: nothing may be done for them, before any timer has said so', async () => {
+    const replica = start('one_1', true);
+    await holds(replica, SHARDS);
+    const runs = replica.open.map((shard) => runIn(replica.sharding, shard));
+    const mayAct = (): boolean[] => runs.map((id) => replica.sharding.mayAct(id));
+    expect(mayAct()).not.to.include(false);
+    replica.frozenMillis = TIMES.renewDeadlineMs;
+    expect(mayAct()).not.to.include(true);
+    const failure = await replica.ended.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(failure).to.be.instanceOf(LeaseLostError);
+    expect(replica.told).to.deep.equal(['abandon 0 1 2 3 4 5']);
   });
 
   it('that somebody takes away are stopped at once', async () => {
