@@ -1,3 +1,5 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { sharedDynamoDbLocal } from '@mercato/aws-emulators/testing.ts';
 import { expect } from 'chai';
 import { VirtualClock } from '../../runtime/clock.ts';
@@ -77,21 +79,40 @@ describe('When DynamoDB fails', function () {
     await journal.close();
   });
 
-  it('gives up a call that is not answered in time', async () => {
-    const { createServer } = await import('node:http');
-    const silent = createServer(() => undefined);
-    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-    const { port } = silent.address() as { port: number };
-    const aws = { ...(await sharedDynamoDbLocal()).client, endpoint: `http://127.0.0.1:${port}` };
-    const journal = new DynamoJournal({
-      connection: connect({ aws, timeout: 100 }),
-      table: 'any',
-      retention: { ended: () => 1 },
+  describe('at a server', () => {
+    let server: Server;
+    let requests: number;
+    let answer: (response: ServerResponse) => void;
+    let journal: DynamoJournal;
+
+    beforeEach(async () => {
+      requests = 0;
+      server = createServer((_request, response) => {
+        requests += 1;
+        answer(response);
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const aws = { ...(await sharedDynamoDbLocal()).client, endpoint };
+      const connection = connect({ aws, timeout: 200 });
+      journal = new DynamoJournal({ connection, table: 'any', retention: { ended: () => 1 } });
     });
-    expect(await thrown(journal.open())).to.be.instanceOf(JournalUnavailable);
-    await journal.close();
-    silent.closeAllConnections();
-    silent.close();
+    afterEach(async () => {
+      await journal.close();
+      server.closeAllConnections();
+      server.close();
+    });
+
+    it('that says nothing, a call is given up in time', async () => {
+      answer = () => undefined;
+      expect(await thrown(journal.open())).to.be.instanceOf(JournalUnavailable);
+    });
+
+    it('that fails, nothing is repeated: the first may have been done', async () => {
+      answer = (response) => void response.writeHead(500).end('{}');
+      expect(await thrown(journal.open())).to.be.instanceOf(JournalUnavailable);
+      expect(requests).to.equal(1);
+    });
   });
 
   describe('during a creation', () => {

@@ -115,7 +115,7 @@ for (const [emulator, shared] of [
       await one.write(newRun('b').id, ended(), '1');
       await one.beat();
       await two.beat();
-      clock.advance(1_000);
+      clock.advance(3_000);
       const reader = place.journal();
       const counted = [...(await reader.counts())];
       expect(counted).to.deep.equal([['shop/checkout', { active: 2, held: 1 }]]);
@@ -137,7 +137,7 @@ for (const [emulator, shared] of [
       expect(place.faultsOf(reader).calls.every(({ name }) => name === 'Query')).to.equal(true);
       await claimAll(two, 3, clock);
       await two.beat();
-      clock.advance(1_000);
+      clock.advance(3_000);
       expect([...(await reader.counts())]).to.deep.equal(expected);
       expect([...(await two.counts())]).to.deep.equal(expected);
     });
@@ -150,6 +150,20 @@ for (const [emulator, shared] of [
       const reader = place.journal();
       expect(await reader.loadRevision(namespace, saga, REVISION.hash)).to.deep.equal(REVISION);
       expect(await reader.loadRevision(namespace, 'other', REVISION.hash)).to.equal(undefined);
+    });
+
+    it('reads items as they are, never as they were', async () => {
+      const worker = await place.start();
+      await worker.create(newRun('o-1'));
+      await worker.write(id, held(), '1');
+      await worker.post(id, { type: 'Cancel', reason: 'enough' });
+      await worker.read(id);
+      await worker.look(id);
+      await worker.mail();
+      await worker.attention(1);
+      const reads = place.faultsOf(worker).calls.filter(({ name }) => name.endsWith('GetItem'));
+      expect(reads.map(({ name }) => name)).to.deep.equal(['GetItem', 'GetItem', 'BatchGetItem', 'BatchGetItem']);
+      for (const { input } of reads) expect(JSON.stringify(input)).to.include('"ConsistentRead":true');
     });
 
     it('takes a second creation of a run for the first, also in the same moment', async () => {
