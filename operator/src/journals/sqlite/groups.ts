@@ -96,8 +96,9 @@ function rejection(error: unknown): Error {
   return new JournalUnavailable(`the journal could not commit: ${message}`, { cause: error });
 }
 
-/** A last group of this many says that there is a crowd. */
+/** A last group of this many says that there is a crowd; and of this many, that groups are large enough without waiting. */
 const CROWD = 4;
+const THRONG = 200;
 
 /**
  * Commits at the end of this turn of the event loop; in a crowd not sooner than `millis` after the last commit began. A commit costs as much as thirty
@@ -110,7 +111,7 @@ export function paced(millis: number): Defer {
       began = performance.now();
       flush();
     };
-    const wait = last < CROWD ? 0 : began + millis - performance.now();
+    const wait = last < CROWD || last >= THRONG ? 0 : began + millis - performance.now();
     if (wait <= 0) setImmediate(begin);
     else setTimeout(begin, wait);
   };
