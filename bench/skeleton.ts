@@ -13,11 +13,11 @@ const SECONDS = Number(process.env['SECONDS'] ?? 20);
 
 /**
  * Rows that the participants write, counted in their code for an order of three lines from one warehouse: stock, movements, reservation and its lines,
- * event, sequence, record. Where the outside is called, rows before and after it.
+ * record; events and their sequence at shipping only, which has a subscriber. Where the outside is called, rows before and after it.
  */
 const ROWS = {
-  inventory: { 'reserve-stock': [13], 'commit-stock': [10] },
-  payment: { 'authorise-payment': [2, 4], 'capture-payment': [3, 4] },
+  inventory: { 'reserve-stock': [11], 'commit-stock': [8] },
+  payment: { 'authorise-payment': [2, 2], 'capture-payment': [3, 2] },
   shipping: { 'book-shipment': [2, 4] },
 };
 

@@ -1,6 +1,9 @@
+/** How long a batch that is not full gathers while another is under way. */
+const GATHER_MS = 5;
+
 /**
- * Gathers what is given within one turn of the event loop, or while `width` batches are under way, and hands at most `size` of it at once to `work`,
- * which answers each in its order.
+ * Gathers what is given within one turn of the event loop, for 5 ms while another batch is under way, and longer while `width` of them are; hands at most
+ * `size` of it at once to `work`, which answers each in its order. As the operator does (operator/src/participants/http.ts).
  */
 export function batches<T, R>(
   size: number,
@@ -26,15 +29,19 @@ export function batches<T, R>(
         )
         .finally(() => {
           running--;
-          turn();
+          if (waiting.length > 0) schedule();
         });
     }
+  };
+  const schedule = (): void => {
+    if (scheduled || running >= width) return;
+    scheduled = true;
+    if (running === 0 || waiting.length >= size) setImmediate(turn);
+    else setTimeout(turn, GATHER_MS);
   };
   return (item) =>
     new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject });
-      if (scheduled) return;
-      scheduled = true;
-      setImmediate(turn);
+      schedule();
     });
 }
