@@ -1,0 +1,125 @@
+import { expect } from 'chai';
+import { Registry } from 'prom-client';
+import { JournalUnavailable } from '../journals/journal.ts';
+import { VirtualClock } from '../runtime/clock.ts';
+import { INPUT } from '../saga/rehearsal.ts';
+import type { RunId } from '../saga/types.ts';
+import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from './intake.ts';
+import { intakeMetrics } from './metrics.ts';
+import { Receiver } from './receive.ts';
+
+/** What becomes of orders is a test's to say. */
+class Scripted implements Intake {
+  readonly taken: string[] = [];
+  failure: Error | undefined;
+
+  async take({ id }: PlacedOrder): Promise<Taken> {
+    if (this.failure !== undefined) throw this.failure;
+    if (this.taken.includes(id.orderId)) return 'Known';
+    this.taken.push(id.orderId);
+    return 'Begun';
+  }
+  async cancel({ orderId }: RunId): Promise<'Told' | 'Ended'> {
+    if (!this.taken.includes(orderId)) throw new IntakeBusy('not known yet', 1_000);
+    return 'Told';
+  }
+}
+
+describe('A delivery of events', () => {
+  let clock: VirtualClock;
+  let intake: Scripted;
+  let refused: string[];
+  let canRecord: boolean;
+  let receiver: Receiver;
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    intake = new Scripted();
+    refused = [];
+    canRecord = true;
+    receiver = new Receiver({
+      intake,
+      async refuse({ id }, { reason }) {
+        if (!canRecord) throw new Error('no API server');
+        refused.push(`${id} ${reason}`);
+      },
+      metrics: intakeMetrics(new Registry()),
+      clock,
+    });
+  });
+
+  const event = (orderId: string, type: string, changes: object = {}): object => ({
+    specversion: '1.0',
+    id: `${orderId}/${type}`,
+    source: '/mercato/order',
+    type: `dev.mercato.order.${type}`,
+    subject: orderId,
+    mercatonamespace: 'shop',
+    mercatosaga: 'checkout',
+    data: type === 'placed' ? INPUT : { reason: 'changed their mind' },
+    ...changes,
+  });
+  const receive = (...events: unknown[]) => receiver.receive(events);
+
+  it('is taken in any order: a cancel that comes before its order waits for it', async () => {
+    const { outcomes, again } = await receive(
+      event('a', 'cancel-requested'),
+      event('a', 'placed'),
+      event('b', 'placed'),
+    );
+    expect(again).to.equal(undefined);
+    expect(outcomes).to.include({ Begun: 2, Cancelled: 1, Busy: 0 });
+  });
+
+  it('puts on record what can never be taken, and takes the rest', async () => {
+    const strange = [
+      7,
+      null,
+      [],
+      { specversion: '0.3' },
+      event('A!', 'placed'),
+      event('c', 'placed', { data: { customer: 'ada' } }),
+    ];
+    const { outcomes, again } = await receive(...strange, event('a', 'placed'), event('a', 'weighed'));
+    expect(again).to.equal(undefined);
+    expect(outcomes).to.include({ Begun: 1, Ignored: 1, Refused: strange.length });
+    expect(refused.at(-1)).to.equal('c/placed InputInvalid');
+    expect(refused.filter((each) => each.endsWith('EventInvalid'))).to.have.length(5);
+  });
+
+  it('comes again as a whole where the record cannot be written', async () => {
+    canRecord = false;
+    expect((await receive(event('c', 'placed', { data: {} }), event('a', 'placed'))).again?.why).to.contain(
+      'no API server',
+    );
+    canRecord = true;
+    expect((await receive(event('c', 'placed', { data: {} }), event('a', 'placed'))).outcomes).to.include({
+      Known: 1,
+      Refused: 1,
+    });
+  });
+
+  it('comes again after the longest time that an event of it wants', async () => {
+    intake.failure = new IntakeBusy('too much to do', 5_000);
+    const busy = await receive(event('a', 'placed'), event('b', 'cancel-requested'));
+    expect(busy.again).to.deep.equal({ why: 'too much to do', after: 5_000 });
+    intake.failure = new JournalUnavailable('the disk is full');
+    expect((await receive(event('a', 'placed'))).again).to.deep.equal({ why: 'the disk is full', after: 1_000 });
+    expect(refused).to.deep.equal([]);
+  });
+
+  it('gives up on a cancel whose order does not come', async () => {
+    expect((await receive(event('b', 'cancel-requested'))).again?.after).to.equal(1_000);
+    clock.advance(29_999);
+    expect((await receive(event('b', 'cancel-requested'))).again).not.to.equal(undefined);
+    clock.advance(1);
+    expect((await receive(event('b', 'cancel-requested'))).outcomes).to.include({ Refused: 1 });
+    expect(refused).to.deep.equal(['b/cancel-requested OrderUnknown']);
+  });
+
+  it('refuses an order that its intake refuses', async () => {
+    intake.failure = new IntakeRefused('SagaNotFound', 'there is none');
+    expect((await receive(event('a', 'placed'))).outcomes).to.include({ Refused: 1 });
+    expect(refused).to.deep.equal(['a/placed SagaNotFound']);
+  });
+});
