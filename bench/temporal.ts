@@ -20,7 +20,11 @@ import { kubernetesJournal } from './kubernetes-journal.ts';
 const SOURCE = join(import.meta.dirname, 'temporal');
 /** So many workflows, or runs, under way at once: what each side is fastest with. */
 const WIDTH = { temporal: 100, engine: 1_000 };
-const COUNTS = { file: 600, memory: 1_500, engine: Number(process.env['BENCH_RUNS'] ?? 30_000) };
+const COUNTS = {
+  file: Number(process.env['BENCH_WORKFLOWS'] ?? 600),
+  memory: Number(process.env['BENCH_WORKFLOWS'] ?? 1_500),
+  engine: Number(process.env['BENCH_RUNS'] ?? 30_000),
+};
 
 /**
  * The shop's saga with steps that do nothing: as a Temporal workflow with compensations and activities, on Temporal's development server; and here, with
