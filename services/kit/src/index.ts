@@ -1,6 +1,7 @@
 export * from './auth/tokens.ts';
 export * from './clock.ts';
 export * from './config.ts';
+export { type Listing, listingRoutes } from './http/admin.ts';
 export * from './http/route.ts';
 export { parseEvents, type ReceivedEvent } from './inbox/event.ts';
 export * from './inbox/inbox.ts';

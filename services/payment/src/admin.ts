@@ -1,4 +1,4 @@
-import { ProblemError, type Route, recordsOfOrder, route, type Store } from '@mercato/kit';
+import { listingRoutes, type Route, route, type Store } from '@mercato/kit';
 import { type Static, Type } from '@sinclair/typebox';
 import { captured, refunded } from './domain/payment.ts';
 import { idFrom } from './domain/reference.ts';
@@ -48,37 +48,14 @@ const SumsView = Type.Object({
 /** What people and the conservation check may ask the payment service. All of it needs a token. */
 export function adminRoutes(store: Store): Route[] {
   return [
-    route({
-      method: 'get',
+    ...listingRoutes<PaymentRow>({
+      store,
       path: '/authorisations',
-      summary: 'All payments, oldest first',
-      query: Type.Object({
-        cursor: Type.Optional(Type.Integer({ minimum: 0 })),
-        limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
-      }),
-      response: Type.Object({ items: Type.Array(PaymentView), next: Type.Integer() }),
-      handle: async ({ query }) => {
-        const { rows, next } = await store.read((reader) =>
-          paymentsFrom(reader, query.cursor ?? 0, query.limit ?? 100),
-        );
-        return { items: rows.map(view), next };
-      },
-    }),
-    route({
-      method: 'get',
-      path: '/orders/{namespace}/{saga}/{orderId}',
-      summary: 'One order: its payments, and what is remembered of its steps',
-      response: Type.Object({ payments: Type.Array(PaymentView), steps: Type.Array(Type.Unknown()) }),
-      handle: async ({ params }) => {
-        const { namespace = '', saga = '', orderId = '' } = params;
-        const order = { namespace, saga, orderId };
-        const answer = await store.read((reader) => ({
-          payments: paymentsOfOrder(reader, order).map(view),
-          steps: recordsOfOrder(reader, order),
-        }));
-        if (answer.payments.length + answer.steps.length > 0) return answer;
-        throw new ProblemError(404, 'OrderUnknown', `nothing is known of ${namespace}/${saga}/${orderId}`);
-      },
+      name: 'payments',
+      item: PaymentView,
+      view,
+      from: paymentsFrom,
+      ofOrder: paymentsOfOrder,
     }),
     route({
       method: 'get',

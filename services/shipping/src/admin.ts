@@ -1,4 +1,4 @@
-import { ProblemError, type Route, recordsOfOrder, route, type Store } from '@mercato/kit';
+import { listingRoutes, type Route, route, type Store } from '@mercato/kit';
 import { type Static, Type } from '@sinclair/typebox';
 import { type BookingRow, bookingsFrom, bookingsOfOrder, countBookings } from './store.ts';
 
@@ -23,37 +23,14 @@ const BookingView = Type.Object({
 /** What people and the conservation check may ask the shipping service. All of it needs a token. */
 export function adminRoutes(store: Store): Route[] {
   return [
-    route({
-      method: 'get',
+    ...listingRoutes<BookingRow>({
+      store,
       path: '/bookings',
-      summary: 'All bookings, oldest first',
-      query: Type.Object({
-        cursor: Type.Optional(Type.Integer({ minimum: 0 })),
-        limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
-      }),
-      response: Type.Object({ items: Type.Array(BookingView), next: Type.Integer() }),
-      handle: async ({ query }) => {
-        const { rows, next } = await store.read((reader) =>
-          bookingsFrom(reader, query.cursor ?? 0, query.limit ?? 100),
-        );
-        return { items: rows.map(view), next };
-      },
-    }),
-    route({
-      method: 'get',
-      path: '/orders/{namespace}/{saga}/{orderId}',
-      summary: 'One order: its bookings, and what is remembered of its steps',
-      response: Type.Object({ bookings: Type.Array(BookingView), steps: Type.Array(Type.Unknown()) }),
-      handle: async ({ params }) => {
-        const { namespace = '', saga = '', orderId = '' } = params;
-        const order = { namespace, saga, orderId };
-        const answer = await store.read((reader) => ({
-          bookings: bookingsOfOrder(reader, order).map(view),
-          steps: recordsOfOrder(reader, order),
-        }));
-        if (answer.bookings.length + answer.steps.length > 0) return answer;
-        throw new ProblemError(404, 'OrderUnknown', `nothing is known of ${namespace}/${saga}/${orderId}`);
-      },
+      name: 'bookings',
+      item: BookingView,
+      view,
+      from: bookingsFrom,
+      ofOrder: bookingsOfOrder,
     }),
     route({
       method: 'get',
