@@ -14,7 +14,13 @@ export class OrderRelay {
   }
 
   static async of(cluster: TestCluster): Promise<OrderRelay> {
-    await cluster.kubectl('create', 'serviceaccount', 'order');
+    // Several relays are one account.
+    const manifest = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'order', namespace: cluster.namespace },
+    });
+    await cluster.plane.kubectl(['apply', '--server-side', '-f', '-'], manifest);
     const account = { namespace: cluster.namespace, name: 'order' };
     const wish = { audiences: ['mercato-operator'], expirationSeconds: 600 };
     const { token } = await cluster.client.createToken(account, wish);
