@@ -171,13 +171,14 @@ async function listenToQueue(
 /** What keeps a participant's records in order. */
 function tasksOf(participant: Participant): BackgroundTask[] {
   return [
-    { name: 'sweep records', interval: minutes(10), run: () => sweepAll(participant) },
+    { name: 'sweep records', interval: minutes(1), run: () => sweepAll(participant) },
     { name: 'settle open calls', interval: minutes(1), run: () => participant.recover() },
   ];
 }
 
+/** Often and little at a time: what ten minutes at full rate leave behind would keep commands waiting while it is deleted. */
 async function sweepAll(participant: Participant): Promise<void> {
-  const limit = 1000;
+  const limit = 200;
   while ((await participant.sweep(limit)) >= limit);
 }
 

@@ -97,7 +97,7 @@ export function orderService(options: OrderOptions): OrderService {
   return {
     rawRoutes: [place, streams.route()],
     routes: [...orderRoutes({ orders, clock, onCancel }), eventsRoute({ receive }, options.eventSenders ?? [])],
-    tasks: [{ name: 'sweep orders and keys', interval: minutes(10), run: sweep }],
+    tasks: [{ name: 'sweep orders and keys', interval: minutes(1), run: sweep }],
     onStop: () => streams.close(),
     onStopped: () => orders.close(),
     sweep,
