@@ -23,7 +23,7 @@ const WIDTH = { temporal: 100, engine: 1_000 };
 const COUNTS = {
   file: Number(process.env['BENCH_WORKFLOWS'] ?? 600),
   memory: Number(process.env['BENCH_WORKFLOWS'] ?? 1_500),
-  engine: Number(process.env['BENCH_RUNS'] ?? 30_000),
+  engine: Number(process.env['BENCH_ENGINE_RUNS'] ?? 30_000),
 };
 
 /**
