@@ -117,7 +117,8 @@ export function parseOptions(
   const flags = readFlags(args, FLAGS, USAGE);
   if (flags.help) return 'help';
   const said = (flag: Flag): string | undefined =>
-    flags[flag] ?? env[`MERCATO_${flag.toUpperCase().replaceAll('-', '_')}`];
+    // An empty variable is one that nobody set: charts cannot leave a name out.
+    flags[flag] ?? (env[`MERCATO_${flag.toUpperCase().replaceAll('-', '_')}`] || undefined);
   const kubeconfig = said('kubeconfig');
   const health = address('health-address', said('health-address') ?? '127.0.0.1:8081');
   return {

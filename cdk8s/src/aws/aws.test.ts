@@ -46,10 +46,7 @@ describe('what is declared in AWS', () => {
     for (const environment of ENVIRONMENTS) {
       const objects = ackObjects(mercato, environment);
       if (environment === 'kind') expect(objects).to.be.empty;
-      else
-        expect(new Set(objects.map(({ kind }) => kind))).to.deep.equal(
-          new Set([...HOLDS_DATA, ...HOLDS_NOTHING].filter((kind) => kind !== 'Topic')),
-        );
+      else expect(new Set(objects.map(({ kind }) => kind))).to.deep.equal(new Set([...HOLDS_DATA, ...HOLDS_NOTHING]));
     }
   });
 

@@ -58,6 +58,10 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     ...allow([...RECEIVE, 'sqs:SendMessage'], arn('sqs', 'mercato-production-vault-webhooks')),
   ],
   notices: allow(['sns:Publish'], arn('sns', 'mercato-production-notices-sent')),
+  order: [
+    ...allow(['events:PutEvents'], arn('events', 'event-bus/mercato-production')),
+    ...allow(['sns:Publish'], arn('sns', 'mercato-production-order-announcements')),
+  ],
 };
 
 describe('permissions', () => {
@@ -200,6 +204,7 @@ describe('permissions', () => {
         'mercato-production-inventory: kms:Decrypt kms:DescribeKey through dynamodb.eu-west-2.amazonaws.com',
       ]);
       expect(uses(mercato, 'events')).to.deep.equal([
+        'mercato-production-order: kms:Decrypt kms:GenerateDataKey through sns.eu-west-2.amazonaws.com',
         'mercato-production-inventory: kms:Decrypt through sqs.eu-west-2.amazonaws.com',
         'events.amazonaws.com: kms:Decrypt kms:GenerateDataKey',
         'mercato-redrive: kms:Decrypt kms:GenerateDataKey through sqs.eu-west-2.amazonaws.com',

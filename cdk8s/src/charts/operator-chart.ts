@@ -3,18 +3,21 @@ import { roles } from '@mercato/operator/api/roles.ts';
 import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
 import { CALLER, DRAIN, deciding, draining, drainingOwn, OPERATOR, own, watching } from '@mercato/operator/rights.ts';
 import { DEFAULT_SHARDS, MOST_SHARDS } from '@mercato/operator/sharding/shard.ts';
-import type { Program, ServiceContext } from '../constructs/context.ts';
+import { addressOf, type Program, type ServiceContext, subjectOf } from '../constructs/context.ts';
 import { beforeDelete, WEIGHTS } from '../constructs/hooks.ts';
+import type { k8s } from '../constructs/kube.ts';
 import { rbac } from '../constructs/rights.ts';
 import type { Manifest, Scope } from '../constructs/scope.ts';
 import { choose, isEmpty, joined, text } from '../holes/index.ts';
-import { serviceOf } from '../model/derive.ts';
+import { callersOf, portOf, serviceOf, subscribersOf } from '../model/derive.ts';
 import type { Model, Service } from '../model/types.ts';
 import { type ChartDefinition, defineChart } from './chart.ts';
 import { boolean, extended, group, integer, namespaceList, string } from './schema.ts';
 import { serviceObjects } from './service-chart.ts';
 import { type ServiceValues, serviceSchema } from './service-values.ts';
 
+/** The door of the operator that orders come in by. */
+const INTAKE = 'intake';
 const DURATION = { pattern: '^[1-9][0-9]*(s|m|h)$', maxLength: 8 };
 
 const operatorSchema = (service: Service) =>
@@ -34,6 +37,10 @@ const operatorSchema = (service: Service) =>
       MOST_SHARDS,
     ),
     connections: integer('Connections to the API server', 32, 1, 1000),
+    orders: boolean(
+      'Whether the order service hands it orders, and is told of their ends; false where only OrderSagaRuns are applied',
+      true,
+    ),
     drain: group('Before an uninstall: runs are brought to an end, or the uninstall fails', {
       enabled: boolean('Whether it waits for runs; if not, their objects keep finalizers that nobody takes away', true),
       timeout: string(
@@ -53,6 +60,7 @@ const valuesOf = (values: object) =>
     readonly leaseDuration: string;
     readonly shards: number;
     readonly connections: number;
+    readonly orders: boolean;
     readonly drain: { readonly enabled: boolean; readonly timeout: string; readonly force: boolean };
   };
 
@@ -65,7 +73,7 @@ export function operatorChart(model: Model): ChartDefinition {
     values: operatorSchema(service),
     render(scope, given) {
       const values = valuesOf(given);
-      serviceObjects(scope, { model, service, values, program: programOf(values) });
+      serviceObjects(scope, { model, service, values, program: programOf(model, service, values) });
       caller(scope, { service, values });
       rights(scope, values);
       forEverybody(scope, values);
@@ -104,7 +112,8 @@ function drain(scope: Scope, ctx: ServiceContext, values: OperatorValues): void 
 }
 
 /** What the operator is told, as flags, so that a change of values rolls its pods. */
-function programOf({ watchNamespaces, leaseDuration, shards, connections }: OperatorValues): Program {
+function programOf(model: Model, service: Service, values: OperatorValues): Program {
+  const { watchNamespaces, leaseDuration, shards, connections } = values;
   return {
     args: [
       text('--watch-namespaces=', joined(watchNamespaces, ',')),
@@ -113,8 +122,26 @@ function programOf({ watchNamespaces, leaseDuration, shards, connections }: Oper
       text('--shards=', shards),
       text('--connections=', connections),
     ],
-    env: [{ name: 'NODE_OPTIONS', value: NODE_OPTIONS }],
+    env: [{ name: 'NODE_OPTIONS', value: NODE_OPTIONS }, ...orders(model, service, values)],
   };
+}
+
+/** Where orders come in, from whom, and who is told what became of them. Variables, since one that is empty counts as not said. */
+function orders(model: Model, service: Service, { global, orders: wanted }: OperatorValues): k8s.EnvVar[] {
+  const senders = callersOf(model, service).filter(({ calls }) =>
+    calls.some(({ to, door }) => to === service.name && door === INTAKE),
+  );
+  if (senders.length === 0) return [];
+  const list = (parts: readonly string[]) => text(...parts.flatMap((part, i) => (i === 0 ? [part] : [',', part])));
+  const whereWanted = (name: string, value: string) => ({ name, value: choose(wanted, value, '') });
+  return [
+    whereWanted('MERCATO_INTAKE_ADDRESS', `0.0.0.0:${portOf(service, INTAKE)}`),
+    whereWanted('MERCATO_INTAKE_SUBJECTS', list(senders.map(({ name, zone }) => subjectOf(name, zone, global)))),
+    whereWanted(
+      'MERCATO_ANNOUNCE_TO',
+      list(subscribersOf(model, service).map((each) => text(addressOf(each, global), '/events'))),
+    ),
+  ];
 }
 
 /** The account as which participants are called. No pod runs as it, and nothing is bound to it. */

@@ -48,9 +48,9 @@ export function metadata(
   return { name, namespace: namespaceOf(service.zone, values.global), labels: labels(service) };
 }
 
-/** Where a service answers within the cluster, as `http://inventory.mercato-shop.svc:8080`. */
-export function addressOf(service: Service, global: GlobalValues): string {
-  return text('http://', service.name, '.', namespaceOf(service.zone, global), '.svc:', portOf(service));
+/** Where a service answers within the cluster, as `http://inventory.mercato-shop.svc:8080`. @param door @default where it answers everything else */
+export function addressOf(service: Service, global: GlobalValues, door?: string): string {
+  return text('http://', service.name, '.', namespaceOf(service.zone, global), '.svc:', portOf(service, door));
 }
 
 /** What a service account is called in its tokens. */

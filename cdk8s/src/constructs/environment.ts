@@ -1,9 +1,9 @@
 import { choose, isEmpty, joined, text } from '../holes/index.ts';
 import { calleesOf, isController, isStateful, portOf, serviceOf, subscribersOf } from '../model/derive.ts';
 import type { Setting } from '../model/types.ts';
-import { addressOf, CALLER_ACCOUNT, type ServiceContext, subjectOf } from './context.ts';
+import { addressOf, CALLER_ACCOUNT, namespaceOf, type ServiceContext, subjectOf } from './context.ts';
 import type { k8s } from './kube.ts';
-import { DATA, JWKS, RELAY, secretFile } from './volumes.ts';
+import { callToken, DATA, JWKS, RELAY, secretFile } from './volumes.ts';
 
 /**
  * The environment of a service's program: what services/kit/src/config.ts reads, what the model says, and nothing secret. Everything that is changed
@@ -30,6 +30,7 @@ function ofService(ctx: ServiceContext): k8s.EnvVar[] {
     { name: 'PORT', value: `${portOf(service)}` },
     ...(isStateful(service) ? [{ name: 'DATA_DIR', value: DATA }] : []),
     { name: 'LOG_LEVEL', value: values.logLevel },
+    ...(service.runsIn === undefined ? [] : [{ name: service.runsIn, value: namespaceOf('shop', values.global) }]),
     ...tokens(ctx),
     ...events(ctx),
   ];
@@ -41,7 +42,10 @@ function tokens({ model, service, values }: ServiceContext): k8s.EnvVar[] {
   const { global, allowedSubjects } = values;
   const { audience, eventSenders = [] } = service.tokens;
   const operator = subjectOf(CALLER_ACCOUNT, 'system', global);
-  const senders = eventSenders.map((name) => subjectOf(name, serviceOf(model, name).zone, global));
+  const senders = eventSenders.map((name) => {
+    const sender = serviceOf(model, name);
+    return subjectOf(isController(sender) ? CALLER_ACCOUNT : name, sender.zone, global);
+  });
   return [
     { name: 'MERCATO_TOKEN_ISSUER', value: global.cluster.tokenIssuer },
     { name: 'MERCATO_JWKS_URL', value: global.cluster.jwksUrl },
@@ -84,11 +88,15 @@ function secrets({ service }: ServiceContext): k8s.EnvVar[] {
 
 function addresses({ model, service, values }: ServiceContext): k8s.EnvVar[] {
   const callees = calleesOf(model, service);
-  return service.calls.flatMap(({ variable }, i) => {
+  return service.calls.flatMap(({ variable, door, path = '', token }, i) => {
     const callee = callees[i];
-    return variable === undefined || callee === undefined
-      ? []
-      : [{ name: variable, value: addressOf(callee, values.global) }];
+    if (callee === undefined) return [];
+    return [
+      ...(variable === undefined
+        ? []
+        : [{ name: variable, value: text(addressOf(callee, values.global, door), path) }]),
+      ...(token === undefined ? [] : [{ name: token.variable, value: callToken(callee) }]),
+    ];
   });
 }
 

@@ -12,7 +12,7 @@ import {
 import { expect } from 'chai';
 import { type Overrides, valuesOf } from '../backends/values.ts';
 import type { ServiceValues } from '../charts/service-values.ts';
-import { isController, portOf, serviceOf } from '../model/derive.ts';
+import { isController, portOf, portsCalled, serviceOf } from '../model/derive.ts';
 import type { Service } from '../model/types.ts';
 import { withSearch } from '../testing/added.ts';
 import { chartOf, ofKind, rendered } from '../testing/rendered.ts';
@@ -90,8 +90,11 @@ describe('network policies', function () {
         const found = reach.ports(podsOf(from), podsOf(to));
         expect(found.length > 0, `${from.name} to ${to.name}`).to.equal(called);
         if (!called) continue;
-        expect(open(podsOf(from), podsOf(to), portOf(to))).to.equal(true);
-        expect(open(podsOf(from), podsOf(to), portOf(to) + 1)).to.equal(false);
+        const ports = portsCalled(from, to);
+        for (const each of [portOf(to), portOf(to) + 1, ...(to.doors ?? []).map(({ port }) => port)])
+          expect(open(podsOf(from), podsOf(to), each), `${from.name} to ${to.name} ${each}`).to.equal(
+            ports.includes(each),
+          );
       }
   });
 

@@ -1,5 +1,5 @@
 import { all, equals, isEmpty, not, tcpPorts } from '../holes/index.ts';
-import { calleesOf, callersOf, checksTokens, isController, portOf, usesAws } from '../model/derive.ts';
+import { calleesOf, callersOf, checksTokens, isController, portOf, portsCalled, usesAws } from '../model/derive.ts';
 import type { Service } from '../model/types.ts';
 import { applies, metadata, namespaceOf, type ServiceContext, selector } from './context.ts';
 import { k8s, kube } from './kube.ts';
@@ -35,7 +35,9 @@ function ingress(scope: Scope, ctx: ServiceContext): void {
   const { monitoring } = values.global;
   const ports = [port(portOf(service))];
   for (const caller of callersOf(model, service))
-    policy(scope, ctx, `from-${caller.name}`, { ingress: [{ from: [peerOf(ctx, caller)], ports }] });
+    policy(scope, ctx, `from-${caller.name}`, {
+      ingress: [{ from: [peerOf(ctx, caller)], ports: portsCalled(caller, service).map((number) => port(number)) }],
+    });
   scope.when(monitoring.enabled, (inner) => {
     const prometheus = peer(monitoring.namespace, monitoring.podLabels);
     policy(inner, ctx, 'from-monitoring', { ingress: [{ from: [prometheus], ports }] });
@@ -70,7 +72,7 @@ function egress(scope: Scope, ctx: ServiceContext): void {
   for (const [i, callee] of calleesOf(model, service).entries())
     scope.when(applies(service.calls[i]?.when, values), (inner) => {
       policy(inner, ctx, `to-${callee.name}`, {
-        egress: [{ to: [peerOf(ctx, callee)], ports: [port(portOf(callee))] }],
+        egress: [{ to: [peerOf(ctx, callee)], ports: [port(portOf(callee, service.calls[i]?.door))] }],
       });
     });
   for (const { name, ports, when } of service.outside ?? [])

@@ -64,7 +64,10 @@ function container(ctx: ServiceContext): k8s.Container {
     workingDir: '/app',
     args: [service.program, ...(ctx.program?.args ?? [])],
     env: appended(environment(ctx), values.extraEnv),
-    ports: [{ name: 'http', containerPort: portOf(service) }],
+    ports: [
+      { name: 'http', containerPort: portOf(service) },
+      ...(service.doors ?? []).map((door) => ({ name: door.name, containerPort: door.port })),
+    ],
     resources: { requests: { cpu, memory }, limits: { memory } },
     securityContext: {
       allowPrivilegeEscalation: false,

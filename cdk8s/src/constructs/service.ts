@@ -17,7 +17,12 @@ export function service(scope: Scope, ctx: ServiceContext): void {
       spec: {
         type: 'ClusterIP',
         selector: selector(ctx.service),
-        ports: [{ name: 'http', port, targetPort: k8s.IntOrString.fromString('http'), appProtocol: 'http' }],
+        ports: [{ name: 'http', port }, ...(ctx.service.doors ?? [])].map((each) => ({
+          name: each.name,
+          port: each.port,
+          targetPort: k8s.IntOrString.fromString(each.name),
+          appProtocol: 'http',
+        })),
       },
     },
     scales(ctx.service) ? { spec: { trafficDistribution: 'PreferClose' } } : {},

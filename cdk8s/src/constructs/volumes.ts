@@ -1,6 +1,7 @@
+import { dirname } from 'node:path/posix';
 import { any, not } from '../holes/index.ts';
-import { checksTokens, isStateful, subscribersOf } from '../model/derive.ts';
-import type { SecretFile } from '../model/types.ts';
+import { checksTokens, isController, isStateful, serviceOf, subscribersOf } from '../model/derive.ts';
+import type { SecretFile, Service } from '../model/types.ts';
 import { applies, type ServiceContext } from './context.ts';
 import { k8s } from './kube.ts';
 
@@ -11,6 +12,7 @@ export const JWKS = '/var/run/mercato/jwks';
 /** Where the token is that events are sent with. */
 export const RELAY = '/var/run/mercato/relay';
 const SECRETS = '/etc/mercato/secrets';
+const CALLS = '/var/run/mercato/calls';
 
 /** How long a projected token holds, in seconds; the kubelet renews it when 80 % have gone. */
 const TOKEN_SECONDS = 3_600;
@@ -19,6 +21,9 @@ const TMP_LIMIT = '64Mi';
 
 /** Where a secret's file is. */
 export const secretFile = ({ name, key }: SecretFile): string => `${SECRETS}/${name}/${key}`;
+
+/** Where the token is that a service is called with. */
+export const callToken = ({ name }: Service): string => `${CALLS}/${name}/token`;
 
 /** A volume of the pod, and where the container sees it. */
 interface Mounted {
@@ -48,6 +53,7 @@ function mounted(ctx: ServiceContext): Mounted[] {
     { volume: { name: 'tmp', emptyDir: { sizeLimit } }, mountPath: '/tmp', readOnly: false },
     ...(checksTokens(ctx.service) ? [jwks()] : []),
     ...relay(ctx),
+    ...callTokens(ctx),
     ...secrets(ctx),
   ];
 }
@@ -64,9 +70,29 @@ function jwks(): Mounted {
 /** The token that events are sent with. All subscribers want the same audience (checkModel). */
 function relay({ model, service }: ServiceContext): Mounted[] {
   const audience = subscribersOf(model, service)[0]?.tokens?.audience;
-  if (audience === undefined) return [];
+  // A controller asks for its tokens itself.
+  if (audience === undefined || isController(service)) return [];
+  return [{ volume: projected('relay', audience), mountPath: RELAY, readOnly: true }];
+}
+
+/** The tokens of calls that say theirs. */
+function callTokens({ model, service }: ServiceContext): Mounted[] {
+  return service.calls.flatMap(({ to, token }) =>
+    token === undefined
+      ? []
+      : [
+          {
+            volume: projected(`call-${to}`, token.audience),
+            mountPath: dirname(callToken(serviceOf(model, to))),
+            readOnly: true,
+          },
+        ],
+  );
+}
+
+function projected(name: string, audience: string): k8s.Volume {
   const sources = [{ serviceAccountToken: { audience, expirationSeconds: TOKEN_SECONDS, path: 'token' } }];
-  return [{ volume: { name: 'relay', projected: { sources } }, mountPath: RELAY, readOnly: true }];
+  return { name, projected: { sources } };
 }
 
 /** One volume for each Secret. The pod waits for one that its settings need, and starts without one that they do not. */

@@ -8,8 +8,19 @@ export class ModelError extends Error {
 /** Default port of a service. */
 export const PORT = 8080;
 
-/** Where a service answers, metrics and health included. */
-export const portOf = ({ port }: Service): number => port ?? PORT;
+/** Where a service answers, metrics and health included; or the port of one of its doors. @throws ModelError */
+export function portOf({ name, port, doors = [] }: Service, door?: string): number {
+  if (door === undefined) return port ?? PORT;
+  const found = doors.find((each) => each.name === door);
+  if (found === undefined) throw new ModelError(`${name} has no door ${door}`);
+  return found.port;
+}
+
+/** The ports of `service` that `caller` opens connections to. */
+export function portsCalled(caller: Service, service: Service): number[] {
+  const calls = caller.calls.filter(({ to }) => to === service.name);
+  return [...new Set(calls.map(({ door }) => portOf(service, door)))];
+}
 
 /** A service by its name. @throws ModelError */
 export function serviceOf(model: Model, name: string): Service {
@@ -42,7 +53,9 @@ export const isStateful = ({ state }: Service): boolean => state.kind === 'embed
 export const inZone = (model: Model, zone: Zone): Service[] => model.services.filter((each) => each.zone === zone);
 
 /** Whether the service asks the API server for the keys that it checks tokens with. */
-export const checksTokens = ({ tokens }: Service): boolean => tokens !== undefined;
+export const checksTokens = ({ tokens, component }: Service): boolean =>
+  // A controller asks with its own rights.
+  tokens !== undefined && component !== 'controller';
 
 /** Who gets a service's events straight from it: those that believe its tokens. */
 export function subscribersOf(model: Model, { name }: Service): Service[] {
@@ -74,7 +87,7 @@ function* naming(model: Model, { name }: Service): Iterable<string> {
 
 function* ways(model: Model, service: Service): Iterable<string> {
   const { name, calls, tokens, cardData, zone } = service;
-  calleesOf(model, service);
+  for (const { to, door } of calls) portOf(serviceOf(model, to), door);
   if (calls.some(({ to }) => to === name)) yield 'calls itself; leave that out';
   for (const sender of tokens?.eventSenders ?? [])
     if (!serviceOf(model, sender).calls.some(({ to }) => to === name))

@@ -42,8 +42,22 @@ export interface Call {
   readonly why: string;
   /** The environment variable that gets the address, as `http://acquirer.mercato-simulators.svc:8080`. @default none: the caller finds it elsewhere */
   readonly variable?: string;
+  /** Which of the callee's {@link Door}s. @default where it answers everything else */
+  readonly door?: string;
+  /** Goes behind the address in `variable`, as `/events`. @default nothing */
+  readonly path?: string;
+  /** The token that it is made with, where neither events nor commands bring one: for this audience, in a file that the variable names. */
+  readonly token?: { readonly audience: string; readonly variable: string };
   /** Settings under which it is made, as `{ processor: 'simulated' }`. @default always */
   readonly when?: Readonly<Record<string, string>>;
+}
+
+/** Another port than where a service answers, for what must not share one with it. */
+export interface Door {
+  /** The port's name, as `intake`. */
+  readonly name: string;
+  readonly port: number;
+  readonly why: string;
 }
 
 /** Something outside of the cluster that a service calls. */
@@ -142,6 +156,12 @@ export interface Service {
   readonly program: string;
   /** Where it answers. @default 8080 */
   readonly port?: number;
+  /** @default none */
+  readonly doors?: readonly Door[];
+  /** The environment variable that gets the namespace where sagas and their runs live. @default none */
+  readonly runsIn?: string;
+  /** Whether it has an API of its own instead of saga commands. @default false */
+  readonly api?: boolean;
   readonly resources: Resources;
   readonly scale: Scale;
   /**

@@ -111,9 +111,29 @@ function boundary(service: Service): Indicators {
   };
 }
 
+/** A service with an API of its own: a fault is a 5xx or a request that was turned away (429); 4xx are the caller's. Streams last as long as they are wanted. */
+function api(service: Service): Indicators {
+  const matchers = 'route!~".*/events"';
+  const answers = (window: string) => sum(of(service, 'mercato_http_requests_total', matchers), window);
+  const turnedAway = (window: string) => sum(of(service, 'mercato_http_overloaded_total'), window);
+  const failed = (window: string) =>
+    sum(of(service, 'mercato_http_requests_total', `${matchers},status=~"5.."`), window);
+  const all = (window: string) => plus(answers(window), turnedAway(window));
+  return {
+    availability: {
+      all,
+      bad: (window) => plus(failed(window), turnedAway(window)),
+      says: 'requests were answered with a fault (5xx) or turned away (429)',
+    },
+    latency: slower(service, 'requests', 'mercato_http_request_seconds', matchers),
+    throughput: all,
+    histogram: 'mercato_http_request_seconds',
+  };
+}
+
 /** How a service's objective is measured; nothing for simulators, which are there to fail. */
 export function indicatorsOf(service: Service): Indicators | undefined {
-  if (service.component === 'service') return participant(service);
+  if (service.component === 'service') return service.api === true ? api(service) : participant(service);
   if (service.name === 'mercato-operator') return operator(service);
   if (service.name === 'mercato-boundary') return boundary(service);
   return undefined;

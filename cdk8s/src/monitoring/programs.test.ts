@@ -11,6 +11,7 @@ import { expect } from 'chai';
 import { serviceOf } from '../model/derive.ts';
 import { mercato } from '../model/mercato.ts';
 import type { Service } from '../model/types.ts';
+import { indicatorsOf } from './indicators.ts';
 import { WELL_KNOWN } from './testing/exported.ts';
 import { expressionsOf } from './testing/expressions.ts';
 import { parse } from './testing/promql.ts';
@@ -46,7 +47,8 @@ async function scrape(url: string): Promise<string> {
 }
 
 describe('What rules and dashboards ask for', () => {
-  for (const { name, program } of mercato.services.filter(({ component }) => component === 'service'))
+  for (const service of mercato.services.filter(({ component }) => component === 'service')) {
+    const { name, program } = service;
     it(`is what ${name} exports when it runs`, async function () {
       this.timeout(30_000);
       const folder = await mkdtemp(join(tmpdir(), `mercato-${name}-`));
@@ -56,17 +58,19 @@ describe('What rules and dashboards ask for', () => {
         MERCATO_INSECURE_NO_AUTH: 'true',
         ACQUIRER: 'embedded',
         CARRIER: 'embedded',
+        MERCATO_INTAKE_URL: 'http://127.0.0.1:9/events',
       };
       const running = await Program.start(pathToFileURL(join(ROOT, program)), env);
       try {
-        const wanted = wantedOf(serviceOf(mercato, name));
-        expect(wanted).to.include('mercato_command_seconds_bucket');
+        const wanted = wantedOf(service);
+        expect(wanted).to.include(`${indicatorsOf(service)?.histogram}_bucket`);
         expect(missingIn(await scrape(`${running.url}/metrics`), wanted)).to.deep.equal([]);
       } finally {
         await running.end('SIGTERM');
         await rm(folder, { recursive: true });
       }
     });
+  }
 
   it('is missed if it is not there', () => {
     const text = '# TYPE a_total counter\n# TYPE b_seconds histogram\n';

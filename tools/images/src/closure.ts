@@ -28,7 +28,7 @@ export function closureOf(folder: string, manifests: ReadonlyMap<string, Manifes
 const LEFT_OUT = [
   /\.test\.[cm]?[jt]s$/,
   /\.e2e\.ts$/,
-  /(^|\/)(testing(\/|\.ts$)|conformance\.ts$)/,
+  /(^|\/)(testing(\/|\.ts$)|([a-z-]+-)?conformance(\/|\.ts$))/,
   /(^|\/)node_modules\//,
   /\.md$/,
 ];

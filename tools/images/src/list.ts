@@ -14,6 +14,7 @@ export interface Image {
 export const IMAGES: readonly Image[] = [
   { name: 'operator', package: 'operator', title: 'Mercato operator: order sagas and stock on Kubernetes' },
   { name: 'boundary', package: 'boundary', title: 'Mercato boundary: owns the policies of card namespaces' },
+  { name: 'order', package: 'services/order', title: 'Mercato order: takes orders and tells what became of them' },
   { name: 'inventory', package: 'services/inventory', title: 'Mercato inventory: stock of every warehouse' },
   { name: 'payment', package: 'services/payment', title: 'Mercato payment, and a simulated acquirer' },
   { name: 'shipping', package: 'services/shipping', title: 'Mercato shipping, and a simulated carrier' },

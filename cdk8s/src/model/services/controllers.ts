@@ -26,7 +26,9 @@ export const operator: Service = {
     { to: 'inventory', why: 'reserves, commits and releases goods; reads stock' },
     { to: 'payment', why: 'authorises, captures and voids' },
     { to: 'shipping', why: 'books and cancels parcels' },
+    { to: 'order', why: 'tells what became of orders: events' },
   ],
+  doors: [{ name: 'intake', port: 8090, why: 'orders and cancels, as events of the order service' }],
 };
 
 export const boundary: Service = {
