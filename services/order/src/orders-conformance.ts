@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { customerEventTypes, type Shop, sagaEventTypes } from './domain/events.ts';
 import { type CustomerId, newOrderId, type OrderId } from './domain/ids.ts';
 import { hear, type Order, placed, type SagaEvent } from './domain/order.ts';
-import type { Orders } from './ports/orders.ts';
+import type { Forgetting, Orders } from './ports/orders.ts';
 import { noon, placement, shop } from './testing/samples.ts';
 
 /** What the suite drives: an adapter, and the outbox that it writes. */
@@ -21,10 +21,14 @@ export interface OrdersSubject {
   reopen(shop: Shop): Promise<OrdersUnderTest>;
   /** Called after each test; the adapter is closed. */
   discard(): Promise<void>;
+  /** Forgets what is old, where the store does that by itself after a time. @returns how much @default the adapter's own sweep */
+  forget?(forgetting: Forgetting): Promise<number>;
 }
 
 const saga: Subscriber = { url: 'http://operator/events', types: sagaEventTypes };
 const mailer: Subscriber = { url: 'http://mailer/events', types: customerEventTypes };
+/** Who is told of events in the suite. */
+export const subscribersUnderTest: readonly Subscriber[] = [saga, mailer];
 
 /** As `placed 1`, one for each event. */
 const story = (events: readonly CloudEvent[]): string[] =>
@@ -378,12 +382,11 @@ export function describeOrders(name: string, subject: OrdersSubject): void {
         const young = await place({}, { key: 'young', at: after(noon, days(10)) });
         await orders.apply([say(old, 1, 'succeeded'), say(young, 1, 'succeeded')], after(noon, days(11)));
         const sweep = async (keyDays: number, orderDays: number) => {
+          const forgetting = { keysBefore: after(noon, days(keyDays)), ordersBefore: after(noon, days(orderDays)) };
+          if (subject.forget !== undefined) return subject.forget(forgetting);
           let forgotten = 0;
           for (;;) {
-            const swept = await orders.sweep({
-              keysBefore: after(noon, days(keyDays)),
-              ordersBefore: after(noon, days(orderDays)),
-            });
+            const swept = await orders.sweep(forgetting);
             forgotten += swept.forgotten;
             if (!swept.more) return forgotten;
           }

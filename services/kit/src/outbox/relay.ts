@@ -70,7 +70,8 @@ export class Relay {
       send === undefined ? new Agent({ connections: 4, headersTimeout: 10_000, bodyTimeout: 10_000 }) : undefined;
     this.#send =
       send === undefined
-        ? ({ url, tokenFile }, events) => post(this.#agent!, url, events, tokenFile ?? options.tokenFile)
+        ? ({ url, tokenFile, send: own }, events) =>
+            own === undefined ? post(this.#agent!, url, events, tokenFile ?? options.tokenFile) : own(events)
         : ({ url }, events) => send(url, events);
   }
 

@@ -5,10 +5,14 @@ import type { CloudEvent } from './outbox.ts';
 export interface Subscriber {
   /** Address that takes CloudEvents in batched JSON mode; also its name in what is remembered of it and in metrics. */
   readonly url: string;
+  /** Under which an outbox that keeps events for each subscriber apart keeps its: it outlives a change of the address. @default url */
+  readonly name?: string;
   /** The types that it gets, and no others. @default all */
   readonly types?: readonly string[];
   /** File with the bearer token that it takes, read again for each request because such tokens rotate. @default the relay's own */
   readonly tokenFile?: string | undefined;
+  /** Hands events over, all or none, in another way than HTTP; rejects when it is not known that they have been. @default a POST to `url` */
+  readonly send?: (events: readonly CloudEvent[]) => Promise<void>;
 }
 
 /** Events that a subscriber is to get next, in an order in which those of one order of the shop keep theirs. */
@@ -41,7 +45,7 @@ export interface Swept {
 export interface OutboxSource {
   /** What the subscriber has not been sent, oldest first; undefined when there is nothing. */
   unsent(subscriber: Subscriber, limits: UnsentLimits): Promise<UnsentEvents | undefined>;
-  /** How many events wait for the subscriber. Costs little however many there are: beyond some thousands it may be an upper bound. */
+  /** How many events wait for the subscriber. Costs little however many there are: beyond some thousands it may be a bound. */
   backlog(subscriber: Subscriber): Promise<number>;
   /**
    * Forgets events older than `until` that all of `subscribers` have, and what counts events of orders that were silent since `forgetOrders`:
