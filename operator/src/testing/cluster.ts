@@ -52,7 +52,11 @@ export const DECLINED: Reply = {
   status: 422,
   body: { type: 'urn:no', title: 'no', reason: 'No', detail: 'insufficient funds' },
 };
-export const BROKEN: Reply = { status: 503, type: 'text/html', body: '<h1>try later</h1>' };
+/**
+ * An answer that uses up an attempt, each time: nobody knows what came of the command, and the participant is there. A 5xx would do so for a while only: many of
+ * them within a minute open the participant's circuit, whatever runs they belong to, and an open circuit costs no attempt.
+ */
+export const BROKEN: Reply = { status: 404, type: 'text/html', body: '<h1>no such page</h1>' };
 
 const COMMANDS = ['reserve', 'pay', 'book', 'capture', 'release', 'void', 'unbook'];
 

@@ -69,9 +69,9 @@ describe('What follows when a step fails', function () {
     expect(new Set(keys.map(({ key, epoch }) => `${key} ${epoch}`)).size, 'one key and epoch').to.equal(1);
     const { reason, message } = conditionOf(run, 'Succeeded') ?? {};
     expect(reason).to.equal('StepFailed');
-    expect(message).to.match(/^everything was undone after book: attempt 3 of 3: HttpStatus503: .*status 503/);
+    expect(message).to.match(/^everything was undone after book: attempt 3 of 3: HttpStatus404: .*status 404/);
     expect((await cluster.untilEvent('unknown', 'AttemptFailed')).note).to.match(
-      /^book: attempt \d of 3: HttpStatus503/,
+      /^book: attempt \d of 3: HttpStatus404/,
     );
   });
 
@@ -88,7 +88,7 @@ describe('What follows when a step fails', function () {
       ({ status }) => status?.nextAction?.includes('attempts left') === true,
     );
     expect(waiting.status?.nextAction).to.match(
-      /^pay: pay at shop, at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, after HttpStatus503; 2 of 3 attempts left, then it compensates$/,
+      /^pay: pay at shop, at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, after HttpStatus404; 2 of 3 attempts left, then it compensates$/,
     );
     expect(waiting.status).to.include({ phase: 'Running', step: 'pay' });
     await cluster.untilPhase('waits', 'Succeeded');
