@@ -8,7 +8,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install controlplane tools emulators check test e2e up down demo synth bench sim format generate
+.PHONY: help install controlplane tools emulators check test faults e2e up down demo synth bench sim format generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,11 @@ check: install ## Check types, style, and that generated files are current
 
 test: controlplane tools emulators ## Run all tests; TESTS=path/to/x.test.ts runs that file only
 	@$(NODE) tools/test.ts $(TESTS)
+
+KILLS ?= 50
+
+faults: controlplane tools emulators ## Kill each journal's workers KILLS times under load (default 50), and play all other faults on whole shops
+	@MERCATO_KILLS=$(KILLS) $(NODE) tools/test.ts test/crash.test.ts test/faults/*.test.ts
 
 e2e: controlplane tools ## Install the shop on a real cluster and try it there: that of KUBECONFIG, else kind; TESTS=file runs that file only
 	@NODE_USE_ENV_PROXY=1 $(NODE) tools/test.ts --e2e $(TESTS)

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Component, endComponent } from '@mercato/controlplane/component.ts';
 import { freePort } from '@mercato/controlplane/ports.ts';
 import { startWatchdog, type Watchdog } from '@mercato/controlplane/watchdog.ts';
-import { launch, untilReady } from '@mercato/demo/local/process.ts';
+import { launch, type ProgramSpec, untilReady } from '@mercato/demo/local/process.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -20,11 +20,12 @@ export interface Member {
   readonly port?: number;
 }
 
-/** Processes of a benchmark, in a folder of their own; they end when this one does, however it ends. */
+/** Processes of a benchmark or a fault test, in a folder of their own; they end when this one does, however it ends. */
 export class Fleet {
   readonly directory: string;
   readonly #watchdog: Watchdog;
   readonly #members = new Map<string, Component>();
+  readonly #specs = new Map<string, ProgramSpec>();
   /** Names of programs that write a profile of themselves when they end, to `bench/out/profiles`. */
   readonly #profiled: ReadonlySet<string>;
 
@@ -55,16 +56,42 @@ export class Fleet {
       readyUrl: url + readyPath,
     };
     await mkdir(join(this.directory, name), { recursive: true });
-    const member = await launch(spec);
-    this.#members.set(name, member);
-    this.#watchdog.guard([...this.#members.values()].map(({ pid }) => pid));
-    await untilReady(member, spec);
+    this.#specs.set(name, spec);
+    await this.#launch(spec);
     return url;
+  }
+
+  /** Starts one again that has ended, as it was started first, and waits until it works. @throws ComponentError */
+  async startAgain(name: string): Promise<void> {
+    const spec = this.#specs.get(name);
+    if (spec === undefined) throw new Error(`${name} was never started`);
+    await this.#launch(spec);
+  }
+
+  async #launch(spec: ProgramSpec): Promise<void> {
+    const member = await launch(spec);
+    this.#members.set(spec.name, member);
+    // The pid of one that has ended may be another's by now.
+    this.#watchdog.guard(
+      [...this.#members.values()].filter(({ ended }) => ended() === undefined).map(({ pid }) => pid),
+    );
+    await untilReady(member, spec);
   }
 
   /** Process ids by name. */
   get pids(): Map<string, number> {
     return new Map([...this.#members].map(([name, { pid }]) => [name, pid]));
+  }
+
+  /** How one ended, in words; undefined while it runs. */
+  endOf(name: string): string | undefined {
+    return this.#members.get(name)?.ended();
+  }
+
+  /** Ends one with SIGKILL and returns when it is gone. */
+  async kill(name: string): Promise<void> {
+    const member = this.#members.get(name);
+    if (member !== undefined) await endComponent(member, 0);
   }
 
   /** Ends one, as a roll-out would. Does nothing where it does not run. */

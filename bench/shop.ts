@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ControlPlane, startControlPlane } from '@mercato/controlplane';
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '@mercato/controlplane';
 import { freePort } from '@mercato/controlplane/ports.ts';
 import {
   applyManifest,
@@ -17,7 +17,7 @@ import { clientOf } from '@mercato/demo/local/shop.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { WORKER_NODE_OPTIONS } from '@mercato/operator/node-options.ts';
 import { CALLER } from '@mercato/operator/rights.ts';
-import { Fleet } from './fleet.ts';
+import { Fleet, type Member } from './fleet.ts';
 
 /** Where orders' runs live. */
 export const NAMESPACE = 'default';
@@ -35,8 +35,24 @@ export interface ShopOptions {
   readonly journal?: readonly string[];
   /** How long runs that ended are kept. @default as the example's saga says */
   readonly ttl?: string;
+  /** Processes of the operator, instead of one with `journal`. */
+  readonly operators?: readonly OperatorProcess[];
+  /** Where the order service sends its events, of several operators' intakes. @default the first */
+  readonly intake?: (addresses: readonly string[]) => Promise<string>;
   /** Added to the environment of every service. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Added to the environment of one program, by its name. */
+  readonly envOf?: (name: string) => Readonly<Record<string, string>>;
+  readonly plane?: Omit<ControlPlaneOptions, 'dir' | 'detached'>;
+}
+
+/** A process of the operator. */
+export interface OperatorProcess {
+  readonly name: string;
+  /** Flags beside its addresses. */
+  readonly args: readonly string[];
+  /** Whether it takes orders in, and tells of their ends. */
+  readonly takesIn: boolean;
 }
 
 /** The shop as its processes: each a program of its own, all on this machine, with tokens of the cluster as in production. */
@@ -61,6 +77,7 @@ export async function startBenchShop(directory: string, options: ShopOptions): P
   const plane = await startControlPlane({
     dir: join(directory, 'controlplane'),
     onProgress: (line) => process.stderr.write(`${line}\n`),
+    ...options.plane,
   });
   const stop = async () => {
     await fleet.endAll();
@@ -93,9 +110,16 @@ async function startPrograms(
   plane: ControlPlane,
   client: KubeClient,
   tokens: Tokens,
-  { subscriber, journal, ttl, env = {} }: ShopOptions,
+  options: ShopOptions,
 ): Promise<Pick<BenchShop, 'urls' | 'customerToken'>> {
+  const { subscriber, ttl, env = {} } = options;
   const { directory } = fleet;
+  const start = (member: Member) => {
+    const own = options.envOf?.(member.name) ?? {};
+    const nodeOptions = [member.env?.['NODE_OPTIONS'] ?? '', own['NODE_OPTIONS'] ?? ''].join(' ').trim();
+    const all = { ...member.env, ...own, ...(nodeOptions === '' ? {} : { NODE_OPTIONS: nodeOptions }) };
+    return fleet.start({ ...member, env: all });
+  };
   const files = { authority: join(directory, 'ca.crt'), kubeconfig: join(directory, 'operator.kubeconfig') };
   await writeFile(files.authority, plane.caPem);
   await writeFile(files.kubeconfig, await plane.kubeconfigYaml(OPERATOR_IDENTITY), { mode: 0o600 });
@@ -109,21 +133,21 @@ async function startPrograms(
     ...env,
   });
   const [acquirer, carrier] = await Promise.all([
-    fleet.start({ name: 'acquirer', script: 'services/payment/src/acquirer/main.ts', readyPath: '/health' }),
-    fleet.start({ name: 'carrier', script: 'services/shipping/src/carrier/main.ts', readyPath: '/health' }),
+    start({ name: 'acquirer', script: 'services/payment/src/acquirer/main.ts', readyPath: '/health' }),
+    start({ name: 'carrier', script: 'services/shipping/src/carrier/main.ts', readyPath: '/health' }),
   ]);
-  const inventory = await fleet.start({
+  const inventory = await start({
     name: 'inventory',
     script: 'services/inventory/src/main.ts',
     env: { ...service('inventory'), MERCATO_EVENT_SENDERS: userOf(SHIPPING_ACCOUNT) },
   });
   const [payment, shipping] = await Promise.all([
-    fleet.start({
+    start({
       name: 'payment',
       script: 'services/payment/src/main.ts',
       env: { ...service('payment'), ACQUIRER_URL: acquirer },
     }),
-    fleet.start({
+    start({
       name: 'shipping',
       script: 'services/shipping/src/main.ts',
       env: {
@@ -137,38 +161,53 @@ async function startPrograms(
   for (const manifest of await shopManifests({ inventory, payment, shipping }, ttl)) {
     await applyManifest(client, manifest, NAMESPACE);
   }
-  const [intakePort, orderPort] = [await freePort(), await freePort()];
+  const orderPort = await freePort();
   const order = `http://127.0.0.1:${orderPort}`;
-  const operatorPort = await freePort();
-  const flags: Record<string, string> = {
-    kubeconfig: files.kubeconfig,
-    namespace: SYSTEM_NAMESPACE,
-    'service-account': CALLER,
-    'health-address': `127.0.0.1:${operatorPort}`,
-    'intake-address': `127.0.0.1:${intakePort}`,
-    'intake-subjects': userOf(ORDER_ACCOUNT),
-    'announce-to': `${order}/events`,
-    'log-level': 'warn',
-  };
-  const operator = await fleet.start({
-    name: 'operator',
-    script: 'operator/src/main.ts',
-    port: operatorPort,
-    readyPath: '/readyz',
-    env: { NODE_OPTIONS: WORKER_NODE_OPTIONS },
-    args: [
-      ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]),
-      ...(journal ?? ['--journal', 'sqlite', '--journal-path', join(directory, 'operator', 'journal.sqlite')]),
-    ],
-  });
-  await fleet.start({
+  const journal = options.journal ?? [
+    '--journal',
+    'sqlite',
+    '--journal-path',
+    join(directory, 'operator', 'journal.sqlite'),
+  ];
+  const operators: string[] = [];
+  const intakes: string[] = [];
+  for (const each of options.operators ?? [{ name: 'operator', args: journal, takesIn: true }]) {
+    const port = await freePort();
+    const intake = `127.0.0.1:${await freePort()}`;
+    const takesIn = {
+      'intake-address': intake,
+      'intake-subjects': userOf(ORDER_ACCOUNT),
+      'announce-to': `${order}/events`,
+    };
+    const flags: Record<string, string> = {
+      kubeconfig: files.kubeconfig,
+      namespace: SYSTEM_NAMESPACE,
+      'service-account': CALLER,
+      'health-address': `127.0.0.1:${port}`,
+      'log-level': 'warn',
+      ...(each.takesIn ? takesIn : {}),
+    };
+    const url = await start({
+      name: each.name,
+      script: 'operator/src/main.ts',
+      port,
+      readyPath: '/readyz',
+      env: { NODE_OPTIONS: WORKER_NODE_OPTIONS },
+      args: [...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]), ...each.args],
+    });
+    operators.push(url);
+    if (each.takesIn) intakes.push(`http://${intake}`);
+  }
+  const [operator = '', first = ''] = [operators[0], intakes[0]];
+  const intake = (await options.intake?.(intakes)) ?? first;
+  await start({
     name: 'order',
     script: 'services/order/src/main.ts',
     port: orderPort,
     env: {
       ...service('order'),
       MERCATO_NAMESPACE: NAMESPACE,
-      MERCATO_INTAKE_URL: `http://127.0.0.1:${intakePort}/events`,
+      MERCATO_INTAKE_URL: `${intake}/events`,
       MERCATO_INTAKE_TOKEN_FILE: await tokens.file(ORDER_ACCOUNT, 'mercato-operator'),
       MERCATO_EVENT_SENDERS: userOf(CALLER),
       MERCATO_EVENT_SUBSCRIBERS: subscriber,

@@ -51,8 +51,8 @@ export function killsOf(seed: string, counts: Readonly<Record<Target, number>>):
   return shuffled(kills, random);
 }
 
-/** Fisher and Yates. */
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
+/** The items in a random order (Fisher and Yates). */
+export function shuffled<T>(items: readonly T[], random: () => number): T[] {
   const mixed = [...items];
   for (let last = mixed.length - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1));
