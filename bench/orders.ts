@@ -24,7 +24,7 @@ import { seedStock } from './stock.ts';
 
 const RATE = Number(process.env['RATE'] ?? 1_000);
 const SECONDS = Number(process.env['SECONDS'] ?? 60);
-const WARMUP_SECONDS = Number(process.env['WARMUP'] ?? 10);
+const WARMUP_SECONDS = Number(process.env['WARMUP'] ?? 30);
 const SKUS = 1_000;
 
 /**

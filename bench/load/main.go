@@ -39,7 +39,7 @@ func read() settings {
 	flag.StringVar(&s.target, "target", "", "host:port of the order service")
 	flag.StringVar(&s.path, "path", "/orders", "what orders are posted to")
 	flag.Float64Var(&s.rate, "rate", 1000, "orders a second")
-	flag.DurationVar(&s.warmup, "warmup", 5*time.Second, "time at the same rate before latencies count")
+	flag.DurationVar(&s.warmup, "warmup", 5*time.Second, "time in which the rate rises, before latencies count")
 	flag.DurationVar(&s.duration, "duration", 60*time.Second, "time in which they count")
 	flag.IntVar(&s.orders, "orders", 0, "so many orders instead of a duration")
 	flag.StringVar(&s.listen, "listen", "127.0.0.1:0", "where announcements come in")

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -84,16 +85,23 @@ func (r *run) send() {
 // schedule puts orders into the queue at the moments at which they are due, and does not care what becomes of them.
 func (r *run) schedule() {
 	s := r.settings
-	interval := time.Duration(float64(time.Second) / s.rate)
 	total := s.orders
 	if total == 0 {
 		total = int(s.duration.Seconds() * s.rate)
 	}
-	warm := int(s.warmup.Seconds() * s.rate)
+	// The rate rises from nothing over the warm-up, so that programs that are not compiled yet leave no backlog to those that are.
+	warm := int(s.warmup.Seconds() * s.rate / 2)
+	due := func(n int) time.Duration {
+		seconds := s.warmup.Seconds() + float64(n-warm)/s.rate
+		if n < warm {
+			seconds = math.Sqrt(2 * float64(n) * s.warmup.Seconds() / s.rate)
+		}
+		return time.Duration(seconds * float64(time.Second))
+	}
 	for n := 0; n < warm+total; {
 		now := time.Since(r.began)
-		for n < warm+total && time.Duration(n)*interval <= now {
-			r.queue <- order{number: n, due: r.began.Add(time.Duration(n) * interval), counts: n >= warm}
+		for n < warm+total && due(n) <= now {
+			r.queue <- order{number: n, due: r.began.Add(due(n)), counts: n >= warm}
 			n++
 		}
 		select {
