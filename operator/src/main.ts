@@ -1,3 +1,4 @@
+import { tracingOf } from '@mercato/tracing';
 import { Operator } from './operator.ts';
 import { parseOptions, USAGE } from './options.ts';
 import { endWith, untilSignal } from './program.ts';
@@ -9,7 +10,7 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  await new Operator(options).run(untilSignal());
+  await new Operator(options, await tracingOf('operator', process.env)).run(untilSignal());
   return 0;
 }
 

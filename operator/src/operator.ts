@@ -1,3 +1,4 @@
+import { type Tracing, untraced } from '@mercato/tracing';
 import { type Foundation, layFoundation } from './composition/foundation.ts';
 import { addKinds } from './composition/kinds.ts';
 import { addKubernetesRuns } from './composition/kubernetes-runs.ts';
@@ -15,15 +16,18 @@ import type { Options } from './options.ts';
  */
 export class Operator {
   readonly #options: Options;
+  readonly #tracing: Tracing;
 
-  constructor(options: Options) {
+  /** @param tracing closed when the operator has stopped. @default nothing is traced */
+  constructor(options: Options, tracing: Tracing = untraced) {
     this.#options = options;
+    this.#tracing = tracing;
   }
 
   /** Runs until `stop` aborts and everything has stopped in order. Rejects with what made it fail (a lost lease among others). */
   async run(stop: AbortSignal): Promise<void> {
     const { role } = this.#options;
-    const foundation = layFoundation(this.#options, role !== 'worker');
+    const foundation = layFoundation(this.#options, role !== 'worker', this.#tracing);
     let abandon: (() => void) | undefined;
     try {
       abandon = await this.#compose(foundation);

@@ -1,3 +1,4 @@
+import { TracingConfigError } from '@mercato/tracing';
 import { UsageError } from './flags.ts';
 import { ConfigError } from './kube/config.ts';
 
@@ -21,7 +22,7 @@ export function endWith(name: string, program: Promise<number>): void {
     (failure: unknown) => {
       // A part of the program says which part it is; what its flag should be is in the cause.
       const error = failure instanceof Error && failure.cause instanceof UsageError ? failure.cause : failure;
-      const known = error instanceof UsageError || error instanceof ConfigError;
+      const known = error instanceof UsageError || error instanceof ConfigError || error instanceof TracingConfigError;
       process.stderr.write(
         `${name}: ${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
       );

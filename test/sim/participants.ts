@@ -69,13 +69,13 @@ export class SimulatedParticipants implements Participants {
     if (host === undefined) throw new Error(`there is no participant ${effect.participant}`);
     const what = `${effect.command} ${run.orderId}`;
     if (this.#mayDie(`before ${what}`)) return new Promise(() => {});
-    const text = commandText(run, effect);
+    const text = commandText(effect);
     const request: CommandRequest = {
       command: effect.command,
       key: text.key,
       epoch: text.epoch,
       begun: text.begun,
-      traceparent: text.traceparent,
+      ...(text.traceparent === undefined ? {} : { traceparent: text.traceparent }),
       body: JSON.parse(text.body) as unknown,
     };
     const answered = new Promise<Answer>((resolve) => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { Tracing } from '@mercato/tracing';
 import type { OrderSaga } from '../api/ordersaga.ts';
 import type { Participant } from '../api/participant.ts';
 import { orderSagas } from '../controllers/ordersaga/controller.ts';
@@ -20,6 +21,7 @@ import { observed } from '../participants/observed.ts';
 import type { Participants } from '../participants/participants.ts';
 import { ParticipantRegistry } from '../participants/registry.ts';
 import { requestedTokens, type TokenSource } from '../participants/tokens.ts';
+import { traced } from '../participants/traced.ts';
 import { OPERATOR } from '../rights.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
@@ -32,6 +34,7 @@ export interface Foundation {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: FrameworkMetrics;
+  readonly tracing: Tracing;
   readonly client: KubeClient;
   readonly manager: Manager;
   readonly recorder: EventRecorder;
@@ -50,7 +53,7 @@ export interface Foundation {
   readonly health: ParticipantHealth;
   readonly tokens: TokenSource;
   readonly registry: ParticipantRegistry;
-  /** The registry, with health listening to its answers. */
+  /** The registry, with health listening to its answers, and spans around its commands. */
   readonly participants: Participants;
   readonly runMetrics: RunMetrics;
   /** What is put in later, by what knows it. */
@@ -70,7 +73,7 @@ export interface Sight {
 }
 
 /** Lays it. @param leads whether this process may become the leader: what only one may do is done by it */
-export function layFoundation(options: Options, leads: boolean): Foundation {
+export function layFoundation(options: Options, leads: boolean, tracing: Tracing): Foundation {
   const { namespace, serviceAccount, watchNamespaces, leaseDurationMs } = options;
   const clock = systemClock;
   const logger = createLogger({ level: options.logLevel });
@@ -145,12 +148,16 @@ export function layFoundation(options: Options, leads: boolean): Foundation {
     clock,
   });
   feedRegistry(declared, registry, logger);
-  const closers = [() => recorder.stop(), () => registry.close()];
+  const heard = observed(registry, (run, effect, answer) =>
+    health.answered(run.namespace, effect.participant, answer, clock.wall()),
+  );
+  const closers = [() => recorder.stop(), () => registry.close(), () => tracing.close()];
   return {
     options,
     clock,
     logger,
     metrics,
+    tracing,
     client,
     manager,
     recorder,
@@ -161,9 +168,7 @@ export function layFoundation(options: Options, leads: boolean): Foundation {
     health,
     tokens,
     registry,
-    participants: observed(registry, (run, effect, answer) =>
-      health.answered(run.namespace, effect.participant, answer, clock.wall()),
-    ),
+    participants: traced(heard, tracing),
     runMetrics: measured,
     sight,
     closers,

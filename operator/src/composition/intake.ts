@@ -6,6 +6,7 @@ import { Receiver } from '../intake/receive.ts';
 import { IntakeRefusals } from '../intake/refusals.ts';
 import { sqsIntakeMetrics } from '../intake/sqs-metrics.ts';
 import { clusterKeys, TokenVerifier } from '../intake/tokens.ts';
+import { tracedIntake } from '../intake/traced.ts';
 import type { Address } from '../options.ts';
 import type { Runnable } from '../runtime/manager.ts';
 import type { Foundation } from './foundation.ts';
@@ -14,9 +15,10 @@ import type { Foundation } from './foundation.ts';
 export const INTAKE_AUDIENCE = 'mercato-operator';
 
 /** Adds the fronts that orders come in by, as far as they were asked for. */
-export function addIntake(foundation: Foundation, intake: Intake): void {
+export function addIntake(foundation: Foundation, untraced: Intake): void {
   const { intakeAddress, intakeQueue } = foundation.options;
   if (intakeAddress === undefined && intakeQueue === undefined) return;
+  const intake = tracedIntake(untraced, foundation.tracing);
   const measured = intakeMetrics(foundation.metrics.registry);
   if (intakeAddress !== undefined) addHttpIntake(foundation, intake, intakeAddress, measured);
   if (intakeQueue !== undefined) foundation.manager.add(queueIntake(foundation, intake, intakeQueue, measured));

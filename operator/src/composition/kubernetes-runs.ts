@@ -15,9 +15,11 @@ import { KubernetesJournal, orderSagaRuns, placeOf } from '../journals/kubernete
 import type { Cache } from '../kube/cache.ts';
 import type { RunnerObserver } from '../runner/ports.ts';
 import { Runner } from '../runner/runner.ts';
+import { traceEnd } from '../runner/trace-end.ts';
 import { pause } from '../runtime/clock.ts';
 import { watches } from '../runtime/controller.ts';
 import { done } from '../runtime/result.ts';
+import type { RunId } from '../saga/types.ts';
 import { shardMetrics } from '../sharding/metrics.ts';
 import { shardOf } from '../sharding/shard.ts';
 import { Sharding } from '../sharding/sharding.ts';
@@ -80,12 +82,20 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
     },
     parted: (id) => journal.forget(id),
   });
+  const traceOf = (id: RunId) => runner.find(id)?.traceparent;
+  const noted: RunnerObserver = {
+    ...told,
+    ended: (id, state) => {
+      traceEnd(foundation.tracing, id, state, traceOf(id));
+      told.ended?.(id, state);
+    },
+  };
   const runner: Runner = new Runner({
     journal,
     participants: foundation.participants,
     clock,
     mayAct: (id) => sharding.mayAct(id),
-    observer: announcements === undefined ? told : announcing(told, announcements),
+    observer: announcements === undefined ? noted : announcing(noted, announcements, traceOf),
   });
   sight.active = () => runner.size;
   sight.held = () =>
@@ -178,17 +188,22 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
 }
 
 /** Notes what subscribers are to be told: holds that begin, end, or were taken over, and ends. */
-function announcing(others: RunnerObserver, announcements: KubernetesAnnouncements): RunnerObserver {
+function announcing(
+  others: RunnerObserver,
+  announcements: KubernetesAnnouncements,
+  traceOf: (id: RunId) => string | undefined,
+): RunnerObserver {
   return {
     ...others,
     transitioned: (id, before, after, event, effects) => {
       others.transitioned?.(id, before, after, event, effects);
       const changed = before.hold?.id !== after.hold?.id;
       // Before the end is told, what came before it has been.
-      if (after.ended === undefined && (changed || event.type === 'TakenOver')) announcements.note(id, after);
+      if (after.ended === undefined && (changed || event.type === 'TakenOver'))
+        announcements.note(id, after, traceOf(id));
     },
     ended: (id, state) => {
-      announcements.note(id, state);
+      announcements.note(id, state, traceOf(id));
       others.ended?.(id, state);
     },
   };

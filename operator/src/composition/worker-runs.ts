@@ -2,6 +2,7 @@ import type { OrderSagaRun } from '../api/ordersagarun.ts';
 import { observeRuns } from '../controllers/ordersagarun/observer.ts';
 import type { WorkerJournal } from '../journals/worker-journal.ts';
 import type { ReadStore } from '../kube/store.ts';
+import { traceEnd } from '../runner/trace-end.ts';
 import { Definitions } from '../worker/definitions.ts';
 import { JournalIntake } from '../worker/journal-intake.ts';
 import { workerMetrics } from '../worker/metrics.ts';
@@ -45,12 +46,16 @@ export async function addWorkerRuns(
     left: () => undefined,
     parted: () => undefined,
   });
-  const worker = new Worker({
+  const worker: Worker = new Worker({
     journal,
     participants: foundation.participants,
     definitions,
     observer: {
       ...told,
+      ended: (id, state) => {
+        traceEnd(foundation.tracing, id, state, worker.runner.find(id)?.traceparent);
+        told.ended?.(id, state);
+      },
       transitioned: (id, before, after, event, effects) => {
         told.transitioned?.(id, before, after, event, effects);
         if (after.ended !== undefined || before.hold?.id !== after.hold?.id) announcer.wake();

@@ -1,3 +1,4 @@
+import { parseTraceparent } from '@mercato/tracing';
 import { asNamespace, asOrderId, asSagaName, InvalidName } from '../api/names.ts';
 import type { RunId } from '../saga/types.ts';
 import { checkedInput } from './input.ts';
@@ -11,7 +12,7 @@ export const CANCEL_REQUESTED = 'dev.mercato.order.cancel-requested';
 /** What a CloudEvent asks of intake. */
 export type Asked =
   | { readonly type: 'Placed'; readonly order: PlacedOrder }
-  | { readonly type: 'Cancel'; readonly id: RunId; readonly reason: string }
+  | { readonly type: 'Cancel'; readonly id: RunId; readonly reason: string; readonly traceparent?: string }
   /** A CloudEvent of a type that is not ours to act on. */
   | { readonly type: 'Ignored'; readonly eventType: string };
 
@@ -23,7 +24,6 @@ export interface EventName {
   readonly subject: string;
 }
 
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 /** What a run keeps of a cancel's reason (saga/draft.ts clips messages to it). */
 const REASON_CHARACTERS = 256;
 
@@ -40,7 +40,8 @@ export function readEvent(event: unknown, wall: number): Asked {
   for (const name of ['id', 'source', 'type'] as const) attribute(fields, name, 1024);
   const eventType = fields['type'] as string;
   if (eventType === ORDER_PLACED) return { type: 'Placed', order: placed(fields, wall) };
-  if (eventType === CANCEL_REQUESTED) return { type: 'Cancel', id: runOf(fields), reason: reasonOf(fields['data']) };
+  if (eventType === CANCEL_REQUESTED)
+    return { type: 'Cancel', id: runOf(fields), reason: reasonOf(fields['data']), ...traceOf(fields) };
   return { type: 'Ignored', eventType };
 }
 
@@ -57,13 +58,13 @@ export function nameOf(event: unknown): EventName {
 function placed(fields: Readonly<Record<string, unknown>>, wall: number): PlacedOrder {
   const id = runOf(fields);
   const input = checkedInput(fields['data']);
-  const { traceparent, time } = fields;
+  const { time } = fields;
   const placedAt = typeof time === 'string' ? Date.parse(time) : Number.NaN;
   return {
     id,
     input,
     placedAt: Number.isNaN(placedAt) ? wall : placedAt,
-    ...(typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? { traceparent } : {}),
+    ...traceOf(fields),
   };
 }
 
@@ -77,6 +78,11 @@ function runOf(fields: Readonly<Record<string, unknown>>): RunId {
     if (error instanceof InvalidName) throw invalid(`mercatonamespace, mercatosaga, subject: ${error.message}`);
     throw error;
   }
+}
+
+function traceOf({ traceparent }: Readonly<Record<string, unknown>>): { traceparent?: string } {
+  const parsed = typeof traceparent === 'string' ? parseTraceparent(traceparent) : undefined;
+  return parsed === undefined ? {} : { traceparent: parsed };
 }
 
 function reasonOf(data: unknown): string {

@@ -24,7 +24,7 @@ export interface Intake {
    * A customer's cancel (design rule 8): whether it wins or comes too late is told by the run's end. One for an order that is not known yet is refused as
    * busy, since cancel and order may come in any order. @throws IntakeBusy @throws JournalUnavailable
    */
-  cancel(id: RunId, reason: string): Promise<'Told' | 'Ended'>;
+  cancel(id: RunId, reason: string, traceparent?: string): Promise<'Told' | 'Ended'>;
 }
 
 /** This can never be taken, however often it comes: say why, and put it aside. */

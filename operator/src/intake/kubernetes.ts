@@ -1,5 +1,5 @@
 import type { OrderSagaRun } from '../api/ordersagarun.ts';
-import { FINALIZER, idOf, outcomeOf, trim } from '../controllers/ordersagarun/run.ts';
+import { FINALIZER, idOf, outcomeOf, TRACE_ANNOTATION, trim } from '../controllers/ordersagarun/run.ts';
 import { JournalUnavailable } from '../journals/journal.ts';
 import { orderSagaRuns, placeOf } from '../journals/kubernetes/journal.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -27,10 +27,14 @@ export class KubernetesIntake implements Intake {
     this.#patience = new Patience(clock, NAMESPACE_PATIENCE_MILLIS);
   }
 
-  async take({ id, input }: PlacedOrder): Promise<Taken> {
+  async take({ id, input, traceparent }: PlacedOrder): Promise<Taken> {
     const object = {
       // The operator adds a finalizer where it is missing, which costs a write.
-      metadata: { ...placeOf(id), finalizers: [FINALIZER] },
+      metadata: {
+        ...placeOf(id),
+        finalizers: [FINALIZER],
+        ...(traceparent && { annotations: { [TRACE_ANNOTATION]: traceparent } }),
+      },
       spec: { sagaRef: { name: id.saga }, orderId: id.orderId, input, mode: 'Execute' },
     };
     try {

@@ -1,7 +1,6 @@
 import { JournalUnavailable } from '../journals/journal.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { runKey } from '../saga/command.ts';
-import type { RunId } from '../saga/types.ts';
 import { type Asked, type EventName, nameOf, readEvent } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder } from './intake.ts';
 import type { EventOutcome, IntakeMetrics } from './metrics.ts';
@@ -74,9 +73,9 @@ export class Receiver {
     }
   }
 
-  async #cancel(event: unknown, { id, reason }: { id: RunId; reason: string }): Promise<Result> {
+  async #cancel(event: unknown, { id, reason, traceparent }: Extract<Asked, { type: 'Cancel' }>): Promise<Result> {
     try {
-      const told = await this.#o.intake.cancel(id, reason);
+      const told = await this.#o.intake.cancel(id, reason, traceparent);
       this.#patience.forget(runKey(id));
       return { outcome: told === 'Told' ? 'Cancelled' : 'CancelTooLate' };
     } catch (error) {

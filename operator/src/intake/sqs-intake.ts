@@ -144,7 +144,9 @@ export class SqsIntake implements Runnable {
       case 'Placed':
         return this.#o.intake.take(asked.order);
       case 'Cancel':
-        return (await this.#o.intake.cancel(asked.id, asked.reason)) === 'Told' ? 'Cancelled' : 'CancelTooLate';
+        return (await this.#o.intake.cancel(asked.id, asked.reason, asked.traceparent)) === 'Told'
+          ? 'Cancelled'
+          : 'CancelTooLate';
       case 'Ignored':
         return 'Ignored';
     }

@@ -111,9 +111,9 @@ class HttpLane implements HttpParticipant {
     this.#batchWhere = `POST ${config.origin}${this.#batchPath}`;
   }
 
-  async send(run: RunId, effect: SendEffect, signal: AbortSignal): Promise<Answer> {
+  async send(_run: RunId, effect: SendEffect, signal: AbortSignal): Promise<Answer> {
     const began = this.#clock.monotonic();
-    const answer = await this.#send(run, effect, signal);
+    const answer = await this.#send(effect, signal);
     this.#observer?.(this.#name, effect.command, answer.type, (this.#clock.monotonic() - began) / 1000);
     return answer;
   }
@@ -136,13 +136,13 @@ class HttpLane implements HttpParticipant {
   }
 
   /** All that may say no before a command is queued, in order. The circuit breaker and the rate limit stand before the lane (protection.ts). */
-  #send(run: RunId, effect: SendEffect, signal: AbortSignal): Promise<Answer> | Answer {
+  #send(effect: SendEffect, signal: AbortSignal): Promise<Answer> | Answer {
     if (this.#closed !== undefined) return this.#closing();
     if (signal.aborted)
       return { type: 'NotNow', reason: 'Aborted', message: `${effect.command}: given up by its worker` };
     const target = this.#targets.get(effect.command);
     if (target === undefined) return this.#commandUnknown(effect.command);
-    const text = writeCommand(run, effect);
+    const text = writeCommand(effect);
     if ('type' in text) return text;
     const { path, expected } = target;
     const command = new Outgoing({ expected, path, text, timeout: effect.timeout, signal, clock: this.#clock });

@@ -1,6 +1,10 @@
 import type { Answer, Effect, RunId } from '../saga/types.ts';
 
-export type SendEffect = Extract<Effect, { type: 'Send' }>;
+/** A command, with what goes along with it. */
+export type SendEffect = Extract<Effect, { type: 'Send' }> & {
+  /** W3C Trace Context of this sending; absent for a run without a trace. */
+  readonly traceparent?: string;
+};
 
 /** Told of every command that was answered, for metrics. `seconds` from `send` to the answer. Must not throw. */
 export type SendObserver = (participant: string, command: string, answerType: Answer['type'], seconds: number) => void;

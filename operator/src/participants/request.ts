@@ -1,7 +1,5 @@
-import { hash } from 'node:crypto';
 import { canonicalJson } from '../saga/canonical.ts';
-import { runKey } from '../saga/command.ts';
-import type { Answer, RunId, WallMillis } from '../saga/types.ts';
+import type { Answer, WallMillis } from '../saga/types.ts';
 import type { SendEffect } from './participants.ts';
 
 /** Contract, "Request": a body is at most 64 KiB. */
@@ -16,7 +14,8 @@ export interface CommandText {
   readonly epoch: number;
   /** RFC 3339. */
   readonly begun: string;
-  readonly traceparent: string;
+  /** W3C Trace Context; undefined for a run without a trace. */
+  readonly traceparent: string | undefined;
   /** Canonical JSON (RFC 8785). */
   readonly body: string;
   /** Of `body`, in UTF-8. */
@@ -29,22 +28,22 @@ export interface CommandText {
  * @throws TypeError for a number that JSON does not know
  * @throws RangeError for a time that no date can show
  */
-export function commandText(run: RunId, effect: SendEffect): CommandText {
+export function commandText(effect: SendEffect): CommandText {
   const body = canonicalJson(effect.body);
   return {
     key: effect.key,
     epoch: effect.epoch,
     begun: rfc3339(effect.begunAt),
-    traceparent: traceparentOf(run, effect),
+    traceparent: effect.traceparent,
     body,
     bytes: Buffer.byteLength(body),
   };
 }
 
 /** As {@link commandText}; or the answer to a command that cannot be sent, whatever it would be sent over. */
-export function writeCommand(run: RunId, effect: SendEffect): CommandText | Extract<Answer, { type: 'Unknown' }> {
+export function writeCommand(effect: SendEffect): CommandText | Extract<Answer, { type: 'Unknown' }> {
   try {
-    const text = commandText(run, effect);
+    const text = commandText(effect);
     if (text.bytes <= MAX_BODY_BYTES) return text;
     const message = `${effect.command}: its body has ${text.bytes} bytes; the contract allows ${MAX_BODY_BYTES}. Let the step use less`;
     return { type: 'Unknown', reason: 'BodyTooLarge', message };
@@ -52,17 +51,6 @@ export function writeCommand(run: RunId, effect: SendEffect): CommandText | Extr
     const message = `${effect.command}: it cannot be written down: ${String(error)}`;
     return { type: 'Unknown', reason: 'BodyNotJson', message };
   }
-}
-
-/**
- * A W3C trace context for a sending: one trace for each run, and in it a span for each sending, both derived from names so that a replay gives the
- * same. Not sampled (flags 00): the operator keeps no spans of its own yet, and the id only ties the participants' logs together.
- */
-export function traceparentOf(run: RunId, effect: Pick<SendEffect, 'key' | 'epoch' | 'send'>): string {
-  // A digest of zeros, which the format excludes, is not to be expected from SHA-256 in this universe.
-  const trace = hash('sha256', runKey(run)).slice(0, 32);
-  const span = hash('sha256', `${effect.key}/${effect.epoch}/${effect.send}`).slice(0, 16);
-  return `00-${trace}-${span}-00`;
 }
 
 /** The headers of a request for one command, names and values in turn. */
@@ -75,8 +63,7 @@ export function commandHeaders(command: CommandText, token: string): string[] {
     String(command.epoch),
     'mercato-begun',
     command.begun,
-    'traceparent',
-    command.traceparent,
+    ...(command.traceparent === undefined ? [] : ['traceparent', command.traceparent]),
   ];
 }
 
@@ -97,7 +84,8 @@ export function batchHeaders(token: string): string[] {
 /** One item of a batch (contract, "Batch"). The command's body is put in as it was written, not written again. */
 export function batchItem(name: string, command: CommandText): string {
   const { key, epoch, begun, traceparent, body } = command;
-  return `{"command":${JSON.stringify(name)},"key":${JSON.stringify(key)},"epoch":${epoch},"begun":"${begun}","traceparent":"${traceparent}","body":${body}}`;
+  const trace = traceparent === undefined ? '' : `"traceparent":"${traceparent}",`;
+  return `{"command":${JSON.stringify(name)},"key":${JSON.stringify(key)},"epoch":${epoch},"begun":"${begun}",${trace}"body":${body}}`;
 }
 
 /** The most bytes that an item takes beside its body: key, command and names, at their longest. */

@@ -17,6 +17,8 @@ const problem = (status: number, reason: string) => ({
   body: { type: 'about:blank', title: 'x', status, detail: 'because', reason },
 });
 
+const TRACEPARENT = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+
 describe('a participant over SQS', function () {
   this.timeout(60_000);
   let config: ClientConfig;
@@ -69,7 +71,7 @@ describe('a participant over SQS', function () {
   };
 
   it('gets a command as an item of a batch, and what concerns its way in the attributes', async () => {
-    expect(await send(lane(), 'order-1')).to.deep.equal({
+    expect(await send(lane(), 'order-1', { traceparent: TRACEPARENT })).to.deep.equal({
       type: 'Success',
       output: { echo: 'shop/checkout/order-1/reserve/action' },
     });
@@ -79,11 +81,12 @@ describe('a participant over SQS', function () {
       key: 'shop/checkout/order-1/reserve/action',
       epoch: 1,
       begun: '2026-11-22T12:00:00.000Z',
+      traceparent: TRACEPARENT,
       body: { currency: 'GBP', lines: [{ quantity: 2, sku: 'tea', unitPrice: 450 }] },
     });
     expect(attributes).to.include({
       authorization: `Bearer ${TEST_TOKEN}`,
-      traceparent: item['traceparent'] as string,
+      traceparent: TRACEPARENT,
     });
     expect(Number(attributes['mercato-timeout'])).to.be.within(4000, 5000);
     expect([attributes['mercato-reply-to']]).to.deep.equal(await answerQueues());

@@ -71,9 +71,9 @@ class SqsLane implements Required<Lane> {
     this.#clock = options.clock ?? systemClock;
   }
 
-  async send(run: RunId, effect: SendEffect, signal: AbortSignal): Promise<Answer> {
+  async send(_run: RunId, effect: SendEffect, signal: AbortSignal): Promise<Answer> {
     const began = this.#clock.monotonic();
-    const answer = await this.#send(run, effect, signal);
+    const answer = await this.#send(effect, signal);
     this.#o.observer?.(this.#o.name, effect.command, answer.type, (this.#clock.monotonic() - began) / 1000);
     return answer;
   }
@@ -95,13 +95,13 @@ class SqsLane implements Required<Lane> {
     await (await this.#link)?.close();
   }
 
-  #send(run: RunId, effect: SendEffect, signal: AbortSignal): Promise<Answer> | Answer {
+  #send(effect: SendEffect, signal: AbortSignal): Promise<Answer> | Answer {
     const { command, timeout } = effect;
     if (this.#closed !== undefined) return this.#closing();
     if (signal.aborted) return { type: 'NotNow', reason: 'Aborted', message: `${command}: given up by its worker` };
     const reasons = this.#config.reasons[command];
     if (reasons === undefined) return this.#commandUnknown(command);
-    const text = writeCommand(run, effect);
+    const text = writeCommand(effect);
     if ('type' in text) return text;
     const where = `the queue ${this.#config.queue.url}`;
     const outgoing = new Outgoing({
@@ -229,7 +229,7 @@ function message(
       'mercato-reply-to': replyTo,
       'mercato-correlation': correlation,
       'mercato-timeout': String(Math.ceil(left)),
-      traceparent: text.traceparent,
+      ...(text.traceparent === undefined ? {} : { traceparent: text.traceparent }),
     },
   };
 }

@@ -81,6 +81,11 @@ export class Run {
     return this.#version;
   }
 
+  /** Of what began it. */
+  get traceparent(): string | undefined {
+    return this.#context.traceparent;
+  }
+
   get revision(): Revision {
     return this.#revision;
   }
@@ -224,7 +229,9 @@ export class Run {
   }
 
   #send(effect: SendEffect): void {
-    const answered = this.#ports.participants.send(this.#context.id, effect, this.#abort.signal);
+    const { id, traceparent } = this.#context;
+    const sent = traceparent === undefined ? effect : { ...effect, traceparent };
+    const answered = this.#ports.participants.send(id, sent, this.#abort.signal);
     void answered.then((answer) => {
       this.tell({
         type: 'Answered',

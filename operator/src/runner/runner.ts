@@ -118,7 +118,7 @@ export class Runner {
   }
 
   /** The run as it is in memory, ahead of the journal by a second at most. */
-  find(id: RunId): Pick<Run, 'state' | 'durable' | 'version' | 'revision'> | undefined {
+  find(id: RunId): Pick<Run, 'state' | 'durable' | 'version' | 'revision' | 'traceparent'> | undefined {
     return this.#runs.get(runKey(id));
   }
 

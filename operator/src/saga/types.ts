@@ -296,4 +296,6 @@ export interface Now {
 export interface RunContext {
   readonly id: RunId;
   readonly input: RunInput;
+  /** W3C Trace Context of what began the run. Nothing is decided by it. */
+  readonly traceparent?: string;
 }

@@ -23,7 +23,7 @@ export interface Found {
  */
 export async function claimedAdoption(claimed: ClaimedRun, definitions: Definitions): Promise<Found | Stuck> {
   const { run, record, died } = claimed;
-  const { id, input } = run;
+  const { id, input, traceparent } = run;
   if ('newer' in record) return { reason: 'JournalTooNew', message: record.newer };
   const state = 'state' in record ? record.state : undefined;
   const hash = state?.revision ?? run.revision;
@@ -35,7 +35,7 @@ export async function claimedAdoption(claimed: ClaimedRun, definitions: Definiti
     revision = verdict.revision;
     await definitions.store(id.namespace, id.saga, revision);
   }
-  const common = { context: { id, input }, revision, version: record.version };
+  const common = { context: { id, input, ...(traceparent && { traceparent }) }, revision, version: record.version };
   if ('damaged' in record)
     return { adoption: { ...common, from: { type: 'Damaged', message: record.damaged } }, begun: true };
   // Handed over without a state: whoever had it made all that it knew durable, so nothing was done.

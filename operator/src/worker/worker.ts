@@ -129,9 +129,9 @@ export class Worker implements Runnable {
   }
 
   /** Drives a run that this worker just put on record. */
-  begin(run: NewRun, revision: Revision, version: string): void {
-    const context = { id: run.id, input: run.input };
-    this.#admit({ context, revision, version, from: { type: 'New' }, createdAt: run.createdAt });
+  begin({ id, input, createdAt, traceparent }: NewRun, revision: Revision, version: string): void {
+    const context = { id, input, ...(traceparent && { traceparent }) };
+    this.#admit({ context, revision, version, from: { type: 'New' }, createdAt });
   }
 
   /** The journal says that this life is over. */

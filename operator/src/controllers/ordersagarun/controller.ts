@@ -363,7 +363,7 @@ export class OrderSagaRunController {
     const found = await journal.read(id);
     journal.forget(id);
     if (found !== undefined && 'state' in found && found.state?.ended !== undefined) {
-      announcements.note(id, found.state);
+      announcements.note(id, found.state, contextOf(run).traceparent);
       await this.#refuseLateDecision(run, id);
       return false;
     }

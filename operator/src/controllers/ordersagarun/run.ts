@@ -1,3 +1,4 @@
+import { parseTraceparent } from '@mercato/tracing';
 import type { OrderSagaRun } from '../../api/ordersagarun.ts';
 import { decode } from '../../journals/kubernetes/codec.ts';
 import type { Outcome } from '../../journals/kubernetes/finished.ts';
@@ -12,6 +13,9 @@ export const FINALIZER = 'mercato.dev/run';
  */
 export const REVISION_ANNOTATION = 'mercato.dev/revision';
 
+/** W3C Trace Context of the request that the run came from, for whoever drives it. */
+export const TRACE_ANNOTATION = 'mercato.dev/traceparent';
+
 export function hasFinalizer(run: OrderSagaRun): boolean {
   return run.metadata.finalizers?.includes(FINALIZER) ?? false;
 }
@@ -22,7 +26,8 @@ export function idOf(run: OrderSagaRun): RunId {
 }
 
 export function contextOf(run: OrderSagaRun): RunContext {
-  return { id: idOf(run), input: run.spec.input as RunInput };
+  const traceparent = parseTraceparent(run.metadata.annotations?.[TRACE_ANNOTATION]);
+  return { id: idOf(run), input: run.spec.input as RunInput, ...(traceparent && { traceparent }) };
 }
 
 const OUTCOMES: ReadonlySet<string> = new Set<Outcome>(['Succeeded', 'Compensated', 'Aborted']);

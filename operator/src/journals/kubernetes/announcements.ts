@@ -29,8 +29,9 @@ export class KubernetesAnnouncements {
   }
 
   /** A durable state, of which there may be something to tell. Noting the same again changes nothing until it was told. */
-  note(id: RunId, state: RunState): void {
-    const announcement = announcementOf(id, state, state.finishedAt ?? state.hold?.since ?? this.#wall());
+  note(id: RunId, state: RunState, traceparent?: string): void {
+    const at = state.finishedAt ?? state.hold?.since ?? this.#wall();
+    const announcement = announcementOf(id, state, at, traceparent);
     if (announcement === undefined) return;
     const run = runKey(id);
     const receipt = `${run}/${announcement.sequence}`;
