@@ -88,6 +88,11 @@ export class Fleet {
     return this.#members.get(name)?.ended();
   }
 
+  /** Sends a signal that a program survives, as SIGSTOP. */
+  signal(name: string, signal: NodeJS.Signals): void {
+    this.#members.get(name)?.signal(signal);
+  }
+
   /** Ends one with SIGKILL and returns when it is gone. */
   async kill(name: string): Promise<void> {
     const member = this.#members.get(name);

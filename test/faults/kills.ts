@@ -14,7 +14,7 @@ const WHILE_IT_STARTS = 0.2;
 const PATIENCE_MS = 60_000;
 
 /** How many kills each journal gets: `make faults` asks for the 50 that are promised, `make test` for fewer. */
-export const KILLS = Number(process.env['MERCATO_KILLS'] ?? 12);
+export const KILLS = Number(process.env['MERCATO_KILLS'] ?? 6);
 
 /** How many orders so many kills need. */
 export const ordersFor = (kills: number): number => AT_ONCE + kills * FOR_EACH;

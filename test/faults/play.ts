@@ -8,6 +8,11 @@ import { FaultStage, type StageOptions } from './stage.ts';
 /** From the last fault to quiet. A machine that does a dozen other things takes its time. */
 const QUIET_MS = 120_000;
 
+/** What orders, fates and faults of a test follow from; printed by {@link playFaults}. `MERCATO_FAULT_SEED` plays one again. */
+export function faultSeed(): string {
+  return process.env['MERCATO_FAULT_SEED'] ?? randomBytes(4).toString('hex');
+}
+
 /**
  * Plays faults on a whole shop and holds what all observers saw against each other. Its seed is printed; `MERCATO_FAULT_SEED` plays it again: the same
  * orders and kills, not the same interleaving. A failure keeps logs and stores, and says where.
@@ -15,15 +20,15 @@ const QUIET_MS = 120_000;
  * @param faults what happens while customers order; resolves when nothing more goes wrong @returns what is worth a line
  */
 export async function playFaults(
-  options: Omit<StageOptions, 'directory' | 'seed'>,
-  faults: (stage: FaultStage, seed: string) => Promise<string>,
+  options: Omit<StageOptions, 'directory'>,
+  faults: (stage: FaultStage) => Promise<string>,
 ): Promise<void> {
-  const seed = process.env['MERCATO_FAULT_SEED'] ?? randomBytes(4).toString('hex');
+  const { seed } = options;
   const began = performance.now();
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'mercato-faults-')));
-  const stage = await FaultStage.set({ ...options, directory, seed });
+  const stage = await FaultStage.set({ ...options, directory });
   try {
-    const line = await faults(stage, seed);
+    const line = await faults(stage);
     const faultless = performance.now();
     const { violations, ends, untold } = await stage.check(QUIET_MS);
     const now = performance.now();
