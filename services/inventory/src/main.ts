@@ -13,7 +13,7 @@ function strategyFrom(env: Environment): Strategy {
   return found;
 }
 
-await runMain('inventory', async ({ config, env, logger, metrics }) => {
+await runMain('inventory', async ({ config, env, logger, metrics, tracing }) => {
   const store = new SqliteStore(openDatabase(join(config.dataDir, 'inventory.sqlite')), {
     migrations,
     onCommit: metrics.onCommit,
@@ -26,6 +26,7 @@ await runMain('inventory', async ({ config, env, logger, metrics }) => {
     hold: durationSetting(env, 'MERCATO_HOLD', '15m'),
     retention: config.keyRetention,
     heard: config.subscribers.length > 0,
+    tracing,
     onAnswer: metrics.onAnswer,
     eventSenders: config.eventSenders,
     events: {

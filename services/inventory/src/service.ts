@@ -46,7 +46,7 @@ export type EventSinks = Pick<InboxOptions, 'onIgnored' | 'onReceived'>;
 
 /** What the inventory service is made of. Tests and the simulation bring their own store and clock. */
 export interface InventoryOptions
-  extends Pick<ParticipantOptions, 'retention' | 'crashPoint' | 'rules' | 'onAnswer' | 'onError'> {
+  extends Pick<ParticipantOptions, 'retention' | 'crashPoint' | 'rules' | 'tracing' | 'onAnswer' | 'onError'> {
   /** Opened with `migrations`. */
   readonly store: Store;
   /** @default the machine's clock */

@@ -1,4 +1,5 @@
 import { type Dispatcher, Pool } from 'undici';
+import { currentCause } from './cause.ts';
 
 /** One request to somebody else's HTTP API: the path is below the base address, the body is sent as JSON unless it is text. */
 export interface OutboundRequest {
@@ -55,9 +56,25 @@ export function httpExchange(options: HttpExchangeOptions): HttpExchange {
   });
   const base = pathname.replace(/\/$/, '');
   return {
-    exchange: (outbound) => send(pool, base, options, outbound),
+    exchange: (outbound) => traced(origin, outbound, () => send(pool, base, options, outbound)),
     close: () => pool.destroy(),
   };
+}
+
+/**
+ * Makes a client span of a call that a command makes which is part of a trace. Neither path nor body is on it: both may hold what is nobody's business. The
+ * trace context stays here: the other side is another company.
+ */
+async function traced(origin: string, { method }: OutboundRequest, call: () => Promise<Exchanged>): Promise<Exchanged> {
+  const cause = currentCause();
+  if (cause === undefined) return call();
+  const span = cause.tracing.span(method, { kind: 'client', parent: cause.traceparent });
+  span.set({ 'http.request.method': method, 'server.address': origin });
+  const exchanged = await call();
+  if (exchanged.kind === 'answered') span.set({ 'http.response.status_code': exchanged.status });
+  else span.fail('Unknown', 'no answer that can be relied on');
+  span.end();
+  return exchanged;
 }
 
 function send(

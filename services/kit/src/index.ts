@@ -1,3 +1,4 @@
+export { type TraceSpan, type Tracing, untraced } from '@mercato/tracing';
 export * from './auth/tokens.ts';
 export * from './clock.ts';
 export * from './config.ts';

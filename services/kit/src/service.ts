@@ -1,3 +1,4 @@
+import { type Tracing, TracingConfigError, tracingOf } from '@mercato/tracing';
 import { collectDefaultMetrics } from 'prom-client';
 import type { TokenCheck } from './auth/tokens.ts';
 import { type Cancel, type Clock, every, systemClock } from './clock.ts';
@@ -50,6 +51,8 @@ export interface ServiceParts {
   readonly requestTimeout?: Milliseconds;
   /** Called when the stop begins, before the server waits for what is under way: ends what would not end by itself, as streams. */
   readonly onStop?: () => void;
+  /** Closed last, so that spans of what was still under way are sent. @default nothing is traced */
+  readonly tracing?: Tracing;
   /** Called when nothing is under way any more, after the store was closed: lets go of what else is held. */
   readonly onStopped?: () => Promise<void>;
 }
@@ -136,6 +139,7 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     await tokens.close();
     await store?.close();
     await parts.onStopped?.();
+    await parts.tracing?.close();
     logger.info('stopped');
   };
   return {
@@ -192,6 +196,8 @@ export interface MainPorts {
   readonly env: Environment;
   readonly logger: Logger;
   readonly metrics: ServiceMetrics;
+  /** As OpenTelemetry's variables of the environment say. Closed by `runMain`. */
+  readonly tracing: Tracing;
 }
 
 /**
@@ -206,9 +212,10 @@ export async function runMain(name: string, assemble: (ports: MainPorts) => Prom
       logger.warn('MERCATO_INSECURE_NO_AUTH=true: EVERYBODY WHO REACHES THIS PORT MAY CALL. For tests only.');
     const metrics = new ServiceMetrics(name);
     collectDefaultMetrics({ register: metrics.registry });
-    const parts = await assemble({ config, env: process.env, logger, metrics });
+    const tracing = await tracingOf(name, process.env);
+    const parts = await assemble({ config, env: process.env, logger, metrics, tracing });
     const { tokens, subscribers, relayTokenFile, maxInFlight, commandQueue } = config;
-    const common = { name, version: '0.1.0', tokens, logger, metrics };
+    const common = { name, version: '0.1.0', tokens, logger, metrics, tracing };
     const settings = { ...common, subscribers, relayTokenFile, maxInFlight, commandQueue };
     const service = await startService({ ...settings, ...parts }, config.port, config.host);
     const stop = (signal: NodeJS.Signals) => {
@@ -224,7 +231,7 @@ export async function runMain(name: string, assemble: (ports: MainPorts) => Prom
     process.once('SIGTERM', stop);
     process.once('SIGINT', stop);
   } catch (error) {
-    if (error instanceof ConfigError) {
+    if (error instanceof ConfigError || error instanceof TracingConfigError) {
       logger.fatal(error.message);
       process.exit(2);
     }

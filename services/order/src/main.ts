@@ -5,7 +5,7 @@ import { migrations, SqliteOrders } from './adapters/sqlite/orders.ts';
 import { orderConfig } from './config.ts';
 import { orderService } from './service.ts';
 
-await runMain('order', async ({ config, env, logger, metrics }) => {
+await runMain('order', async ({ config, env, logger, metrics, tracing }) => {
   const own = orderConfig(env, config);
   const { onCommit } = metrics;
   const store = new SqliteStore(openDatabase(join(config.dataDir, 'order.sqlite')), {
@@ -19,6 +19,7 @@ await runMain('order', async ({ config, env, logger, metrics }) => {
     shop: own.shop,
     tokens: config.tokens,
     metrics,
+    tracing,
     admission: { ceiling: config.maxInFlight, target: own.target },
     streams: { maxStreams: own.maxStreams },
     ...(own.currencies === undefined ? {} : { currencies: own.currencies }),

@@ -13,6 +13,8 @@ import {
   type ServiceMetrics,
   systemClock,
   type TokenCheck,
+  type Tracing,
+  untraced,
 } from '@mercato/kit';
 import { Admission, type AdmissionOptions } from './admission/admission.ts';
 import { placeRoute } from './api/place.ts';
@@ -31,6 +33,8 @@ export interface OrderOptions {
   readonly shop: Shop;
   readonly tokens: TokenCheck;
   readonly metrics: ServiceMetrics;
+  /** @default nothing is traced */
+  readonly tracing?: Tracing;
   /** @default the machine's clock */
   readonly clock?: Clock;
   readonly admission?: AdmissionOptions;
@@ -64,12 +68,14 @@ export interface OrderService {
 export function orderService(options: OrderOptions): OrderService {
   const { orders, shop, tokens, metrics, onError, currencies } = options;
   const clock = options.clock ?? systemClock;
+  const tracing = options.tracing ?? untraced;
   const admission = new Admission(options.admission);
   const streams = new Streams({ ...options.streams, orders, tokens, clock, onError });
   const counts = new OrderMetrics(metrics, orders, admission, streams);
   const events = new SagaEvents({
     orders,
     shop,
+    tracing,
     clock,
     onReceived: (receipt: Receipt) => metrics.onReceived(receipt),
     onChanged(id, from, to) {
@@ -82,6 +88,7 @@ export function orderService(options: OrderOptions): OrderService {
     orders,
     shop,
     tokens,
+    tracing,
     admission,
     clock,
     ...(currencies === undefined ? {} : { currencies: new Set(currencies) }),
@@ -96,7 +103,10 @@ export function orderService(options: OrderOptions): OrderService {
   const receive = (body: unknown) => events.receive(body).catch(unavailable);
   return {
     rawRoutes: [place, streams.route()],
-    routes: [...orderRoutes({ orders, clock, onCancel }), eventsRoute({ receive }, options.eventSenders ?? [])],
+    routes: [
+      ...orderRoutes({ orders, tracing, clock, onCancel }),
+      eventsRoute({ receive }, options.eventSenders ?? []),
+    ],
     tasks: [{ name: 'sweep orders and keys', interval: minutes(1), run: sweep }],
     onStop: () => streams.close(),
     onStopped: () => orders.close(),

@@ -5,7 +5,7 @@ import { OutcomeUnknown } from './commands/outcome.ts';
 import { processorFrom } from './config.ts';
 import { migrations, paymentService } from './service.ts';
 
-await runMain('payment', async ({ config, env, logger, metrics }) => {
+await runMain('payment', async ({ config, env, logger, metrics, tracing }) => {
   const { processor, routes } = processorFrom(env, config.dataDir);
   const store = new SqliteStore(openDatabase(join(config.dataDir, 'payment.sqlite')), {
     migrations,
@@ -17,6 +17,7 @@ await runMain('payment', async ({ config, env, logger, metrics }) => {
     processor,
     retention: config.keyRetention,
     heard: config.subscribers.length > 0,
+    tracing,
     onAnswer: metrics.onAnswer,
     // Never the body: it has the token.
     onError: (error, { command, key, epoch }) => {

@@ -29,7 +29,7 @@ export const migrations: readonly Migrations[] = [recordMigrations, outboxMigrat
 
 /** What the payment service is made of. Tests and the simulation bring their own store, processor and clock. */
 export interface PaymentOptions
-  extends Pick<ParticipantOptions, 'retention' | 'crashPoint' | 'rules' | 'onAnswer' | 'onError'> {
+  extends Pick<ParticipantOptions, 'retention' | 'crashPoint' | 'rules' | 'tracing' | 'onAnswer' | 'onError'> {
   /** Opened with `migrations`. */
   readonly store: Store;
   readonly processor: PaymentProcessor;

@@ -5,7 +5,7 @@ import { OutcomeUnknown } from './commands/means.ts';
 import { carrierFrom } from './config.ts';
 import { migrations, shippingService } from './service.ts';
 
-await runMain('shipping', async ({ config, env, logger, metrics }) => {
+await runMain('shipping', async ({ config, env, logger, metrics, tracing }) => {
   const { carrier, routes } = carrierFrom(env, config.dataDir);
   const store = new SqliteStore(openDatabase(join(config.dataDir, 'shipping.sqlite')), {
     migrations,
@@ -17,6 +17,7 @@ await runMain('shipping', async ({ config, env, logger, metrics }) => {
     carrier,
     retention: config.keyRetention,
     heard: config.subscribers.length > 0,
+    tracing,
     onAnswer: metrics.onAnswer,
     // Never the body: it has the address.
     onError: (error, { command, key, epoch }) => {

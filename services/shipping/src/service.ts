@@ -26,7 +26,7 @@ export const migrations: readonly Migrations[] = [recordMigrations, outboxMigrat
 
 /** What the shipping service is made of. Tests and the simulation bring their own store, carrier and clock. */
 export interface ShippingOptions
-  extends Pick<ParticipantOptions, 'retention' | 'crashPoint' | 'rules' | 'onAnswer' | 'onError'> {
+  extends Pick<ParticipantOptions, 'retention' | 'crashPoint' | 'rules' | 'tracing' | 'onAnswer' | 'onError'> {
   /** Opened with `migrations`. */
   readonly store: Store;
   readonly carrier: Carrier;

@@ -5,6 +5,7 @@ import { Value } from '@sinclair/typebox/value';
 import express, { type NextFunction, type Request, type Response, type Router } from 'express';
 import type { Caller, TokenCheck } from '../auth/tokens.ts';
 import { ProblemError } from '../problem.ts';
+import { traceparentOf } from '../traceparent.ts';
 
 /** An answer of an operation besides its usual one: a problem, by its description, or what its body is; without a schema it has none. */
 export type OtherAnswer = string | { readonly description: string; readonly schema?: TSchema };
@@ -43,6 +44,8 @@ export interface Route<Query extends TSchema = TSchema, Body extends TSchema = T
     readonly query: Static<Query>;
     readonly body: Static<Body>;
     readonly caller: Caller;
+    /** W3C Trace Context that it came with, if that is one. */
+    readonly traceparent?: string;
   }): Promise<unknown>;
 }
 
@@ -100,12 +103,14 @@ export function mount(
       next();
     };
     router[each.method](path, timed, authenticate, json, async (request, response) => {
+      const traceparent = traceparentOf(request.headers['traceparent']);
       const answer = await each.handle({
         params: request.params as Record<string, string>,
         query:
           each.query === undefined ? {} : checked(query!, Value.Convert(each.query, { ...request.query }), 'query'),
         body: body === undefined ? undefined : checked(body, request.body ?? {}, 'body'),
         caller: response.locals['caller'] as Caller,
+        ...(traceparent && { traceparent }),
       });
       if (answer instanceof Reply) response.status(answer.status).json(answer.body);
       else response.status(each.status ?? 200).json(answer);

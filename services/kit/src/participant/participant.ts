@@ -1,5 +1,7 @@
+import type { SpanAttributes, TraceSpan, Tracing } from '@mercato/tracing';
 import type { TSchema } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
+import { causing } from '../cause.ts';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import { fingerprint, type JsonObject } from '../json.ts';
@@ -51,6 +53,8 @@ export interface ParticipantOptions {
   readonly crashPoint?: CrashPoint;
   /** @default contractRules; the simulation's mutation gate passes broken ones. */
   readonly rules?: Rules;
+  /** Makes a server span of each command that is part of a trace. @default nothing is traced */
+  readonly tracing?: Tracing;
   /** Told each answer, for metrics. `seconds` by the machine's monotonic clock. */
   readonly onAnswer?: (command: string, answer: Answer, seconds: number) => void;
   /** Told what went wrong inside; the caller of the command gets a problem without the cause. */
@@ -86,6 +90,25 @@ interface Parsed {
 interface Outside {
   readonly context: CommandContext;
   readonly attempt: Attempt;
+}
+
+/** Names only: a body holds tokens and addresses. */
+function attributesOf({ key, epoch, request }: Parsed): SpanAttributes {
+  const { namespace, saga, orderId, step, kind } = key;
+  return {
+    'mercato.run': `${namespace}/${saga}/${orderId}`,
+    'mercato.command': request.command,
+    'mercato.step': step,
+    'mercato.kind': kind,
+    'mercato.epoch': epoch,
+  };
+}
+
+/** Its status and reason. The detail is for people, and may quote the body. */
+function showAnswer(span: TraceSpan, { status, body }: Answer): void {
+  const reason = status < 400 ? undefined : body['reason'];
+  span.set({ 'http.response.status_code': status, ...(typeof reason === 'string' && { 'mercato.reason': reason }) });
+  if (status >= 500) span.fail(typeof reason === 'string' ? reason : String(status), 'the command failed');
 }
 
 const isAnswer = (value: Answer | Outside): value is Answer => 'status' in value;
@@ -131,7 +154,7 @@ export class Participant {
   async execute(request: CommandRequest): Promise<Answer> {
     const started = performance.now();
     const parsed = this.#parse(request);
-    const answer = 'status' in parsed ? parsed : await this.#guarded(parsed);
+    const answer = 'status' in parsed ? parsed : await this.#traced(parsed);
     this.#options.onAnswer?.(
       this.#compiled.has(request.command) ? request.command : '',
       answer,
@@ -221,6 +244,25 @@ export class Participant {
       fingerprint: fingerprint(request.command, request.body),
       request,
     };
+  }
+
+  /** Carries it out within a span, under which its events go out and its calls to the outside are made. */
+  async #traced(parsed: Parsed): Promise<Answer> {
+    const { request } = parsed;
+    const { tracing } = this.#options;
+    if (tracing === undefined || request.traceparent === undefined) return this.#guarded(parsed);
+    const span = tracing.span(request.command, { kind: 'server', parent: request.traceparent });
+    const { traceparent } = span;
+    if (!span.isKept || traceparent === undefined) return this.#guarded(parsed);
+    span.set(attributesOf(parsed));
+    const work = () => this.#guarded({ ...parsed, request: { ...request, traceparent } });
+    try {
+      const answer = await causing({ tracing, traceparent }, work);
+      showAnswer(span, answer);
+      return answer;
+    } finally {
+      span.end();
+    }
   }
 
   async #guarded(parsed: Parsed): Promise<Answer> {

@@ -7,6 +7,7 @@ import {
   problem,
   type RawRoute,
   type TokenCheck,
+  type Tracing,
   toRfc3339,
   traceparentOf,
 } from '@mercato/kit';
@@ -18,6 +19,7 @@ import { placedEvent, type Shop } from '../domain/events.ts';
 import { newOrderId } from '../domain/ids.ts';
 import { type Order, placed } from '../domain/order.ts';
 import { OrderRequest, readRequest, totalOf } from '../domain/terms.ts';
+import { failSpan } from '../failed-span.ts';
 import type { Orders, Placement, StoredAnswer } from '../ports/orders.ts';
 import { unavailable } from './problems.ts';
 
@@ -26,6 +28,7 @@ export interface PlaceOptions {
   readonly orders: Pick<Orders, 'place'>;
   readonly shop: Shop;
   readonly tokens: TokenCheck;
+  readonly tracing: Tracing;
   readonly admission: Admission;
   readonly clock: Clock;
   /** Currencies that orders are taken in. @default any */
@@ -86,14 +89,36 @@ export function placeRoute(options: PlaceOptions): RawRoute {
 const keyForm = /^[\x21-\x7e]{1,255}$/;
 
 async function handle(options: PlaceOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { tokens, admission, orders } = options;
+  const { tokens, tracing } = options;
   const caller = (await tokens.check(request.headers.authorization)).subject;
   if (isRefused(options, response)) return;
+  // Begins behind both: who may not call, or is turned away, cannot have traces kept.
+  const beginning = { kind: 'server', parent: traceparentOf(request.headers['traceparent']) } as const;
+  const span = tracing.enter('POST /orders', beginning);
+  try {
+    await place(options, caller, span.traceparent, request, response);
+    span.set({ 'http.response.status_code': response.statusCode });
+  } catch (error) {
+    failSpan(span, error);
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+async function place(
+  options: PlaceOptions,
+  caller: string,
+  traceparent: string | undefined,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { admission, orders } = options;
   const key = keyOf(request);
   const body = await readJson(request, MAX_BYTES);
   // Others may have come in while the body came.
   if (isRefused(options, response)) return;
-  const placement = decide(options, { caller, key }, body, traceparentOf(request.headers['traceparent']));
+  const placement = decide(options, { caller, key }, body, traceparent);
   const result = await admitted(admission, () => orders.place(placement).catch(unavailable));
   if (result.type === 'Mismatch') throw reused();
   if (result.type === 'Recorded' && placement.placed !== undefined) options.onPlaced?.();

@@ -1,8 +1,9 @@
-import { type Clock, ProblemError, Reply, type Route, route } from '@mercato/kit';
+import { type Clock, ProblemError, Reply, type Route, route, type Tracing } from '@mercato/kit';
 import { Type } from '@sinclair/typebox';
 import { type CustomerId, type OrderId, parseOrderId } from '../domain/ids.ts';
 import type { Order } from '../domain/order.ts';
 import { Terms } from '../domain/terms.ts';
+import { failSpan } from '../failed-span.ts';
 import type { Orders } from '../ports/orders.ts';
 import { formatCursor, parseCursor } from './cursor.ts';
 import { unavailable } from './problems.ts';
@@ -11,6 +12,7 @@ import { OrderSummary, OrderView, summaryOf, viewOf } from './views.ts';
 /** What reading and cancelling orders needs. */
 export interface RoutesOptions {
   readonly orders: Pick<Orders, 'find' | 'list' | 'requestCancel'>;
+  readonly tracing: Tracing;
   readonly clock: Clock;
   /** Told each order whose cancelling was asked for now. */
   readonly onCancel: (order: Order) => void;
@@ -22,7 +24,7 @@ const NOT_FOUND = { 404: 'there is no such order' };
 const DEFAULT_LIMIT = 20;
 
 /** Reads and cancels orders. */
-export function orderRoutes({ orders, clock, onCancel }: RoutesOptions): Route[] {
+export function orderRoutes({ orders, tracing, clock, onCancel }: RoutesOptions): Route[] {
   return [
     route({
       method: 'get',
@@ -90,9 +92,19 @@ export function orderRoutes({ orders, clock, onCancel }: RoutesOptions): Route[]
         409: 'the order is over (OrderOver)',
         413: 'the body is too large',
       },
-      async handle({ params, body }) {
-        const wish = { at: clock.now(), ...(body.reason === undefined ? {} : { reason: body.reason }) };
-        const answer = await orders.requestCancel(idOf(params), wish).catch(unavailable);
+      async handle({ params, body, traceparent: parent }) {
+        const id = idOf(params);
+        const span = tracing.enter('POST /orders/{id}/cancel', { kind: 'server', parent });
+        const { traceparent } = span;
+        const wish = { at: clock.now(), ...body, ...(traceparent === undefined ? {} : { traceparent }) };
+        const answer = await orders
+          .requestCancel(id, wish)
+          .catch(unavailable)
+          .catch((error: unknown) => {
+            failSpan(span, error);
+            throw error;
+          })
+          .finally(() => span.end());
         if (answer.type === 'NotFound') throw notFound(params['id']);
         const { order, type } = answer;
         const { state } = order.progress;

@@ -1,8 +1,18 @@
-import { type Clock, type Instant, parseEvents, type Receipt, type ReceivedEvent, traceparentOf } from '@mercato/kit';
+import {
+  type Clock,
+  type Instant,
+  parseEvents,
+  type Receipt,
+  type ReceivedEvent,
+  type TraceSpan,
+  type Tracing,
+  untraced,
+} from '@mercato/kit';
 import type { Shop } from '../domain/events.ts';
 import { type OrderId, parseOrderId } from '../domain/ids.ts';
 import type { SagaEvent } from '../domain/order.ts';
 import type { OrderState } from '../domain/states.ts';
+import { failSpan } from '../failed-span.ts';
 import type { Applied, Orders } from '../ports/orders.ts';
 
 /** The source of the events that sagas are told by. */
@@ -23,6 +33,8 @@ const isWanted = (source: string, type: string): boolean =>
 export interface SagaEventsOptions {
   readonly orders: Pick<Orders, 'apply'>;
   readonly shop: Shop;
+  /** @default nothing is traced */
+  readonly tracing?: Tracing;
   readonly clock: Clock;
   /** Told each order whose state changed. */
   readonly onChanged: (id: OrderId, from: OrderState, to: OrderState) => void;
@@ -54,13 +66,7 @@ export class SagaEvents {
       return orderId === undefined ? [] : [{ event, orderId }];
     });
     const now: Instant = clock.now();
-    const answers =
-      ours.length === 0
-        ? []
-        : await orders.apply(
-            ours.map(({ event, orderId }) => sagaEvent(event, orderId)),
-            now,
-          );
+    const answers = ours.length === 0 ? [] : await this.#within(ours, (heard) => orders.apply(heard, now));
     for (const [i, answer] of answers.entries()) this.#tell(ours[i]!, answer);
     const count = (type: Applied['type']) => answers.filter((answer) => answer.type === type).length;
     const receipt: Receipt = {
@@ -74,6 +80,29 @@ export class SagaEvents {
     return receipt;
   }
 
+  /** Hears them within a span each, where they are part of a trace: what customers are told of them hangs below it. */
+  async #within(
+    ours: readonly { readonly event: ReceivedEvent; readonly orderId: OrderId }[],
+    hear: (events: readonly SagaEvent[]) => Promise<readonly Applied[]>,
+  ): Promise<readonly Applied[]> {
+    const { tracing = untraced } = this.#options;
+    const spans: TraceSpan[] = [];
+    const heard = ours.map(({ event, orderId }) => {
+      if (event.traceparent === undefined) return sagaEvent(event, orderId);
+      const span = tracing.span(event.type, { kind: 'consumer', parent: event.traceparent });
+      if (span.isKept) spans.push(span);
+      return sagaEvent(event, orderId, span.traceparent);
+    });
+    try {
+      return await hear(heard);
+    } catch (error) {
+      for (const span of spans) failSpan(span, error);
+      throw error;
+    } finally {
+      for (const span of spans) span.end();
+    }
+  }
+
   #ourOrder({ namespace, saga, orderId }: ReceivedEvent): OrderId | undefined {
     const { shop } = this.#options;
     return namespace === shop.namespace && saga === shop.saga ? parseOrderId(orderId) : undefined;
@@ -85,14 +114,13 @@ export class SagaEvents {
   }
 }
 
-function sagaEvent({ type, sequence, data, traceparent }: ReceivedEvent, orderId: OrderId): SagaEvent {
+function sagaEvent({ type, sequence, data }: ReceivedEvent, orderId: OrderId, traceparent?: string): SagaEvent {
   const { reason } = data;
-  const trace = traceparentOf(traceparent);
   return {
     orderId,
     sequence,
     type: type.slice(PREFIX.length) as SagaEvent['type'],
     ...(typeof reason === 'string' ? { reason } : {}),
-    ...(trace === undefined ? {} : { traceparent: trace }),
+    ...(traceparent === undefined ? {} : { traceparent }),
   };
 }
