@@ -62,6 +62,31 @@ export function ownRules(caller: string = CALLER): readonly PolicyRule[] {
   ];
 }
 
+/** The service account of workers of the dynamodb journal, and what its roles are called. */
+export const WORKER = 'mercato-worker';
+
+/** What such a worker does where it looks after runs: it reads definitions. Runs, their Views and statuses are not its own. */
+export const WORKER_WATCHED: readonly PolicyRule[] = [rule(GROUP, ['ordersagas', 'participants'], ['list', 'watch'])];
+
+/** What a worker does in the operator's own namespace. @param caller the account whose tokens participants get */
+export function workerOwnRules(caller: string = CALLER): readonly PolicyRule[] {
+  return [
+    // The record of what intake refused.
+    rule('', ['configmaps'], ['create', 'patch']),
+    rule('', ['serviceaccounts/token'], ['create'], [caller]),
+  ];
+}
+
+/** A worker's rights where it looks after runs. */
+export function workerWatching(account: Account, namespace?: string): readonly RbacObject[] {
+  return granted(WORKER, WORKER_WATCHED, account, namespace);
+}
+
+/** A worker's rights in the operator's own namespace. */
+export function workerOwn(account: Account, caller?: string): readonly RbacObject[] {
+  return granted(`${WORKER}-own`, workerOwnRules(caller), account, account.namespace);
+}
+
 /** The drain's account and roles, which are there only while it runs. */
 export const DRAIN = 'mercato-drain';
 

@@ -41,6 +41,7 @@ describe('the Applications of an environment', () => {
       carrier: 0,
       inventory: 0,
       'mercato-shop': 0,
+      order: 0,
       payment: 0,
       shipping: 0,
     });

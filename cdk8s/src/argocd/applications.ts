@@ -40,7 +40,7 @@ const AWS_WAVE = -10;
 /** The charts of an environment, in the order in which they are installed. */
 export function partsOf(environment: Environment, deployables: readonly Deployable[]): readonly Part[] {
   const parts = deployables
-    .filter(({ environments }) => environments === undefined || environments.includes(environment))
+    .filter(({ environments, partOf }) => partOf === undefined && (environments?.includes(environment) ?? true))
     .map(({ name, zone, component }) => ({ chart: name, zone, wave: WAVES[component] }));
   const shared: readonly Part[] = [
     { chart: CRDS_CHART, zone: 'system', wave: CRDS_WAVE },

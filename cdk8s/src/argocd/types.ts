@@ -19,6 +19,8 @@ export interface Deployable {
   readonly component: Component;
   readonly zone: Zone;
   readonly environments?: readonly Environment[];
+  /** Whose chart it is in. @default its own */
+  readonly partOf?: string;
 }
 
 /** A Kubernetes object as plain JSON. */

@@ -40,8 +40,21 @@ const RECEIVE = ['ChangeMessageVisibility', 'DeleteMessage', 'GetQueueAttributes
 );
 const BUS = arn('events', 'event-bus/mercato-production');
 
+const JOURNAL = [
+  ...allow(ITEMS, arn('dynamodb', 'table/mercato-production-saga-journal')),
+  ...['OwnerIndex', 'EndIndex', 'AttentionIndex', 'MailIndex'].flatMap((index) =>
+    allow(['dynamodb:Query'], arn('dynamodb', `table/mercato-production-saga-journal/index/${index}`)),
+  ),
+];
+
 /** Written out, so that a permission more or less is somebody's decision here as well. */
 const EXPECTED: Readonly<Record<string, readonly string[]>> = {
+  'mercato-operator': JOURNAL,
+  'mercato-worker': [
+    ...JOURNAL,
+    ...allow(RECEIVE, arn('sqs', 'mercato-production-orders')),
+    ...allow(['sqs:SendMessage'], arn('sqs', 'mercato-production-orders-dead-letter')),
+  ],
   inventory: [
     ...allow(ITEMS, arn('dynamodb', 'table/mercato-production-inventory')),
     ...allow(['dynamodb:Query'], arn('dynamodb', 'table/mercato-production-inventory/index/StockLevelIndex')),
@@ -101,7 +114,7 @@ describe('permissions', () => {
   });
 
   it('let a service put only events of its own on the bus', () => {
-    for (const service of mercato.services.filter(({ events }) => events !== undefined)) {
+    for (const service of mercato.services.filter(({ events }) => (events?.publishes.length ?? 0) > 0)) {
       const role = objects.find(({ kind, metadata }) => kind === 'Role' && metadata.name === service.name);
       const put = policiesIn(role as KubernetesObject)
         .flatMap(({ Statement }) => Statement)
@@ -201,9 +214,12 @@ describe('permissions', () => {
     it('are given to roles by name, and through the service whose data it is', () => {
       expect(uses(mercato, 'shop')).to.deep.equal([
         ...CONTROLLER,
+        'mercato-production-mercato-operator: kms:Decrypt kms:DescribeKey through dynamodb.eu-west-2.amazonaws.com',
+        'mercato-production-mercato-worker: kms:Decrypt kms:DescribeKey through dynamodb.eu-west-2.amazonaws.com',
         'mercato-production-inventory: kms:Decrypt kms:DescribeKey through dynamodb.eu-west-2.amazonaws.com',
       ]);
       expect(uses(mercato, 'events')).to.deep.equal([
+        'mercato-production-mercato-worker: kms:Decrypt kms:GenerateDataKey through sqs.eu-west-2.amazonaws.com',
         'mercato-production-order: kms:Decrypt kms:GenerateDataKey through sns.eu-west-2.amazonaws.com',
         'mercato-production-inventory: kms:Decrypt through sqs.eu-west-2.amazonaws.com',
         'events.amazonaws.com: kms:Decrypt kms:GenerateDataKey',
@@ -250,6 +266,8 @@ describe('permissions', () => {
       expect(delivery?.Condition).to.deep.equal({
         StringEquals: {
           'kms:EncryptionContext:aws:sqs:arn': [
+            arn('sqs', 'mercato-production-orders'),
+            arn('sqs', 'mercato-production-orders-dead-letter'),
             arn('sqs', 'mercato-production-inventory-events'),
             arn('sqs', 'mercato-production-inventory-events-dead-letter'),
           ],

@@ -1,5 +1,5 @@
 import type { Model, Service } from '../model/types.ts';
-import { type KeyName, messageKey, storeKey } from './names.ts';
+import { deadLetterOf, type KeyName, messageKey, storeKey } from './names.ts';
 
 /** What a permission is about, by the model's names. */
 export type Resource =
@@ -65,8 +65,8 @@ export function permissionsOf(service: Service): Permission[] {
   ];
 }
 
-function tablePermissions({ tables = [] }: Service): Permission[] {
-  return tables.flatMap(({ name, indexes = [], why }) => {
+function tablePermissions({ tables = [], sharedTables = [] }: Service): Permission[] {
+  return [...tables, ...sharedTables].flatMap(({ name, indexes = [], why }) => {
     const items: Permission = {
       name: `items-${name}`,
       why,
@@ -85,12 +85,24 @@ function tablePermissions({ tables = [] }: Service): Permission[] {
 }
 
 function queuePermissions(service: Service): Permission[] {
-  return (service.queues ?? []).map(({ name, why }) => ({
-    name: `queue-${name}`,
-    why,
-    actions: isFed(service, name) ? RECEIVE_ACTIONS : [...RECEIVE_ACTIONS, 'sqs:SendMessage'],
-    resources: [{ kind: 'queue', queue: name }],
-  }));
+  return (service.queues ?? []).flatMap(({ name, why, refuses }): Permission[] => [
+    {
+      name: `queue-${name}`,
+      why,
+      actions: isFed(service, name) ? RECEIVE_ACTIONS : [...RECEIVE_ACTIONS, 'sqs:SendMessage'],
+      resources: [{ kind: 'queue', queue: name }],
+    },
+    ...(refuses === true
+      ? [
+          {
+            name: `refusals-${name}`,
+            why: 'what can never be taken, with its reason',
+            actions: ['sqs:SendMessage'],
+            resources: [{ kind: 'queue' as const, queue: deadLetterOf(name) }],
+          },
+        ]
+      : []),
+  ]);
 }
 
 function topicPermissions({ topics = [] }: Service): Permission[] {
@@ -120,13 +132,13 @@ function busPermissions(service: Service): Permission[] {
 export const keyUses = ({ services }: Model): KeyUse[] => services.flatMap(keyUsesOf);
 
 function keyUsesOf(service: Service): KeyUse[] {
-  const { zone, tables = [], queues = [], topics = [] } = service;
+  const { zone, tables = [], sharedTables = [], queues = [], topics = [] } = service;
   const uses: KeyUse[] = [];
   // DynamoDB unwraps a table's key in the name of whoever reads or writes.
-  if (tables.length > 0)
+  if (tables.length + sharedTables.length > 0)
     uses.push({ key: storeKey(zone), service, through: 'dynamodb', actions: ['kms:Decrypt', 'kms:DescribeKey'] });
   if (queues.length > 0) {
-    const sends = queues.some(({ name }) => !isFed(service, name));
+    const sends = queues.some(({ name, refuses }) => refuses === true || !isFed(service, name));
     uses.push({
       key: messageKey(zone),
       service,

@@ -95,10 +95,11 @@ function usersOf(model: Model, key: KeyName): string {
 }
 
 function stores(service: Service): string {
-  const { zone, tables = [], queues = [], topics = [], events } = service;
+  const { zone, tables = [], sharedTables = [], queues = [], topics = [], events } = service;
   const where = code(PLACEHOLDERS.namespaces[zone]);
   const rows = [
     ...tables.map((each) => ['Table', code(each.name), where, code(storeKey(zone)), `${each.why}: ${keysOf(each)}`]),
+    ...sharedTables.map((each) => ['-', code(each.name), where, code(storeKey(zone)), `${each.why}; another's`]),
     ...queues.flatMap(({ name, why, visibilitySeconds, maxReceives }) => [
       [
         'Queue',

@@ -1,27 +1,59 @@
 import { intakeClosed, policies } from '@mercato/operator/api/policies.ts';
 import { roles } from '@mercato/operator/api/roles.ts';
-import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
-import { CALLER, DRAIN, deciding, draining, drainingOwn, OPERATOR, own, watching } from '@mercato/operator/rights.ts';
+import { JOURNAL_TABLE } from '@mercato/operator/journals/dynamodb/table.ts';
+import { NODE_OPTIONS, WORKER_NODE_OPTIONS } from '@mercato/operator/node-options.ts';
+import { JOURNALS } from '@mercato/operator/options.ts';
+import {
+  CALLER,
+  DRAIN,
+  deciding,
+  draining,
+  drainingOwn,
+  OPERATOR,
+  own,
+  WORKER,
+  watching,
+  workerOwn,
+  workerWatching,
+} from '@mercato/operator/rights.ts';
 import { DEFAULT_SHARDS, MOST_SHARDS } from '@mercato/operator/sharding/shard.ts';
+import { awsName, queueUrl } from '../aws/names.ts';
 import { addressOf, type Program, type ServiceContext, subjectOf } from '../constructs/context.ts';
 import { beforeDelete, WEIGHTS } from '../constructs/hooks.ts';
 import type { k8s } from '../constructs/kube.ts';
 import { rbac } from '../constructs/rights.ts';
 import type { Manifest, Scope } from '../constructs/scope.ts';
-import { choose, isEmpty, joined, text } from '../holes/index.ts';
+import { doorAddress } from '../constructs/service.ts';
+import { DATA } from '../constructs/volumes.ts';
+import { all, choose, equals, isEmpty, joined, not, text } from '../holes/index.ts';
 import { callersOf, portOf, serviceOf, subscribersOf } from '../model/derive.ts';
 import type { Model, Service } from '../model/types.ts';
 import { type ChartDefinition, defineChart } from './chart.ts';
-import { boolean, extended, group, integer, namespaceList, string } from './schema.ts';
-import { serviceObjects } from './service-chart.ts';
+import { boolean, choice, extended, group, integer, namespaceList, string } from './schema.ts';
+import { pods, serviceObjects, surroundings } from './service-chart.ts';
 import { type ServiceValues, serviceSchema } from './service-values.ts';
 
 /** The door of the operator that orders come in by. */
 const INTAKE = 'intake';
+/** The queue of its workers that orders come from. */
+const ORDERS = 'orders';
 const DURATION = { pattern: '^[1-9][0-9]*(s|m|h)$', maxLength: 8 };
 
-const operatorSchema = (service: Service) =>
+/** The operator with the sqlite journal: one pod with a volume. */
+const stored = (service: Service): Service => ({ ...service, state: { kind: 'embedded', size: '20Gi' } });
+
+const operatorSchema = (model: Model, service: Service) =>
   extended(serviceSchema(service), {
+    journal: choice(
+      'Where runs live: objects of Kubernetes, a file on a volume of one pod, or a table in AWS; changed only while no run is open (docs/tasks/journals.md)',
+      JOURNALS,
+      'kubernetes',
+    ),
+    persistence: serviceSchema(stored(service)).properties.persistence,
+    workers: group('Who drives runs, where that is not the operator: pods of mercato-worker (journal dynamodb)', {
+      resources: serviceSchema(serviceOf(model, WORKER)).properties.resources,
+      autoscaling: serviceSchema(serviceOf(model, WORKER)).properties.autoscaling,
+    }),
     watchNamespaces: namespaceList(
       'Namespaces that it looks after, each with a Role of its own; empty: all, by a ClusterRole',
     ),
@@ -55,6 +87,8 @@ const operatorSchema = (service: Service) =>
 type OperatorValues = ReturnType<typeof valuesOf>;
 const valuesOf = (values: object) =>
   values as ServiceValues & {
+    readonly journal: (typeof JOURNALS)[number];
+    readonly workers: Pick<ServiceValues, 'resources' | 'autoscaling'>;
     readonly watchNamespaces: readonly string[];
     readonly clusterWide: { readonly roles: boolean; readonly policies: boolean };
     readonly leaseDuration: string;
@@ -64,16 +98,20 @@ const valuesOf = (values: object) =>
     readonly drain: { readonly enabled: boolean; readonly timeout: string; readonly force: boolean };
   };
 
-/** The chart of the operator: its program, the rights that this has, the account without any that it calls as, and what people may do. */
+/**
+ * The chart of the operator: its program, the rights that this has, the account without any that it calls as, and what people may do. Where runs live
+ * decides what runs: replicas, one pod with a volume, or replicas that look after resources beside workers that drive runs.
+ */
 export function operatorChart(model: Model): ChartDefinition {
   const service = serviceOf(model, OPERATOR);
   return defineChart({
     name: service.name,
     description: service.description,
-    values: operatorSchema(service),
+    values: operatorSchema(model, service),
     render(scope, given) {
       const values = valuesOf(given);
-      serviceObjects(scope, { model, service, values, program: programOf(model, service, values) });
+      operator(scope, model, service, values);
+      scope.when(isWith(values, 'dynamodb'), (inner) => workers(inner, model, values));
       caller(scope, { service, values });
       rights(scope, values);
       forEverybody(scope, values);
@@ -85,12 +123,46 @@ export function operatorChart(model: Model): ChartDefinition {
   });
 }
 
+const isWith = ({ journal }: OperatorValues, which: OperatorValues['journal']): boolean => equals(journal, which);
+
+function operator(scope: Scope, model: Model, service: Service, values: OperatorValues): void {
+  const { global, workers: drives } = values;
+  const inTable = isWith(values, 'dynamodb');
+  const inFile = isWith(values, 'sqlite');
+  const ctx: ServiceContext = {
+    model,
+    service,
+    // Only that journal needs anything of AWS.
+    values: { ...values, global: { ...global, aws: { ...global.aws, enabled: all(global.aws.enabled, inTable) } } },
+    program: programOf(model, service, values),
+  };
+  surroundings(scope, ctx);
+  scope.when(not(inFile), (inner) => pods(inner, ctx));
+  // It drives runs as a worker does, and needs as much.
+  scope.when(inFile, (inner) =>
+    pods(inner, { ...ctx, service: stored(service), values: { ...ctx.values, resources: drives.resources } }),
+  );
+  scope.when(not(inTable), (inner) => doorAddress(inner, ctx, INTAKE));
+}
+
+/** Who drives the runs of the dynamodb journal. */
+function workers(scope: Scope, model: Model, values: OperatorValues): void {
+  const service = serviceOf(model, WORKER);
+  const ctx = { model, service, values: { ...values, ...values.workers }, program: workerProgram(model, values) };
+  serviceObjects(scope, ctx);
+  doorAddress(scope, ctx, INTAKE);
+  const account = { namespace: values.global.namespaces.system, name: WORKER };
+  rbac(scope, workerOwn(account));
+  scope.when(isEmpty(values.watchNamespaces), (everywhere) => rbac(everywhere, workerWatching(account)));
+  scope.each(values.watchNamespaces, (inner, namespace) => rbac(inner, workerWatching(account, namespace)));
+}
+
 /** Runs are brought to an end while the operator and the services are still there. */
 function drain(scope: Scope, ctx: ServiceContext, values: OperatorValues): void {
   const { global, watchNamespaces } = values;
   const { timeout, force } = values.drain;
   const account = { namespace: global.namespaces.system, name: DRAIN };
-  const job: Service = { ...ctx.service, name: DRAIN, program: 'operator/src/drain.ts', calls: [] };
+  const job: Service = { ...ctx.service, name: DRAIN, program: 'operator/src/drain.ts', calls: [], sharedTables: [] };
   const args = [
     text('--watch-namespaces=', joined(watchNamespaces, ',')),
     text('--timeout=', timeout),
@@ -113,21 +185,53 @@ function drain(scope: Scope, ctx: ServiceContext, values: OperatorValues): void 
 
 /** What the operator is told, as flags, so that a change of values rolls its pods. */
 function programOf(model: Model, service: Service, values: OperatorValues): Program {
-  const { watchNamespaces, leaseDuration, shards, connections } = values;
+  const { leaseDuration, shards, global, journal } = values;
+  const inTable = isWith(values, 'dynamodb');
+  const inFile = isWith(values, 'sqlite');
   return {
-    args: [
-      text('--watch-namespaces=', joined(watchNamespaces, ',')),
-      `--service-account=${CALLER}`,
-      text('--lease-duration=', leaseDuration),
-      text('--shards=', shards),
-      text('--connections=', connections),
+    args: [...flags(values), text('--lease-duration=', leaseDuration), text('--shards=', shards)],
+    env: [
+      { name: 'NODE_OPTIONS', value: choose(inFile, WORKER_NODE_OPTIONS, NODE_OPTIONS) },
+      { name: 'MERCATO_JOURNAL', value: journal },
+      { name: 'MERCATO_JOURNAL_PATH', value: choose(inFile, `${DATA}/journal.db`, '') },
+      { name: 'MERCATO_JOURNAL_TABLE', value: choose(inTable, awsName(global, JOURNAL_TABLE.name), '') },
+      { name: 'MERCATO_ROLE', value: choose(inTable, 'controllers', 'all') },
+      { name: 'AWS_REGION', value: global.aws.region },
+      ...orders(model, service, values, all(values.orders, not(inTable))),
     ],
-    env: [{ name: 'NODE_OPTIONS', value: NODE_OPTIONS }, ...orders(model, service, values)],
   };
 }
 
-/** Where orders come in, from whom, and who is told what became of them. Variables, since one that is empty counts as not said. */
-function orders(model: Model, service: Service, { global, orders: wanted }: OperatorValues): k8s.EnvVar[] {
+/** What a worker is told. */
+function workerProgram(model: Model, values: OperatorValues): Program {
+  const { global } = values;
+  const fromQueue = all(values.orders, global.aws.enabled);
+  return {
+    args: flags(values),
+    env: [
+      { name: 'NODE_OPTIONS', value: WORKER_NODE_OPTIONS },
+      { name: 'MERCATO_JOURNAL', value: 'dynamodb' },
+      { name: 'MERCATO_JOURNAL_TABLE', value: awsName(global, JOURNAL_TABLE.name) },
+      { name: 'MERCATO_ROLE', value: 'worker' },
+      { name: 'AWS_REGION', value: global.aws.region },
+      { name: 'MERCATO_INTAKE_QUEUE', value: choose(fromQueue, queueUrl(global, ORDERS), '') },
+      ...orders(model, serviceOf(model, OPERATOR), values, values.orders),
+    ],
+  };
+}
+
+/** What every process of the operator is told. */
+const flags = ({ watchNamespaces, connections }: OperatorValues): readonly string[] => [
+  text('--watch-namespaces=', joined(watchNamespaces, ',')),
+  `--service-account=${CALLER}`,
+  text('--connections=', connections),
+];
+
+/**
+ * Where orders come in, from whom, and who is told what became of them. Variables, since one that is empty counts as not said.
+ * @param wanted whether this process does that
+ */
+function orders(model: Model, service: Service, { global }: OperatorValues, wanted: boolean): k8s.EnvVar[] {
   const senders = callersOf(model, service).filter(({ calls }) =>
     calls.some(({ to, door }) => to === service.name && door === INTAKE),
   );

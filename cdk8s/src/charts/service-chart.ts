@@ -24,12 +24,22 @@ export function serviceChart(model: Model, service: Service): ChartDefinition {
 
 /** The objects of a service. Charts of controllers add theirs to these, and say by {@link Program} what the program is told. */
 export function serviceObjects(scope: Scope, ctx: ServiceContext): void {
+  surroundings(scope, ctx);
+  pods(scope, ctx);
+}
+
+/** What a service has whatever runs its program. */
+export function surroundings(scope: Scope, ctx: ServiceContext): void {
   aws(scope, ctx);
   serviceAccount(scope, ctx);
   networkPolicies(scope, ctx);
-  workload(scope, ctx);
   address(scope, ctx);
+  monitoring(scope, ctx);
+}
+
+/** What runs its program, and how many of it there are. */
+export function pods(scope: Scope, ctx: ServiceContext): void {
+  workload(scope, ctx);
   autoscaler(scope, ctx);
   disruptionBudget(scope, ctx);
-  monitoring(scope, ctx);
 }

@@ -50,7 +50,8 @@ export function metadata(
 
 /** Where a service answers within the cluster, as `http://inventory.mercato-shop.svc:8080`. @param door @default where it answers everything else */
 export function addressOf(service: Service, global: GlobalValues, door?: string): string {
-  return text('http://', service.name, '.', namespaceOf(service.zone, global), '.svc:', portOf(service, door));
+  const { address = service.name } = service.doors?.find(({ name }) => name === door) ?? {};
+  return text('http://', address, '.', namespaceOf(service.zone, global), '.svc:', portOf(service, door));
 }
 
 /** What a service account is called in its tokens. */

@@ -99,8 +99,8 @@ describe('the model', () => {
 
   it('knows from who calls whom who is called by whom', () => {
     const callers = (service: Service) => callersOf(mercato, service).map(({ name }) => name);
-    expect(callers(inventory)).to.deep.equal(['mercato-operator', 'shipping']);
-    expect(callers(payment)).to.deep.equal(['mercato-operator']);
+    expect(callers(inventory)).to.deep.equal(['mercato-operator', 'mercato-worker', 'shipping']);
+    expect(callers(payment)).to.deep.equal(['mercato-operator', 'mercato-worker']);
     expect(callers(search)).to.be.empty;
   });
 
@@ -111,7 +111,7 @@ describe('the model', () => {
 
   it('scales what several pods can work for, and nothing else', () => {
     const scaled = withSearch.services.filter(scales).map(({ name }) => name);
-    expect(scaled).to.deep.equal(['search']);
+    expect(scaled).to.deep.equal(['mercato-worker', 'search']);
     expect(scales({ ...search, scale: { from: 2, to: 2 } })).to.equal(false);
     expect(scales({ ...search, state: { kind: 'embedded', size: '1Gi' } })).to.equal(false);
   });

@@ -1,4 +1,4 @@
-import type { Model, Service, Zone } from './types.ts';
+import type { Door, Model, Service, Zone } from './types.ts';
 
 /** Something that the model says and that cannot be so. The message says which service, what, and what to change. */
 export class ModelError extends Error {
@@ -10,10 +10,14 @@ export const PORT = 8080;
 
 /** Where a service answers, metrics and health included; or the port of one of its doors. @throws ModelError */
 export function portOf({ name, port, doors = [] }: Service, door?: string): number {
-  if (door === undefined) return port ?? PORT;
+  return door === undefined ? (port ?? PORT) : doorOf({ name, doors }, door).port;
+}
+
+/** A door of a service by its name. @throws ModelError */
+export function doorOf({ name, doors = [] }: Pick<Service, 'name' | 'doors'>, door: string): Door {
   const found = doors.find((each) => each.name === door);
   if (found === undefined) throw new ModelError(`${name} has no door ${door}`);
-  return found.port;
+  return found;
 }
 
 /** The ports of `service` that `caller` opens connections to. */
@@ -42,8 +46,8 @@ export function calleesOf(model: Model, { calls }: Service): Service[] {
 }
 
 /** Whether more than one pod can do a service's work, so that an autoscaler is of use. */
-export function scales({ state, scale, component }: Service): boolean {
-  return state.kind === 'none' && component !== 'controller' && scale.to > scale.from;
+export function scales({ state, scale }: Service): boolean {
+  return state.kind === 'none' && scale.to > scale.from;
 }
 
 /** Whether Kubernetes runs the service with a volume of its own. */
@@ -63,8 +67,8 @@ export function subscribersOf(model: Model, { name }: Service): Service[] {
 }
 
 /** Whether the service's pods get AWS permissions, where an installation declares AWS resources. */
-export function usesAws({ tables = [], queues = [], topics = [], events }: Service): boolean {
-  return tables.length + queues.length + topics.length + (events?.publishes.length ?? 0) > 0;
+export function usesAws({ tables = [], sharedTables = [], queues = [], topics = [], events }: Service): boolean {
+  return tables.length + sharedTables.length + queues.length + topics.length + (events?.publishes.length ?? 0) > 0;
 }
 
 /** Whether the service works with the API server's objects. */

@@ -13,6 +13,9 @@ const simulated = {
   'mercato-boundary': { settings: { payment: { processor: 'simulated' } } },
 };
 
+/** Runs live in DynamoDB, and workers drive them. */
+const manyOrders = { 'mercato-operator': { journal: 'dynamodb' } };
+
 /** kind's own addresses: its Docker network, and the first of its Services. */
 const kindApiServer = { cidrs: ['172.18.0.0/16', '10.96.0.1/32'] };
 
@@ -25,7 +28,7 @@ export const environments: Readonly<Record<Environment, EnvironmentValues>> = {
     description: 'A cluster on one machine, with simulated companies and nothing of AWS',
     global: { environment: 'kind' },
     charts: {
-      ...small('mercato-operator', 'inventory', 'acquirer', 'carrier'),
+      ...small('mercato-operator', 'inventory', 'order', 'acquirer', 'carrier'),
       payment: { ...simulated.payment, resources: { cpu: '50m' } },
       shipping: { ...simulated.shipping, resources: { cpu: '50m' } },
       'mercato-aws': { enabled: false },
@@ -43,7 +46,7 @@ export const environments: Readonly<Record<Environment, EnvironmentValues>> = {
       monitoring: { enabled: true },
       aws: { enabled: true, identity: 'pod-identity' },
     },
-    charts: simulated,
+    charts: { ...simulated, ...manyOrders },
   },
   production: {
     description: 'Real companies, AWS, Prometheus',
@@ -52,7 +55,7 @@ export const environments: Readonly<Record<Environment, EnvironmentValues>> = {
       monitoring: { enabled: true },
       aws: { enabled: true, identity: 'pod-identity' },
     },
-    charts: { acquirer: { enabled: false }, carrier: { enabled: false } },
+    charts: { ...manyOrders, acquirer: { enabled: false }, carrier: { enabled: false } },
   },
 };
 

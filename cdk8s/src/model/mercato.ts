@@ -1,4 +1,4 @@
-import { boundary, operator } from './services/controllers.ts';
+import { boundary, operator, worker } from './services/controllers.ts';
 import { inventory } from './services/inventory.ts';
 import { order } from './services/order.ts';
 import { payment } from './services/payment.ts';
@@ -8,5 +8,5 @@ import type { Model } from './types.ts';
 
 /** The shop. A new service is a file and a line here. */
 export const mercato: Model = {
-  services: [operator, boundary, order, inventory, payment, shipping, acquirer, carrier],
+  services: [operator, worker, boundary, order, inventory, payment, shipping, acquirer, carrier],
 };

@@ -58,6 +58,8 @@ export interface Door {
   readonly name: string;
   readonly port: number;
   readonly why: string;
+  /** The name of an address of its own, where other pods than the service's may answer: which, says the chart. @default the service's */
+  readonly address?: string;
 }
 
 /** Something outside of the cluster that a service calls. */
@@ -99,6 +101,8 @@ export interface Queue {
   readonly visibilitySeconds: number;
   /** Receives before a message goes to the dead-letter queue. */
   readonly maxReceives: number;
+  /** Whether its reader itself puts into the dead-letter queue what it can never take. @default false */
+  readonly refuses?: boolean;
   readonly why: string;
 }
 
@@ -151,6 +155,8 @@ export interface Service {
   readonly description: string;
   readonly component: Component;
   readonly zone: Zone;
+  /** The service whose other half it is: it is in that one's chart, and what is measured of it counts as that one's. @default none */
+  readonly partOf?: string;
   /** The image's name (`mercato/<image>`), and the program in it. */
   readonly image: string;
   readonly program: string;
@@ -175,6 +181,8 @@ export interface Service {
   /** The audience of the tokens that it wants, and whose it believes beside the operator's. Absent: it asks for none. */
   readonly tokens?: { readonly audience: string; readonly eventSenders?: readonly string[] };
   readonly tables?: readonly Table[];
+  /** Tables of another service that it reads and writes too: two programs of one store. @default none */
+  readonly sharedTables?: readonly Table[];
   readonly queues?: readonly Queue[];
   readonly topics?: readonly Topic[];
   readonly events?: Events;

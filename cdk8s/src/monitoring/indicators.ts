@@ -22,7 +22,7 @@ export interface Indicators {
 }
 
 /** The label `job` of everything that is scraped from a service (its ServiceMonitor sets it). */
-export const jobOf = ({ name }: Pick<Service, 'name'>): string => `mercato/${name}`;
+export const jobOf = ({ name, partOf = name }: Pick<Service, 'name' | 'partOf'>): string => `mercato/${partOf}`;
 
 /** A metric of a service, with more matchers if given. */
 export function of(service: Pick<Service, 'name'>, metric: string, matchers = ''): string {

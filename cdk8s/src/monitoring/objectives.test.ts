@@ -17,7 +17,7 @@ describe('The page about objectives', () => {
       .filter(([, name, available]) => name?.startsWith('`') && available?.endsWith('%'))
       .map((row) => row.slice(1, 5));
     const promised = mercato.services
-      .filter(({ component }) => component !== 'simulator')
+      .filter(({ component, partOf }) => component !== 'simulator' && partOf === undefined)
       .map(({ name, objective: { availability, latency, throughput } }) => [
         `\`${name}\``,
         `${availability}%`,

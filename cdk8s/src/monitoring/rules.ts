@@ -2,7 +2,7 @@ import type { Model, Queue, Service } from '../model/types.ts';
 import { type Alert, alertRule, type Rule } from './alert.ts';
 import { boundaryAlerts } from './alerts/boundary.ts';
 import { budgetAlerts, recordingRules } from './alerts/budget.ts';
-import { controllerAlerts, operatorAlerts } from './alerts/operator.ts';
+import { controllerAlerts, operatorAlerts, workerAlerts } from './alerts/operator.ts';
 import { kitAlerts, programAlerts, queueAlerts, volumeAlerts } from './alerts/service.ts';
 
 /** A group of a PrometheusRule: evaluated in order, every 30 seconds. */
@@ -22,6 +22,8 @@ export interface Place {
 
 /** The alerts of a service, but for those of its queues. */
 export function alertsOf(service: Service, namespace: string): Alert[] {
+  // All else is asked of both halves at once.
+  if (service.partOf !== undefined) return workerAlerts(service);
   return [
     ...programAlerts(service),
     ...budgetAlerts(service),

@@ -46,8 +46,9 @@ describe('who reaches whom in the shop', () => {
       const { ways } = matrixOf(pods, policies, outside);
       const into = ways.filter(({ to, from }) => to.startsWith(`${CARD}/`) && !from.startsWith(`${CARD}/`));
       const prometheus = environment === 'kind' ? [] : ['monitoring/prometheus'];
+      const workers = environment === 'kind' ? [] : ['mercato-system/mercato-worker'];
       expect(new Set(into.map(({ from }) => from))).to.deep.equal(
-        new Set([...prometheus, 'mercato-system/mercato-operator']),
+        new Set([...prometheus, ...workers, 'mercato-system/mercato-operator']),
       );
       expect(new Set(into.map(({ to }) => to))).to.deep.equal(new Set([`${CARD}/payment`]));
     });

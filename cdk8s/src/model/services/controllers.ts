@@ -1,4 +1,5 @@
-import type { Service } from '../types.ts';
+import { JOURNAL_TABLE } from '@mercato/operator/journals/dynamodb/table.ts';
+import type { Call, Door, Service } from '../types.ts';
 
 const controller = {
   component: 'controller',
@@ -7,6 +8,24 @@ const controller = {
   state: { kind: 'none' },
   cardData: false,
 } as const satisfies Partial<Service>;
+
+/** Whom whoever drives runs calls. */
+const calls: readonly Call[] = [
+  { to: 'inventory', why: 'reserves, commits and releases goods; reads stock' },
+  { to: 'payment', why: 'authorises, captures and voids' },
+  { to: 'shipping', why: 'books and cancels parcels' },
+  { to: 'order', why: 'tells what became of orders: events' },
+];
+
+/** Where orders come in. Which of the two processes answers there is a matter of the journal, so the address is neither's. */
+const doors: readonly Door[] = [
+  {
+    name: 'intake',
+    port: 8090,
+    why: 'orders and cancels, as events of the order service',
+    address: 'mercato-intake',
+  },
+];
 
 export const operator: Service = {
   ...controller,
@@ -22,13 +41,40 @@ export const operator: Service = {
     throughput: 1_000,
     source: "the architecture blueprint's table: Order Processing",
   },
-  calls: [
-    { to: 'inventory', why: 'reserves, commits and releases goods; reads stock' },
-    { to: 'payment', why: 'authorises, captures and voids' },
-    { to: 'shipping', why: 'books and cancels parcels' },
-    { to: 'order', why: 'tells what became of orders: events' },
+  calls,
+  doors,
+  sharedTables: [JOURNAL_TABLE],
+};
+
+/** Drives the runs of the dynamodb journal; with another one the operator itself does, and there is none. */
+export const worker: Service = {
+  ...controller,
+  name: 'mercato-worker',
+  description: 'Takes orders in and drives their runs, where these live in DynamoDB.',
+  partOf: operator.name,
+  zone: operator.zone,
+  image: operator.image,
+  program: operator.program,
+  resources: { cpu: '1', memory: '1536Mi' },
+  scale: { from: 2, to: 20, queue: { name: 'orders', messagesPerPod: 500 } },
+  objective: operator.objective,
+  calls,
+  doors,
+  tables: [JOURNAL_TABLE],
+  queues: [
+    {
+      name: 'orders',
+      visibilitySeconds: 30,
+      // Who is busy gives a message back, so receives are no failures (docs/adr/sqs-intake.md).
+      maxReceives: 1_000,
+      refuses: true,
+      why: 'orders and cancels that wait to be taken in',
+    },
   ],
-  doors: [{ name: 'intake', port: 8090, why: 'orders and cancels, as events of the order service' }],
+  events: {
+    publishes: [],
+    consumes: [{ types: ['dev.mercato.order.placed', 'dev.mercato.order.cancel-requested'], queue: 'orders' }],
+  },
 };
 
 export const boundary: Service = {

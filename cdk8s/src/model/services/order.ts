@@ -27,6 +27,7 @@ export const order: Service = {
       variable: 'MERCATO_INTAKE_URL',
       token: { audience: 'mercato-operator', variable: 'MERCATO_INTAKE_TOKEN_FILE' },
     },
+    { to: 'mercato-worker', door: 'intake', why: 'the same, where workers take orders in' },
   ],
   tokens: { audience: 'order', eventSenders: ['mercato-operator'] },
   topics: [{ name: 'order-announcements', why: 'what customers are told of their orders' }],

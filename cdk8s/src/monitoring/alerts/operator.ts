@@ -1,11 +1,26 @@
 import type { Service } from '../../model/types.ts';
 import type { Alert } from '../alert.ts';
-import { of } from '../indicators.ts';
+import { jobOf, of } from '../indicators.ts';
 
 /** What only the operator can tell: runs, stock, its journal and its view of the cluster. */
 export function operatorAlerts(service: Service): Alert[] {
   const metric = (name: string, matchers?: string) => of(service, name, matchers);
-  return [...runAlerts(metric), ...stockAlerts(metric)];
+  return [...runAlerts(metric), ...journalAlerts(metric), ...stockAlerts(metric)];
+}
+
+/** What can be told of workers apart from the operator, as whose metrics theirs count: that they are there. */
+export function workerAlerts(service: Service): Alert[] {
+  const up = `up{job="${jobOf(service)}",service="${service.name}"}`;
+  return [
+    {
+      name: 'ServiceDown',
+      severity: 'page',
+      for: '3m',
+      expr: `sum by (namespace) (${up}) == 0 or absent(${up})`,
+      summary: `${service.name} answers nobody`,
+      description: `Prometheus reaches no pod of ${service.name}: none runs, none is ready, or a policy is in the way. No order goes on.`,
+    },
+  ];
 }
 
 type Metric = (name: string, matchers?: string) => string;
@@ -87,6 +102,65 @@ function runAlerts(metric: Metric): Alert[] {
       summary: 'Two writers wanted the same run',
       description:
         '{{ $value | humanize }} runs were given up within the hour because another writer has them. No harm is done: writes are conditional. But in a quiet life there is one writer.',
+    },
+  ];
+}
+
+/** Orders that come in, ends that go out, and runs of a journal outside Kubernetes. Without one, these have no series. */
+function journalAlerts(metric: Metric): Alert[] {
+  return [
+    {
+      name: 'AnnouncementsLate',
+      severity: 'page',
+      for: '5m',
+      expr: `max by (namespace, subscriber) (${metric('mercato_announcements_oldest_seconds')}) > 900`,
+      summary: 'Nobody is told what becomes of orders',
+      description:
+        '{{ $labels.subscriber }} has not been told what happened to an order {{ $value | humanizeDuration }} ago. None of it is lost: it is told again until it is taken.',
+    },
+    {
+      name: 'IntakeRefused',
+      severity: 'ticket',
+      expr: `sum by (namespace, reason) (increase(${metric('mercato_intake_refused_total')}[1h])) > 0`,
+      summary: 'Orders came in that can never be taken',
+      description:
+        '{{ $value | humanize }} events were refused within the hour ({{ $labels.reason }}), and are on record. Whoever placed these orders waits for nothing.',
+    },
+    {
+      name: 'RunsWaiting',
+      severity: 'ticket',
+      for: '10m',
+      expr: `max by (namespace, for) (${metric('mercato_worker_runs_waiting', 'for!="MaxActive"')}) > 0`,
+      summary: 'Orders were taken and are not begun, or not gone on with',
+      description:
+        '{{ $value }} runs of a worker wait ({{ $labels.for }}) for something that nobody but a person puts right.',
+    },
+    {
+      name: 'WorkerRoundsFail',
+      severity: 'page',
+      for: '5m',
+      expr: `sum by (namespace, what) (rate(${metric('mercato_worker_failures_total')}[5m])) > 0.1`,
+      summary: 'Workers cannot read or write their journal',
+      description:
+        '{{ $value | humanize }} rounds a second of the workers ({{ $labels.what }}) fail and are tried again. Without a sign of life in the journal a worker ends itself, and others take its runs.',
+    },
+    {
+      name: 'ViewsStale',
+      severity: 'page',
+      for: '5m',
+      // The leader keeps them; who does not says 0, or when it last did.
+      expr: `time() - max by (namespace) (${metric('mercato_views_kept_timestamp_seconds')}) > 60`,
+      summary: 'People do not see which orders wait for them',
+      description:
+        'OrderSagaRuns of mode View were last what the journal says {{ $value | humanizeDuration }} ago. Held orders do not show, and decisions are not carried out.',
+    },
+    {
+      name: 'ViewsInExcess',
+      severity: 'ticket',
+      for: '15m',
+      expr: `max by (namespace) (${metric('mercato_views_excess')}) > 0`,
+      summary: 'More orders need a person than are shown',
+      description: '{{ $value }} runs that are held or overdue have no OrderSagaRun: there are too many at once.',
     },
   ];
 }

@@ -22,7 +22,23 @@ export function programAlerts(service: Service): Alert[] {
 export function kitAlerts(service: Service): Alert[] {
   if (service.component !== 'service') return [];
   const { publishes = [], consumes = [] } = service.events ?? {};
-  return [...(publishes.length > 0 ? [notDelivered(service)] : []), ...(consumes.length > 0 ? [ignored(service)] : [])];
+  return [
+    ...(publishes.length > 0 ? [notDelivered(service)] : []),
+    ...(consumes.length > 0 ? [ignored(service)] : []),
+    ...(service.api === true ? [turnedAway(service)] : []),
+  ];
+}
+
+function turnedAway(service: Service): Alert {
+  return {
+    name: 'OrdersTurnedAway',
+    severity: 'ticket',
+    for: '10m',
+    expr: `sum by (namespace) (rate(${of(service, 'mercato_http_overloaded_total')}[5m])) > 1`,
+    summary: `${service.name} turns requests away`,
+    description:
+      '{{ $value | humanize }} requests a second are answered with 429 in {{ $labels.namespace }}: the store is too slow for what comes.',
+  };
 }
 
 function notDelivered(service: Service): Alert {

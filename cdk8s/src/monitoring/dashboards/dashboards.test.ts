@@ -20,6 +20,7 @@ describe('Dashboards', () => {
       'mercato-operator-dashboard',
       'mercato-orders-dashboard',
       'mercato-pci-boundary-dashboard',
+      'order-dashboard',
       'payment-dashboard',
       'shipping-dashboard',
     ]);

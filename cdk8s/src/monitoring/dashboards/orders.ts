@@ -113,6 +113,46 @@ export function ordersBoard(operator: Service): Board {
       ],
       [
         {
+          title: 'Events that come in, by what became of them',
+          description: 'Busy comes again. Refused never does: it is on record, and somebody waits for nothing.',
+          unit: 'ops',
+          queries: [{ expr: rate('outcome', 'mercato_intake_events_total'), legend: '{{outcome}}' }],
+        },
+        {
+          title: 'What subscribers have not been told',
+          unit: 's',
+          limit: { value: 900 },
+          queries: [
+            {
+              expr: `max by (subscriber) (${metric('mercato_announcements_oldest_seconds')})`,
+              legend: '{{subscriber}}',
+            },
+          ],
+        },
+        {
+          title: 'Runs in the memory of workers',
+          description:
+            'With the journals sqlite and dynamodb. MaxActive waits for a place; all else waits for a person.',
+          unit: 'short',
+          queries: [
+            { expr: `sum by (job) (${metric('mercato_worker_runs_in_work')})`, legend: 'in work' },
+            { expr: `sum by (for) (${metric('mercato_worker_runs_waiting')})`, legend: 'waiting: {{for}}' },
+          ],
+        },
+        {
+          title: 'Workers that live, and runs taken over',
+          unit: 'short',
+          queries: [
+            { expr: `max by (job) (${metric('mercato_worker_workers')})`, legend: 'workers' },
+            {
+              expr: `sum by (job) (increase(${metric('mercato_worker_runs_claimed_total', 'died="true"')}[5m]))`,
+              legend: 'runs of dead ones',
+            },
+          ],
+        },
+      ],
+      [
+        {
           title: 'Stock that is available',
           unit: 'short',
           queries: [

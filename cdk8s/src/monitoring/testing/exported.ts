@@ -1,14 +1,18 @@
 import { boundaryMetrics } from '@mercato/boundary/controllers/metrics.ts';
 import { ServiceMetrics } from '@mercato/kit/metrics.ts';
+import { announcerMetrics } from '@mercato/operator/announce/metrics.ts';
 import { runMetrics } from '@mercato/operator/controllers/ordersagarun/metrics.ts';
 import { standingMetrics } from '@mercato/operator/controllers/ordersagarun/standing.ts';
 import { participantMetrics } from '@mercato/operator/controllers/participant/metrics.ts';
 import { restockMetrics } from '@mercato/operator/controllers/restockorder/metrics.ts';
+import { viewMetrics } from '@mercato/operator/controllers/view/metrics.ts';
 import { warehouseMetrics } from '@mercato/operator/controllers/warehouseinventory/metrics.ts';
+import { intakeMetrics } from '@mercato/operator/intake/metrics.ts';
 import { Store } from '@mercato/operator/kube/store.ts';
 import { ParticipantRegistry } from '@mercato/operator/participants/registry.ts';
 import { FrameworkMetrics } from '@mercato/operator/runtime/metrics.ts';
 import { shardMetrics } from '@mercato/operator/sharding/metrics.ts';
+import { workerMetrics } from '@mercato/operator/worker/metrics.ts';
 import type { Service } from '../../model/types.ts';
 
 /** A series' name as Prometheus sees it, and what may be asked of it. */
@@ -76,6 +80,11 @@ function registryOf({ name, component }: Service) {
     shardMetrics(registry, { open: 0, unheld: 0 });
     warehouseMetrics(registry, new Store());
     restockMetrics(registry, new Store());
+    // What the sqlite journal has, and what workers have.
+    viewMetrics(registry);
+    workerMetrics(registry, { inWork: () => 0, waiting: () => ({}), workers: () => 0 });
+    intakeMetrics(registry);
+    announcerMetrics(registry).watch(() => []);
   }
   return registry;
 }
