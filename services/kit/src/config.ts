@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { insecureTokenCheck, JwksTokenCheck, type TokenCheck } from './auth/tokens.ts';
+import type { EventQueue } from './events/consumer.ts';
 import type { CommandQueue } from './queue/consumer.ts';
 import { type Milliseconds, parseDuration } from './units.ts';
 
@@ -25,6 +26,12 @@ export interface ServiceConfig {
   readonly eventSenders: readonly string[];
   /** `MERCATO_COMMAND_QUEUE` and `MERCATO_ANSWER_QUEUES`: URLs of SQS queues, as Participant.spec.queue has them. @default commands come over HTTP only */
   readonly commandQueue: CommandQueue | undefined;
+  /** `MERCATO_EVENT_BUS`: name or ARN of an EventBridge bus that gets the events too. @default none */
+  readonly eventBus: string | undefined;
+  /** `MERCATO_EVENT_QUEUE`: URL of an SQS queue with other services' events. @default they come over HTTP only */
+  readonly eventQueue: EventQueue | undefined;
+  /** Whether anybody gets the events. */
+  readonly isHeard: boolean;
   readonly tokens: TokenCheck;
   /** True when `MERCATO_INSECURE_NO_AUTH` let everybody in. */
   readonly insecure: boolean;
@@ -85,6 +92,8 @@ export function addressesSetting(env: Environment, name: string): string[] {
 /** Reads what all services share. @throws ConfigError for the first setting that is missing or wrong */
 export function readConfig(service: string, env: Environment): ServiceConfig {
   const insecure = env['MERCATO_INSECURE_NO_AUTH'] === 'true';
+  const subscribers = addressesSetting(env, 'MERCATO_EVENT_SUBSCRIBERS');
+  const eventBus = busSetting(env);
   return {
     host: env['HOST'] || '127.0.0.1',
     port: integerSetting(env, 'PORT', 8080, 0, 65535),
@@ -92,7 +101,10 @@ export function readConfig(service: string, env: Environment): ServiceConfig {
     logLevel: env['LOG_LEVEL'] || 'info',
     maxInFlight: integerSetting(env, 'MERCATO_MAX_IN_FLIGHT', 2000, 1, 1_000_000),
     keyRetention: durationSetting(env, 'MERCATO_KEY_RETENTION', '35d'),
-    subscribers: addressesSetting(env, 'MERCATO_EVENT_SUBSCRIBERS'),
+    subscribers,
+    eventBus,
+    isHeard: subscribers.length > 0 || eventBus !== undefined,
+    eventQueue: eventQueue(env),
     relayTokenFile: env['MERCATO_RELAY_TOKEN_FILE'] || undefined,
     eventSenders: listSetting(env, 'MERCATO_EVENT_SENDERS'),
     commandQueue: commandQueue(env),
@@ -106,12 +118,26 @@ function commandQueue(env: Environment): CommandQueue | undefined {
   const names = ['MERCATO_COMMAND_QUEUE', 'MERCATO_ANSWER_QUEUES'] as const;
   if (names.every((name) => !env[name])) return undefined;
   const [url = '', answersUrl = ''] = names.map((name) => {
-    const text = neededSetting(env, name, `it goes with ${names.find((other) => other !== name)}`);
-    if (!/^https?:\/\//.test(text) || !URL.canParse(text))
-      throw new ConfigError(`${name}: "${text}" is no URL of a queue`);
-    return text;
+    return queueUrl(name, neededSetting(env, name, `it goes with ${names.find((other) => other !== name)}`));
   });
   return { url, answersUrl };
+}
+
+function queueUrl(name: string, text: string): string {
+  if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
+  throw new ConfigError(`${name}: "${text}" is no URL of a queue`);
+}
+
+function eventQueue(env: Environment): EventQueue | undefined {
+  const text = env['MERCATO_EVENT_QUEUE'];
+  return text ? { url: queueUrl('MERCATO_EVENT_QUEUE', text) } : undefined;
+}
+
+function busSetting(env: Environment): string | undefined {
+  const bus = env['MERCATO_EVENT_BUS'];
+  if (!bus) return undefined;
+  if (/^(arn:aws[\w-]*:events:[\w-]+:\d{12}:event-bus\/)?[\w./-]{1,256}$/.test(bus)) return bus;
+  throw new ConfigError(`MERCATO_EVENT_BUS: "${bus}" is neither the name nor the ARN of an event bus`);
 }
 
 function tokenCheck(env: Environment): TokenCheck {

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { EventOutcome } from './events/consumer.ts';
 import type { Receipt } from './inbox/inbox.ts';
 import type { OutboxSource, Subscriber } from './outbox/source.ts';
 import type { Answer } from './participant/answer.ts';
@@ -11,6 +12,8 @@ const OUTCOMES: readonly (keyof Receipt)[] = ['applied', 'duplicate', 'stale', '
 export { Counter, Gauge } from 'prom-client';
 
 const COMMAND_OUTCOMES: readonly CommandOutcome[] = ['answered', 'expired', 'malformed', 'unanswered'];
+
+const EVENT_OUTCOMES: readonly EventOutcome[] = ['taken', 'poison', 'returned'];
 
 /** A service's metrics, in a registry of its own so that several services can live in one process. */
 export class ServiceMetrics {
@@ -134,6 +137,18 @@ export class ServiceMetrics {
       registers: [this.registry],
     });
     for (const outcome of COMMAND_OUTCOMES) outcomes.inc({ outcome }, 0);
+    return (outcome) => outcomes.inc({ outcome });
+  }
+
+  /** Counts the messages of a queue of events. @returns what is told each outcome */
+  watchEventQueue(): (outcome: EventOutcome) => void {
+    const outcomes = new Counter({
+      name: 'mercato_queue_events_total',
+      help: 'Messages received from the queue of events, by what became of them',
+      labelNames: ['outcome'],
+      registers: [this.registry],
+    });
+    for (const outcome of EVENT_OUTCOMES) outcomes.inc({ outcome }, 0);
     return (outcome) => outcomes.inc({ outcome });
   }
 

@@ -4,29 +4,25 @@ import { commandOf, maxCommandBytes } from '../http/saga.ts';
 import type { Answer } from '../participant/answer.ts';
 import type { CommandRequest, Participant } from '../participant/participant.ts';
 import { ProblemError } from '../problem.ts';
-import { type Milliseconds, seconds } from '../units.ts';
+import type { Milliseconds } from '../units.ts';
 import { Gathered } from './gathered.ts';
+import { type QueueAddress, Receiver } from './receiver.ts';
 import {
   deleteMessages,
   maxCallBytes,
   maxEntries,
   type OutgoingMessage,
   type ReceivedMessage,
-  receive,
   sendMessages,
   sizeOf,
 } from './sqs.ts';
 
 /** The queues of a participant: what Participant.spec.queue says. */
-export interface CommandQueue {
-  /** Where commands come from. */
-  readonly url: string;
+export interface CommandQueue extends QueueAddress {
   /** Answers go to queues whose URL is this, a hyphen and something more; to no others. */
   readonly answersUrl: string;
   /** How SQS is reached. @default as the AWS SDK's environment says */
   readonly sqs?: SQSClientConfig;
-  /** How long one receive waits for a message; a stop may take as long. 0: asks again and again, for tests. @default 5 s */
-  readonly wait?: Milliseconds;
 }
 
 /** What became of a message with a command. */
@@ -58,8 +54,6 @@ export interface CommandConsumerOptions {
  * answered 425, by the promise that makes repeats harmless.
  */
 const VISIBILITY_SECONDS = 60;
-const RETRY_MS = 1000;
-const SHORT_POLL_MS = 10;
 
 /** Where an answer goes. */
 interface Reply {
@@ -73,63 +67,32 @@ interface Reply {
  */
 export class CommandConsumer {
   readonly #o: CommandConsumerOptions;
-  readonly #maxInFlight: number;
-  readonly #stopping = new AbortController();
-  readonly #cut = new AbortController();
+  readonly #receiver: Receiver;
   readonly #deletes: Gathered<string>;
   readonly #answers = new Map<string, Gathered<OutgoingMessage>>();
-  readonly #handling = new Set<Promise<void>>();
-  #loops: Promise<void>[] = [];
 
   constructor(options: CommandConsumerOptions) {
     this.#o = options;
-    this.#maxInFlight = options.maxInFlight ?? 500;
-    this.#deletes = new Gathered((receipts) => deleteMessages(options.client, options.queue.url, receipts), maxEntries);
+    const { client, queue, onError, receivers, maxInFlight } = options;
+    this.#deletes = new Gathered((receipts) => deleteMessages(client, queue.url, receipts), maxEntries);
+    this.#receiver = new Receiver({
+      client,
+      queue,
+      visibility: VISIBILITY_SECONDS,
+      handle: (message) => this.#handle(message).then((outcome) => options.onOutcome?.(outcome), onError),
+      onError,
+      ...(receivers === undefined ? {} : { receivers }),
+      ...(maxInFlight === undefined ? {} : { maxInFlight }),
+    });
   }
 
   start(): void {
-    this.#loops = Array.from({ length: this.#o.receivers ?? 2 }, () => this.#receive());
+    this.#receiver.start();
   }
 
   /** Receives no more, and ends what is under way; what takes longer than `grace` comes again. */
-  async stop(grace: Milliseconds = seconds(10)): Promise<void> {
-    this.#stopping.abort();
-    const timer = setTimeout(() => this.#cut.abort(), grace);
-    await Promise.all(this.#loops);
-    clearTimeout(timer);
-    const late = Promise.withResolvers<void>();
-    const end = setTimeout(late.resolve, this.#cut.signal.aborted ? 0 : grace);
-    await Promise.race([Promise.all(this.#handling), late.promise]);
-    clearTimeout(end);
-  }
-
-  async #receive(): Promise<void> {
-    const { client, queue, onError } = this.#o;
-    const wait = queue.wait ?? seconds(5);
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        const received = await receive(client, queue.url, {
-          visibility: VISIBILITY_SECONDS,
-          wait: Math.ceil(wait / 1000),
-          signal: this.#cut.signal,
-        });
-        for (const message of received) this.#begin(message);
-        if (received.length === 0 && wait === 0) await this.#pause(SHORT_POLL_MS);
-      } catch (error) {
-        if (this.#cut.signal.aborted) return;
-        onError(error);
-        await this.#pause(RETRY_MS);
-      }
-      while (this.#handling.size >= this.#maxInFlight && !signal.aborted) await Promise.race(this.#handling);
-    }
-  }
-
-  #begin(message: ReceivedMessage): void {
-    const handling: Promise<void> = this.#handle(message)
-      .then((outcome) => this.#o.onOutcome?.(outcome), this.#o.onError)
-      .finally(() => this.#handling.delete(handling));
-    this.#handling.add(handling);
+  stop(grace?: Milliseconds): Promise<void> {
+    return this.#receiver.stop(grace);
   }
 
   async #handle(message: ReceivedMessage): Promise<CommandOutcome> {
@@ -197,20 +160,6 @@ export class CommandConsumer {
       this.#answers.set(url, answers);
     }
     return answers;
-  }
-
-  #pause(delay: number): Promise<void> {
-    return new Promise((resolve) => {
-      const { signal } = this.#stopping;
-      const end = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = setTimeout(end, delay);
-      signal.addEventListener('abort', end, { once: true });
-      if (signal.aborted) end();
-    });
   }
 }
 

@@ -14,6 +14,8 @@ export interface ReceivedMessage {
   readonly receipt: string;
   readonly body: string;
   readonly attributes: Readonly<Record<string, string>>;
+  /** How often it was received, this time included. */
+  readonly receives: number;
   /** How long it lay in the queue before anybody received it, by the queue's own clock. Milliseconds. */
   readonly waited: number;
 }
@@ -61,7 +63,7 @@ export async function receive(
       WaitTimeSeconds: wait,
       VisibilityTimeout: visibility,
       MessageAttributeNames: ['All'],
-      MessageSystemAttributeNames: ['SentTimestamp', 'ApproximateFirstReceiveTimestamp'],
+      MessageSystemAttributeNames: ['SentTimestamp', 'ApproximateFirstReceiveTimestamp', 'ApproximateReceiveCount'],
     }),
     { abortSignal: signal },
   );
@@ -125,6 +127,7 @@ function toReceived({ MessageId, ReceiptHandle, Body, Attributes = {}, MessageAt
     receipt: ReceiptHandle ?? '',
     body: Body ?? '',
     attributes,
+    receives: Number(Attributes.ApproximateReceiveCount ?? 1),
     waited: Number.isNaN(waited) ? 0 : Math.max(0, waited),
   };
 }
