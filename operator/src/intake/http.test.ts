@@ -1,4 +1,5 @@
-import { createServer, request as httpRequest, type Server } from 'node:http';
+import { once } from 'node:events';
+import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { freePort } from '@mercato/controlplane/ports.ts';
 import { expect } from 'chai';
@@ -21,6 +22,8 @@ describe('POST /events', () => {
   let stopping: AbortController;
   let ended: Promise<void>;
   let taken: string[];
+  /** Told when an order comes in; resolves when it may be taken. */
+  let onTake: () => Promise<void>;
 
   beforeEach(async () => {
     const port = await freePort();
@@ -28,11 +31,13 @@ describe('POST /events', () => {
     registry = new Registry();
     isBusy = false;
     taken = [];
+    onTake = async () => undefined;
     stopping = new AbortController();
     const metrics = intakeMetrics(registry);
     const intake = {
       async take({ id }: { id: { orderId: string } }) {
         if (isBusy) throw new IntakeBusy('too much to do', 1_500);
+        await onTake();
         taken.push(id.orderId);
         return 'Begun' as const;
       },
@@ -133,6 +138,27 @@ describe('POST /events', () => {
     expect((await post(JSON.stringify([order('b')]))).status).to.equal(200);
     expect(taken).to.deep.equal(['b']);
   });
+
+  it('answers what it has begun at a stop, and does not wait for connections that are kept', async () => {
+    const come = Promise.withResolvers<void>();
+    const mayGo = Promise.withResolvers<void>();
+    onTake = () => {
+      come.resolve();
+      return mayGo.promise;
+    };
+    const agent = new Agent({ keepAlive: true });
+    const headers = { authorization: 'Bearer x', 'content-type': BATCH };
+    const sending = httpRequest(url, { method: 'POST', headers, agent }).end(JSON.stringify([order('a')]));
+    await come.promise;
+    stopping.abort();
+    mayGo.resolve();
+    const [answer] = (await once(sending, 'response')) as [IncomingMessage];
+    expect(answer.statusCode).to.equal(200);
+    answer.resume();
+    // Its keep-alive of 65 s would be far beyond the test's time.
+    await ended;
+    agent.destroy();
+  }).timeout(9_000);
 
   it('fails at its start where its port is taken', async () => {
     const other: Server = createServer();

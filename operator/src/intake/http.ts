@@ -11,6 +11,11 @@ import { CallerRefused, type TokenVerifier } from './tokens.ts';
 const MAX_REQUESTS = 64;
 /** A sender that takes longer for its request has gone. */
 const REQUEST_TIMEOUT_MILLIS = 10_000;
+/** How often Node looks for requests that are late; its own 30 s would make the time-out above mean nothing. */
+const CHECK_EVERY_MILLIS = 1_000;
+/** At a stop, what was begun may take so long; the manager's bound is 30 s. */
+const GRACE_MILLIS = 10_000;
+const IDLE_EVERY_MILLIS = 20;
 const BUSY_RETRY_MILLIS = 500;
 
 export interface HttpIntakeOptions {
@@ -39,22 +44,22 @@ export class HttpIntake implements Runnable {
     this.#o = options;
   }
 
-  /** Serves until `signal` aborts, and answers what it has begun. Rejects if the port is taken. */
+  /** Serves until `signal` aborts, and answers what it has begun, for 10 s at most. Rejects if the port is taken. */
   async start(signal: AbortSignal): Promise<void> {
-    const server = createServer((request, response) => void this.#answer(request, response));
-    server.requestTimeout = REQUEST_TIMEOUT_MILLIS;
-    server.headersTimeout = REQUEST_TIMEOUT_MILLIS;
-    // Longer than any sender keeps an idle connection, so that none is closed under a request.
-    server.keepAliveTimeout = 65_000;
+    const timeouts = {
+      requestTimeout: REQUEST_TIMEOUT_MILLIS,
+      headersTimeout: REQUEST_TIMEOUT_MILLIS,
+      connectionsCheckingInterval: CHECK_EVERY_MILLIS,
+      // Longer than any sender keeps an idle connection, so that none is closed under a request.
+      keepAliveTimeout: 65_000,
+    };
+    const server = createServer(timeouts, (request, response) => void this.#answer(request, response));
     await listen(server, this.#o.host, this.#o.port);
     const { port } = server.address() as AddressInfo;
     this.#o.logger.info('intake listens', { address: `${this.#o.host}:${port}` });
     if (!signal.aborted)
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeIdleConnections();
-    });
+    await close(server);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -100,6 +105,15 @@ function listen(server: Server, host: string, port: number): Promise<void> {
     server.once('error', reject);
     server.listen(port, host, resolve);
   });
+}
+
+/** A connection that was busy just now becomes idle, and its sender would keep it, and the stop, for a minute; one that never sends for as long as it likes. */
+async function close(server: Server): Promise<void> {
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_EVERY_MILLIS);
+  const cut = setTimeout(() => server.closeAllConnections(), GRACE_MILLIS);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  clearInterval(idle);
+  clearTimeout(cut);
 }
 
 /** RFC 9457. @param retryAfter milliseconds */
