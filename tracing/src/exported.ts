@@ -61,8 +61,19 @@ export function tracingWith(service: string, ratio: number, processor: SpanProce
       const parent = parseTraceparent(beginning.parent);
       return parent === undefined || !isSampled(parent) ? passing(parent) : begin(tracer, name, beginning, parent);
     },
-    close: () => provider.forceFlush({ timeoutMillis: CLOSE_MILLIS }).then(() => provider.shutdown()),
+    close: () => closed(provider),
   };
+}
+
+/** A collector that is away is no reason for a stop to fail: what it would have got is lost, as CLOSE_MILLIS has it. */
+async function closed(provider: TracerProvider): Promise<void> {
+  await provider.forceFlush({ timeoutMillis: CLOSE_MILLIS }).catch(lost);
+  await Promise.race([provider.shutdown().catch(lost), new Promise((resolve) => setTimeout(resolve, 500).unref())]);
+}
+
+function lost(error: unknown): void {
+  const said = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`spans at the end of the process are lost: ${said}\n`);
 }
 
 /** Contexts are handed on by hand: a context that follows every promise costs more than the spans do. */

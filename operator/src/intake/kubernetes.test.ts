@@ -41,6 +41,26 @@ describe('Intake with the kubernetes journal', function () {
     expect(cluster.shop.commandsOf('a')).to.deep.equal(['reserve', 'pay', 'book', 'capture']);
   });
 
+  it('goes on with the trace of an order, also in another process, up to what is told of its end', async () => {
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    cluster.shop.on('book', { status: 202, retryAfter: '0.1' });
+    await relay.deliver([relay.placed('traced', { traceparent })]);
+    await eventually(
+      async () => cluster.shop.commandsOf('traced').includes('book'),
+      () => 'it does not begin',
+    );
+    await cluster.stopOperator();
+    cluster.allWell();
+    await cluster.startOperator(...relay.flags, `--announce-to=${subscriber.url}`);
+    await untilTold('traced', 'succeeded');
+    const calls = cluster.shop.calls.filter(({ key }) => key.includes('/traced/'));
+    expect(calls.map(({ command }) => command)).to.include.members(['reserve', 'pay', 'book', 'capture']);
+    expect(new Set(calls.map((call) => call.traceparent))).to.deep.equal(new Set([traceparent]));
+    expect(subscriber.events.find(({ subject }) => subject === 'traced')).to.include({ traceparent });
+    const without = cluster.shop.calls.filter(({ key }) => key.includes('/a/'));
+    expect(new Set(without.map((call) => call.traceparent))).to.deep.equal(new Set([undefined]));
+  });
+
   it('cancels a run by deleting its object', async () => {
     cluster.shop.on('book', { status: 202, retryAfter: '0.1' });
     await relay.deliver([relay.placed('c')]);

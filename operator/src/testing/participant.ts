@@ -8,6 +8,7 @@ export interface Call {
   readonly epoch: number;
   readonly begun: string;
   readonly authorization: string;
+  readonly traceparent: string | undefined;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -49,6 +50,7 @@ export class ScriptedParticipant {
           epoch: Number(headers['mercato-epoch']),
           begun: String(headers['mercato-begun']),
           authorization: String(headers['authorization']),
+          traceparent: headers['traceparent'] as string | undefined,
           body: JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>,
         };
         participant.calls.push(call);

@@ -185,8 +185,8 @@ describe('A worker', () => {
   };
 
   const idOf = (orderId: string): RunId => ({ namespace: 'shop', saga: 'checkout', orderId });
-  const take = (life: Life, orderId: string) =>
-    life.intake.take({ id: idOf(orderId), input: INPUT, placedAt: clock.wall() });
+  const take = (life: Life, orderId: string, more: { traceparent?: string } = {}) =>
+    life.intake.take({ id: idOf(orderId), input: INPUT, placedAt: clock.wall(), ...more });
   const metric = async (life: Life, line: string): Promise<number> =>
     Number(new RegExp(`^${line.replace(/[{}]/g, '\\$&')} (.*)$`, 'm').exec(await life.registry.metrics())?.[1]);
   const outcome = async (life: Life, orderId: string): Promise<string | undefined> => {
@@ -248,6 +248,19 @@ describe('A worker', () => {
     expect(outside.commands.at(-1)).to.equal('b pay');
     expect(await metric(second, 'mercato_worker_runs_claimed_total{died="false"}')).to.equal(3);
     expect(await metric(second, 'mercato_worker_runs_claimed_total{died="true"}')).to.equal(0);
+  });
+
+  it('goes on with the trace of an order, in this life and the next', async () => {
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    const first = await started();
+    await take(first, 'a', { traceparent });
+    outside.answer('a');
+    await until('capture', () => outside.commands.includes('a capture'));
+    await first.stop();
+    running.length = 0;
+    await started();
+    await until('it goes on', () => outside.sent.length > 2);
+    expect(outside.sent.map(({ effect }) => effect.traceparent)).to.deep.equal(Array(3).fill(traceparent));
   });
 
   it('takes nothing in while it has too much to do, and says so', async () => {

@@ -1,0 +1,68 @@
+import { recordedTracing } from '@mercato/tracing/testing.ts';
+import { expect } from 'chai';
+import { CONTEXT } from '../saga/rehearsal.ts';
+import { IntakeBusy, IntakeRefused, type PlacedOrder } from './intake.ts';
+import { tracedIntake } from './traced.ts';
+
+const PARENT = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+const order: PlacedOrder = { ...CONTEXT, placedAt: 0 };
+
+describe('An event that is part of a trace', () => {
+  const taken: (string | undefined)[] = [];
+  let failure: Error | undefined;
+
+  beforeEach(() => {
+    taken.length = 0;
+    failure = undefined;
+  });
+
+  const open = () => {
+    const { tracing, ended } = recordedTracing();
+    const note = (traceparent: string | undefined) => {
+      taken.push(traceparent);
+      if (failure !== undefined) throw failure;
+    };
+    const inner = {
+      async take({ traceparent }: PlacedOrder) {
+        note(traceparent);
+        return 'Begun' as const;
+      },
+      async cancel(_id: unknown, _reason: string, traceparent?: string) {
+        note(traceparent);
+        return 'Told' as const;
+      },
+    };
+    return { intake: tracedIntake(inner, tracing), ended };
+  };
+
+  it('is taken under a span of its own, whose trace the run goes on with', async () => {
+    const { intake, ended } = open();
+    expect(await intake.take({ ...order, traceparent: PARENT })).to.equal('Begun');
+    expect(await intake.cancel(order.id, 'changed their mind', PARENT)).to.equal('Told');
+    const spans = ended();
+    expect(spans.map(({ name, kind, parentSpanId }) => [name, kind, parentSpanId])).to.deep.equal([
+      ['dev.mercato.order.placed', 'consumer', 'b'.repeat(16)],
+      ['dev.mercato.order.cancel-requested', 'consumer', 'b'.repeat(16)],
+    ]);
+    expect(taken).to.deep.equal(spans.map(({ traceparent }) => traceparent));
+    expect(spans[0]?.attributes).to.deep.equal({ 'mercato.run': 'shop/checkout/o-1', 'mercato.outcome': 'Begun' });
+  });
+
+  it('has failed where it is not taken, and says no more than why', async () => {
+    for (failure of [new IntakeBusy('later', 10), new IntakeRefused('InputInvalid', 'paymentToken is 4111')]) {
+      const { intake, ended } = open();
+      const error = await intake.take({ ...order, traceparent: PARENT }).catch((caught: unknown) => caught);
+      expect(error).to.equal(failure);
+      expect(ended()[0]?.attributes).to.include({ 'error.type': failure.name });
+      expect(JSON.stringify(ended())).to.not.include('4111');
+    }
+  });
+
+  it('begins no trace where there is none', async () => {
+    const { intake, ended } = open();
+    await intake.take(order);
+    await intake.cancel(order.id, 'changed their mind');
+    expect(ended()).to.be.empty;
+    expect(taken).to.deep.equal([undefined, undefined]);
+  });
+});
