@@ -22,6 +22,13 @@ describe('the images of this repository', () => {
     });
   }
 
+  it('have nothing in them that .dockerignore keeps out of their builds', () => {
+    const patterns = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n');
+    const letIn = patterns.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+    const folders = new Set(IMAGES.flatMap((image) => sourcesOf(ROOT, image).map((file) => file.split('/')[0])));
+    expect(letIn).to.include.members([...folders]);
+  });
+
   it('install by the lock file and the manifest of every workspace', () => {
     expect(manifestsOf(ROOT)).to.include.members(['package.json', 'package-lock.json', 'operator/package.json']);
     expect(manifestsOf(ROOT)).to.have.length(workspaces(ROOT).size + 2);
@@ -45,6 +52,17 @@ function importsOf(file: string, folders: ReadonlyMap<string, string>): string[]
     if (from.startsWith('.')) return [join(dirname(file), from)];
     const [, name = '', path] = /^(@mercato\/[^/]+)(?:\/(.+))?$/.exec(from) ?? [];
     const folder = folders.get(name);
-    return folder === undefined ? [] : [`${folder}/src/${path ?? 'index.ts'}`];
+    if (folder === undefined) return [];
+    return [path === undefined ? join(folder, mainOf(folder)) : `${folder}/src/${path}`];
   });
+}
+
+/** The file that a package's bare name stands for. */
+function mainOf(folder: string): string {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) as {
+    exports: Readonly<Record<string, string>>;
+  };
+  const main = exports['.'];
+  if (main === undefined) throw new Error(`${folder} has no main file: its package.json exports no "."`);
+  return main;
 }
