@@ -44,14 +44,14 @@ faults: controlplane tools emulators ## Kill each journal's workers KILLS times 
 e2e: controlplane tools ## Install the shop on a real cluster and try it there: that of KUBECONFIG, else kind; TESTS=file runs that file only
 	@NODE_USE_ENV_PROXY=1 $(NODE) tools/test.ts --e2e $(TESTS)
 
-up: controlplane ## Start control plane, operator and services, and leave them running
-	@$(NODE) tools/demo/src/main.ts up
+up: controlplane ## Start control plane, operator and services, and leave them running; JOURNAL=sqlite
+	@$(NODE) tools/demo/src/main.ts up $(if $(JOURNAL),--journal '$(JOURNAL)')
 
 down: install ## End what "make up" started
 	@$(NODE) tools/demo/src/main.ts down
 
-demo: controlplane ## Play a day of orders; ORDERS=file.csv plays that file
-	@$(NODE) tools/demo/src/main.ts demo $(if $(ORDERS),--orders '$(ORDERS)')
+demo: controlplane ## Play a day of orders; ORDERS=file.csv plays that file, JOURNAL=sqlite has runs there
+	@$(NODE) tools/demo/src/main.ts demo $(if $(ORDERS),--orders '$(ORDERS)') $(if $(JOURNAL),--journal '$(JOURNAL)')
 
 synth: install ## Write the manifests of every environment to dist/
 	@$(NODE) cdk8s/src/main.ts synth

@@ -2,7 +2,7 @@ import { checkGoods } from './conservation/goods.ts';
 import { join } from './conservation/joined.ts';
 import { checkMoney } from './conservation/money.ts';
 import type { Observations, Violation } from './conservation/observations.ts';
-import { checkExceptions, checkRuns } from './conservation/runs.ts';
+import { checkExceptions, checkRuns, checkTold } from './conservation/runs.ts';
 import { checkStock } from './conservation/stock.ts';
 
 export type * from './conservation/observations.ts';
@@ -18,6 +18,7 @@ export function checkConservation(seen: Observations): Violation[] {
   const orders = join(seen);
   return [
     ...checkRuns(seen, orders.values()),
+    ...checkTold(seen, orders),
     ...checkExceptions(seen, orders.values()),
     ...checkMoney(seen, orders.values()),
     ...checkGoods(seen, orders.values()),

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import type { Intake } from './intake/collect.ts';
 import { readOrders } from './intake/csv.ts';
 import { Phases } from './local/phases.ts';
+import { type Journal, NAMESPACE } from './local/programs.ts';
 import { localVenue } from './local/reach.ts';
 import { startTemporaryShop, type TemporaryShop } from './local/shop.ts';
 import { type DayOptions, playDay } from './play/day.ts';
@@ -25,10 +26,11 @@ export interface DemoOptions {
   readonly count?: number;
   /** How long the day takes, in milliseconds, if the machine keeps up. @default 15 s, and longer for a long file */
   readonly dayMs?: number;
+  /** Where runs live. With sqlite every order is placed with the order service. @default kubernetes */
+  readonly journal?: Journal;
   readonly screen: Screen;
 }
 
-const NAMESPACE = 'default';
 /** The only operator there is has nobody to give way to, and a machine that is too busy to renew a lease in time shall not end the play. */
 const OPERATOR_FLAGS = { 'lease-duration': '2m' };
 const DEFAULT_COUNT = 400;
@@ -41,7 +43,7 @@ const PACE = 40;
  * @throws ComponentError, ShopBroke, OrdersFileError
  */
 export async function demo(options: DemoOptions): Promise<Outcome> {
-  const { screen } = options;
+  const { screen, journal = 'kubernetes' } = options;
   const say = (line: string) => void screen.write(`${line}\n`);
   const seed = options.seed ?? randomBytes(4).toString('hex');
   const examples = await readExamples();
@@ -51,14 +53,15 @@ export async function demo(options: DemoOptions): Promise<Outcome> {
 
   const phases = new Phases(say);
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'mercato-demo-')));
-  const shop = await startTemporaryShop(folder, phases, { onProgress: say }, OPERATOR_FLAGS);
+  const shop = await startTemporaryShop(folder, phases, { onProgress: say }, OPERATOR_FLAGS, journal);
   try {
     await phases.run('examples', () => open(shop, examples));
     say(`playing after ${millis(phases.elapsedMs)}`);
     const dayMs = options.dayMs ?? Math.max(LEAST_DAY_MS, (count / PACE) * 1000);
     const { warehouses } = examples;
     const venue = localVenue(shop);
-    const outcome = await playDay({ venue, namespace: NAMESPACE, seed, ...day, warehouses, dayMs, screen });
+    const how = { journal, placed: placedOf(options) };
+    const outcome = await playDay({ venue, namespace: NAMESPACE, seed, ...day, warehouses, dayMs, screen, ...how });
     say(`\n${summaryOf(outcome).join('\n')}`);
     return outcome;
   } finally {
@@ -95,6 +98,12 @@ async function ordersOf(
   const intake = await readOrders(createReadStream(options.ordersFile));
   // An order of a real file has twenty lines, and each of them may be the one that is missing.
   return { orders: planned(seed, intake.orders), intake, scarce: 0.01 };
+}
+
+/** Half of the project's own book is placed as customers do it, and half applied as SREs do it. A file's invoices keep their numbers as order ids, where they can. */
+function placedOf({ journal, ordersFile }: DemoOptions): number {
+  if (journal === 'sqlite') return 1;
+  return ordersFile === undefined ? 0.5 : 0;
 }
 
 function titleOf(options: DemoOptions, count: number, intake: Intake | undefined, seed: string): string {

@@ -6,7 +6,7 @@ import { createTransport } from '@mercato/operator/kube/transport.ts';
 import { playDay } from './play/day.ts';
 import { openShop, readExamples } from './play/examples.ts';
 import { Administration } from './play/observe.ts';
-import { orderBook } from './play/orderbook.ts';
+import { heldOrders, orderBook } from './play/orderbook.ts';
 import { type Asked, type Reach, requestedTokens } from './play/reach.ts';
 import { type Outcome, summaryOf } from './play/summary.ts';
 
@@ -20,12 +20,14 @@ Its last line is what came of it, as JSON; the status is 0 when nothing was lost
   --seed TEXT            from which the orders follow (default: a new one, which is printed)
   --mark TEXT            what their ids and SKUs begin with: up to 8 lower-case letters and digits, another for each
                          play on the same stores (default: a new one)
+  --placed PERCENT       how many of them are placed with the order service, as customers do; the others are applied (default: 50)
+  --held N               how many more are ordered that end up held: picked up, then not paid (default: 0)
   --namespace NAME       where the sagas are (default: mercato-shop)
   --token-account NS/N   whose tokens are shown to inventory (default: mercato-e2e/mercato-player)
   --patience SECONDS     how long what does not answer is asked again (default: 120)
   --participants FILE    who carries out commands (default: examples/in-cluster/participants.yaml)
 
-Where the services answer: INVENTORY_URL, PAYMENT_URL, SHIPPING_URL, ACQUIRER_URL, CARRIER_URL
+Where the services answer: INVENTORY_URL, PAYMENT_URL, SHIPPING_URL, ORDER_URL, ACQUIRER_URL, CARRIER_URL
 `;
 
 /** Where the charts put what a play asks. */
@@ -33,6 +35,7 @@ const ADDRESSES: Readonly<Record<Asked, string>> = {
   inventory: 'http://inventory.mercato-shop.svc:8080',
   payment: 'http://payment.mercato-card.svc:8080',
   shipping: 'http://shipping.mercato-shop.svc:8080',
+  order: 'http://order.mercato-shop.svc:8080',
   acquirer: 'http://acquirer.mercato-simulators.svc:8080',
   carrier: 'http://carrier.mercato-simulators.svc:8080',
 };
@@ -42,6 +45,10 @@ export interface Result {
   readonly seed: string;
   readonly mark: string;
   readonly accepted: number;
+  /** Of these, placed with the order service. */
+  readonly placed: number;
+  /** What the order service told of those that are held, failed and so on, by the phase of their runs. */
+  readonly told: Readonly<Record<string, number>>;
   readonly refused: number;
   readonly settled: number;
   readonly phases: Outcome['tally']['phases'];
@@ -60,6 +67,8 @@ class UsageError extends Error {
 
 interface Options {
   readonly orders: number;
+  readonly placed: number;
+  readonly held: number;
   readonly seconds: number;
   readonly seed: string;
   readonly mark: string;
@@ -89,7 +98,8 @@ async function main(args: readonly string[]): Promise<boolean> {
       namespace,
       seed,
       mark,
-      orders: orderBook(seed, options.orders, mark),
+      orders: [...heldOrders(options.held, mark), ...orderBook(seed, options.orders, mark)],
+      placed: options.placed / 100,
       warehouses: examples.warehouses,
       dayMs: options.seconds * 1000,
       screen,
@@ -113,9 +123,12 @@ function reachOf(client: KubeClient, { account, patienceMs }: Options): Reach {
   };
 }
 
-function resultOf({ tally, tookMs, violations }: Outcome, seed: string, mark: string): Result {
+function resultOf({ tally, tookMs, violations, played }: Outcome, seed: string, mark: string): Result {
   const { accepted, refused, settled, phases, p50Ms, p99Ms } = tally;
-  return { seed, mark, accepted, refused, settled, phases, p50Ms, p99Ms, tookMs, violations };
+  const heard = [...played].flatMap(({ told }) => (told === undefined ? [] : [told.phase]));
+  const told = Object.fromEntries([...Map.groupBy(heard, (phase) => phase)].map(([phase, all]) => [phase, all.length]));
+  const placed = heard.length;
+  return { seed, mark, accepted, placed, told, refused, settled, phases, p50Ms, p99Ms, tookMs, violations };
 }
 
 function read(args: readonly string[]): Options {
@@ -126,18 +139,31 @@ function read(args: readonly string[]): Options {
   const [namespace = '', name = ''] = account.split('/');
   if (namespace === '' || name === '') throw new UsageError(`--token-account ${account}: give namespace/name`);
   return {
-    orders: count('orders', values.orders ?? '200', 100_000),
-    seconds: count('seconds', values.seconds ?? '20', 86_400),
+    orders: count('orders', values.orders ?? '200', 1, 100_000),
+    placed: count('placed', values.placed ?? '50', 0, 100),
+    held: count('held', values.held ?? '0', 0, 100),
+    seconds: count('seconds', values.seconds ?? '20', 1, 86_400),
     seed: values.seed ?? randomBytes(4).toString('hex'),
     mark,
     namespace: values.namespace ?? 'mercato-shop',
     account: { namespace, name },
-    patienceMs: count('patience', values.patience ?? '120', 3_600) * 1000,
+    patienceMs: count('patience', values.patience ?? '120', 1, 3_600) * 1000,
     participants: values.participants ?? 'examples/in-cluster/participants.yaml',
   };
 }
 
-const FLAGS = ['orders', 'seconds', 'seed', 'mark', 'namespace', 'token-account', 'patience', 'participants'] as const;
+const FLAGS = [
+  'orders',
+  'placed',
+  'held',
+  'seconds',
+  'seed',
+  'mark',
+  'namespace',
+  'token-account',
+  'patience',
+  'participants',
+] as const;
 
 function parse(args: readonly string[]): { readonly [flag in (typeof FLAGS)[number]]?: string } {
   const options = Object.fromEntries(FLAGS.map((flag) => [flag, { type: 'string' as const }]));
@@ -148,10 +174,10 @@ function parse(args: readonly string[]): { readonly [flag in (typeof FLAGS)[numb
   }
 }
 
-function count(flag: string, text: string, most: number): number {
+function count(flag: string, text: string, least: number, most: number): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > most)
-    throw new UsageError(`--${flag} ${text}: a whole number from 1 to ${most}`);
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new UsageError(`--${flag} ${text}: a whole number from ${least} to ${most}`);
   return value;
 }
 

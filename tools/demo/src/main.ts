@@ -2,15 +2,19 @@ import { parseArgs } from 'node:util';
 import { BuildError, ChecksumMismatchError, ComponentError, PortTakenError } from '@mercato/controlplane';
 import { demo } from './demo.ts';
 import { OrdersFileError } from './intake/csv.ts';
+import { JOURNALS, type Journal } from './local/programs.ts';
 import { ShopBroke } from './play/day.ts';
-import { down, PortsTakenError, up } from './up.ts';
+import { down, HOME, JournalFixedError, PortsTakenError, up } from './up.ts';
 
 const USAGE = `usage: node tools/demo/src/main.ts COMMAND
 
-  demo [--orders FILE] [--seed TEXT] [--count N]
+  demo [--orders FILE] [--seed TEXT] [--count N] [--journal J]
          start a shop, play a day of orders, check that nothing was lost, leave nothing behind
-  up     start a shop that stays, and say how to reach it
+  up [--journal J]
+         start a shop that stays, and say how to reach it
   down   end it; its state stays in .mercato
+
+  --journal J   where runs live: ${JOURNALS.join(' or ')} (default: kubernetes, or what the shop that stays has)
 `;
 
 class UsageError extends Error {
@@ -27,11 +31,12 @@ async function main(args: readonly string[]): Promise<number> {
         ...(values.orders === undefined ? {} : { ordersFile: values.orders }),
         ...(values.seed === undefined ? {} : { seed: values.seed }),
         ...(values.count === undefined ? {} : { count: countOf(values.count) }),
+        ...journalOf(values.journal),
       });
       return outcome.violations.length === 0 ? 0 : 1;
     }
     case 'up':
-      await up(screen);
+      await up(screen, HOME, journalOf(values.journal).journal);
       return 0;
     case 'down':
       await down(screen);
@@ -42,7 +47,8 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function parse(args: readonly string[]) {
-  const options = { orders: { type: 'string' }, seed: { type: 'string' }, count: { type: 'string' } } as const;
+  const text = { type: 'string' } as const;
+  const options = { orders: text, seed: text, count: text, journal: text };
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
@@ -57,6 +63,13 @@ function countOf(text: string): number {
   return count;
 }
 
+function journalOf(text: string | undefined): { readonly journal?: Journal } {
+  if (text === undefined) return {};
+  const journal = JOURNALS.find((each) => each === text);
+  if (journal === undefined) throw new UsageError(`--journal ${text}: give ${JOURNALS.join(' or ')}`);
+  return { journal };
+}
+
 /** What a person can put right is told in its own words; anything else with its stack. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -65,6 +78,7 @@ function explain(error: unknown): string {
     BuildError,
     ChecksumMismatchError,
     ComponentError,
+    JournalFixedError,
     OrdersFileError,
     PortsTakenError,
     PortTakenError,

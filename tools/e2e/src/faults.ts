@@ -98,20 +98,22 @@ export class Killer {
     this.#random = randomStream(seed);
   }
 
-  /** Kills for so long. */
-  async killFor(ms: number): Promise<void> {
+  /** Kills for so long. @param first names of programs, a pod of each of which is killed first; whom else it meets is chance */
+  async killFor(ms: number, first: readonly string[] = []): Promise<void> {
     const end = performance.now() + ms;
     const [least, most] = PAUSE_MS;
+    const certain = first.values();
     while (performance.now() < end) {
-      await this.#kill();
+      await this.#kill(certain.next().value);
       await new Promise((resolve) => setTimeout(resolve, least + this.#random() * (most - least)));
     }
   }
 
-  async #kill(): Promise<void> {
+  async #kill(program?: string): Promise<void> {
     const alive = (await Promise.all(this.#namespaces.map((namespace) => this.#client.list(pods, { namespace }))))
       .flatMap(({ items }) => items)
       .filter(({ metadata, status }: Pod) => metadata.deletionTimestamp === undefined && status?.phase === 'Running')
+      .filter(({ metadata }) => program === undefined || metadata.labels?.['app.kubernetes.io/name'] === program)
       .sort((a, b) => a.metadata.name.localeCompare(b.metadata.name));
     const victim = alive[Math.floor(this.#random() * alive.length)];
     if (victim === undefined) return;

@@ -2,10 +2,9 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { uniqueNamespace } from '@mercato/controlplane/testing.ts';
 import { OBSERVER_ACCOUNT, SYSTEM_NAMESPACE } from '@mercato/demo/local/install.ts';
 import { Phases } from '@mercato/demo/local/phases.ts';
-import { urlOf } from '@mercato/demo/local/programs.ts';
+import { NAMESPACE, urlOf } from '@mercato/demo/local/programs.ts';
 import { localReach } from '@mercato/demo/local/reach.ts';
 import { startTemporaryShop, type TemporaryShop } from '@mercato/demo/local/shop.ts';
 import { atAddresses, readExamples } from '@mercato/demo/play/examples.ts';
@@ -22,7 +21,7 @@ import {
   resultIn,
 } from './player.ts';
 
-const ASKED = ['inventory', 'payment', 'shipping', 'acquirer', 'carrier'] as const;
+const ASKED = ['inventory', 'payment', 'shipping', 'order', 'acquirer', 'carrier'] as const;
 
 /** How a player's process ended. */
 interface Ended {
@@ -36,15 +35,13 @@ describe('the player inside a cluster', () => {
     this.timeout(240_000);
     let folder: string;
     let shop: TemporaryShop;
-    let namespace: string;
     let objects: Objects;
 
     before(async () => {
       folder = await realpath(await mkdtemp(join(tmpdir(), 'mercato-player-')));
       shop = await startTemporaryShop(join(folder, 'shop'), new Phases(() => {}), { etcdUnsafeNoFsync: true });
-      namespace = await uniqueNamespace(shop.plane, 'player');
       objects = new Objects(shop.client);
-      await objects.applyAll([...playerRights(namespace, SYSTEM_NAMESPACE), ...tokensOfObserver()]);
+      await objects.applyAll([...playerRights(NAMESPACE, SYSTEM_NAMESPACE), ...tokensOfObserver()]);
       const identity = {
         user: PLAYER_SUBJECT,
         groups: ['system:serviceaccounts', `system:serviceaccounts:${PLAYER_NAMESPACE}`],
@@ -71,7 +68,7 @@ describe('the player inside a cluster', () => {
     ) => {
       const flags = {
         mark,
-        namespace,
+        namespace: NAMESPACE,
         seed: 'b',
         orders: '60',
         seconds: '3',
@@ -104,17 +101,26 @@ describe('the player inside a cluster', () => {
       for (const mark of ['one', 'two']) {
         const { status, out, err } = await play(mark);
         expect(status, `${out}${err}`).to.equal(0);
-        const { accepted, settled, violations, phases } = resultIn(out);
+        const { accepted, placed, settled, violations, phases } = resultIn(out);
         expect({ accepted, settled, violations }).to.deep.equal({ accepted: 60, settled: 60, violations: [] });
         expect(phases.Succeeded).to.be.at.least(40);
+        expect(placed, 'about half of them').to.be.within(15, 45);
         expect(out).to.include('conservation: nothing was lost');
       }
+    });
+
+    it('hears that an order is held, whose goods are gone and whose money is not there', async () => {
+      const { status, out, err } = await play('held', { orders: '4', placed: '100', held: '1', seconds: '1' });
+      expect(status, `${out}${err}`).to.equal(0);
+      const { accepted, placed, told, phases } = resultIn(out);
+      expect({ accepted, placed }).to.deep.equal({ accepted: 5, placed: 5 });
+      expect({ told: told['Held'], held: phases.Held }).to.deep.equal({ told: 1, held: 1 });
     });
 
     it('goes on while what it asks is killed and comes back', async () => {
       let killing: Promise<void> | undefined;
       const killAll = async () => {
-        for (const name of ['inventory', 'acquirer', 'payment'] as const) {
+        for (const name of ['inventory', 'acquirer', 'order', 'payment'] as const) {
           await shop.kill(name);
           await shop.relaunch(name);
         }
@@ -172,22 +178,23 @@ describe('the player inside a cluster', () => {
     expect(backoffLimit).to.equal(0);
     const [container] = template.spec['containers'] as [{ args: string[]; securityContext: unknown }];
     expect(container.args.join(' ')).to.equal(
-      'tools/demo/src/incluster.ts --orders 5 --seconds 2 --seed s --mark m1 --namespace mercato-shop',
+      'tools/demo/src/incluster.ts --orders 5 --placed 50 --held 0 --seconds 2 --seed s --mark m1 --namespace mercato-shop',
     );
     expect(container.securityContext).to.include({ readOnlyRootFilesystem: true, allowPrivilegeEscalation: false });
     expect(template.spec['securityContext']).to.include({ runAsNonRoot: true });
   });
 
   it('is let in by namespace and pod at once, where its own values say so', () => {
-    const { inventory, acquirer, carrier } = playerValues() as Record<
+    const { inventory, order, acquirer, carrier } = playerValues() as Record<
       string,
       { callers: unknown[]; allowedSubjects?: string[] }
     >;
-    for (const { callers } of [inventory!, acquirer!, carrier!]) {
+    for (const { callers } of [inventory!, order!, acquirer!, carrier!]) {
       expect(callers).to.have.length(1);
       expect(callers[0]).to.have.keys('namespaceSelector', 'podSelector');
     }
-    expect(inventory?.allowedSubjects).to.deep.equal(['system:serviceaccount:mercato-e2e:mercato-player']);
+    for (const service of [inventory, order])
+      expect(service?.allowedSubjects).to.deep.equal(['system:serviceaccount:mercato-e2e:mercato-player']);
   });
 
   it('without a result is an error with what it wrote last', () => {

@@ -8,7 +8,7 @@ import { type Manifest, Objects, until } from './objects.ts';
 
 /** Where the player runs: beside the shop, not in it, so that it needs no exception from the shop's own policies. */
 export const PLAYER_NAMESPACE = 'mercato-e2e';
-/** The player's service account; its tokens are what inventory's administration sees. */
+/** The player's service account; its tokens are what the order service and inventory's administration see. */
 export const PLAYER_ACCOUNT = 'mercato-player';
 /** As tokens say it. */
 export const PLAYER_SUBJECT = `system:serviceaccount:${PLAYER_NAMESPACE}:${PLAYER_ACCOUNT}`;
@@ -18,6 +18,10 @@ export interface PlayOptions {
   /** Of mercato/tools. */
   readonly image: string;
   readonly orders: number;
+  /** Percent of them that are placed with the order service; the others are applied. @default 50 */
+  readonly placed?: number;
+  /** Orders more that end up held. @default none */
+  readonly held?: number;
   /** How long the day takes. */
   readonly seconds: number;
   readonly seed: string;
@@ -30,7 +34,8 @@ export interface PlayOptions {
 }
 
 /**
- * Values of the chart `mercato` that let the player in: inventory believes its tokens, and its pods may call inventory and the simulated companies.
+ * Values of the chart `mercato` that let the player in: inventory and the order service believe its tokens, and its pods may call these two and the
+ * simulated companies.
  * Test installations only.
  */
 export function playerValues(): Record<string, unknown> {
@@ -40,7 +45,8 @@ export function playerValues(): Record<string, unknown> {
       podSelector: { matchLabels: { 'app.kubernetes.io/name': PLAYER_ACCOUNT } },
     },
   ];
-  return { inventory: { allowedSubjects: [PLAYER_SUBJECT], callers }, acquirer: { callers }, carrier: { callers } };
+  const believed = { allowedSubjects: [PLAYER_SUBJECT], callers };
+  return { inventory: believed, order: believed, acquirer: { callers }, carrier: { callers } };
 }
 
 const LABELS = { 'app.kubernetes.io/name': PLAYER_ACCOUNT, 'app.kubernetes.io/part-of': 'mercato' };
@@ -61,7 +67,7 @@ export function playerRights(shop = 'mercato-shop', system = 'mercato-system'): 
       kind: 'ServiceAccount',
       metadata: { name: PLAYER_ACCOUNT, namespace: PLAYER_NAMESPACE, labels: LABELS },
     },
-    // Tokens of its own for inventory.
+    // Tokens of its own for inventory and for the order service.
     ...granted(PLAYER_NAMESPACE, [rule([''], ['serviceaccounts/token'], ['create'], [PLAYER_ACCOUNT])]),
     ...granted(shop, [
       rule(['mercato.dev'], kinds, ['get', 'list', 'create', 'patch']),
@@ -89,8 +95,8 @@ function granted(namespace: string, rules: readonly unknown[]): Manifest[] {
 
 /** The Job that plays one day. It is not tried again: a second try would not know what the first one sent. */
 export function playerJob(options: PlayOptions): Manifest {
-  const { image, orders, seconds, seed, mark, shop = 'mercato-shop' } = options;
-  const flags = { orders, seconds, seed, mark, namespace: shop };
+  const { image, orders, placed = 50, held = 0, seconds, seed, mark, shop = 'mercato-shop' } = options;
+  const flags = { orders, placed, held, seconds, seed, mark, namespace: shop };
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',

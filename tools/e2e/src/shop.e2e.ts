@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Result } from '@mercato/demo/incluster.ts';
 import type { Load } from '@mercato/demo/load/main.ts';
 import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
@@ -14,7 +15,15 @@ import { Helm } from './helm.ts';
 import { isTrue, type Pod, podSecurity, pods, troubleOf } from './kube.ts';
 import { needs } from './needs.ts';
 import { type Objects, until } from './objects.ts';
-import { logOf, PLAYER_NAMESPACE, type Play, playerRights, playerValues, startPlay } from './player.ts';
+import {
+  logOf,
+  PLAYER_NAMESPACE,
+  type Play,
+  type PlayOptions,
+  playerRights,
+  playerValues,
+  startPlay,
+} from './player.ts';
 import { SENDER, startLoad } from './scaling/load.ts';
 import { quote, quoteChart } from './scaling/service.ts';
 import { openSession, type Session } from './session.ts';
@@ -67,8 +76,8 @@ describe('the shop on a cluster', function () {
   const install = (values: Readonly<Record<string, unknown>> = {}) =>
     deploy({ cluster, client, images, values: merge(playerValues(), values), say });
 
-  /** A day of orders inside the cluster. What happens meanwhile is the test's. */
-  const play = (orders: number, seconds: number): Promise<Play> => {
+  /** A day of orders inside the cluster, half of them placed with the order service. What happens meanwhile is the test's. */
+  const play = (orders: number, seconds: number, more: Pick<PlayOptions, 'placed' | 'held'> = {}): Promise<Play> => {
     days += 1;
     const mark = `d${days}${seed.slice(0, 4)}`;
     return startPlay(cluster, client, {
@@ -77,14 +86,18 @@ describe('the shop on a cluster', function () {
       seconds,
       seed: `${seed}-${days}`,
       mark,
+      ...more,
     });
   };
 
-  const expectConserved = async (day: Play): Promise<void> => {
+  const expectConserved = async (day: Play): Promise<Result> => {
     const { isConserved, result, log } = await day.result();
-    say(`${result.accepted} orders: ${JSON.stringify(result.phases)}, p99 ${result.p99Ms?.toFixed(0)} ms`);
+    say(
+      `${result.accepted} orders, ${result.placed} of them placed: ${JSON.stringify(result.phases)}, p99 ${result.p99Ms?.toFixed(0)} ms`,
+    );
     expect(result.violations, log.slice(-3_000)).to.deep.equal([]);
     expect(isConserved, log.slice(-3_000)).to.equal(true);
+    return result;
   };
 
   it('has every pod ready under Pod Security', async () => {
@@ -104,6 +117,7 @@ describe('the shop on a cluster', function () {
       'inventory',
       'payment',
       'shipping',
+      'order',
       'acquirer',
       'carrier',
     ]);
@@ -113,8 +127,11 @@ describe('the shop on a cluster', function () {
     await (await Helm.for(cluster, say)).test('mercato', SYSTEM_NAMESPACE);
   });
 
-  it('carries a day of orders, and loses nothing', async () => {
-    await expectConserved(await play(200, 20));
+  it('carries a day of orders from the order service to their ends, tells their customers, and loses nothing', async () => {
+    const { accepted, placed, told, phases } = await expectConserved(await play(200, 20, { placed: 100, held: 1 }));
+    expect({ accepted, placed }, 'all with the order service').to.deep.equal({ accepted: 201, placed: 201 });
+    // That each customer is told of the right one, the conservation check says.
+    expect(told['Held'], 'customers who are told that their order is held').to.equal(phases.Held).and.be.at.least(1);
   });
 
   it('spreads a service over zones', async function () {
@@ -126,7 +143,7 @@ describe('the shop on a cluster', function () {
   it('loses no order while pods are killed at random', async () => {
     const day = await play(200, 45);
     const killer = new Killer(client, ALL, `${seed}-kills`);
-    await killer.killFor(45_000);
+    await killer.killFor(45_000, ['order']);
     say(`killed ${killer.victims.join(', ')}`);
     expect(killer.victims.length).to.be.greaterThan(5);
     await expectConserved(day);
@@ -141,7 +158,7 @@ describe('the shop on a cluster', function () {
       ).length;
     await until('runs are in flight', 60_000, async () => (await unfinished()) > 0);
     const debug = { logLevel: 'debug' };
-    await install({ 'mercato-operator': debug, inventory: debug, payment: debug, shipping: debug });
+    await install({ 'mercato-operator': debug, inventory: debug, payment: debug, shipping: debug, order: debug });
     await expectConserved(day);
   });
 

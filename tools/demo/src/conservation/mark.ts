@@ -1,12 +1,19 @@
-import type { Observations, OrderKey } from './observations.ts';
+import type { Observations, OrderKey, Reservation } from './observations.ts';
 
 /**
- * What of everything that was seen belongs to one play among several on the same stores: a play's order ids and SKUs begin with its mark and a
- * hyphen, and nobody else's do. Pure.
+ * What of everything that was seen belongs to one play among several on the same stores. A play's SKUs begin with its mark and a hyphen, and so do the ids
+ * of orders that it applied; orders that it placed have ids of the order service's, and are its own by its log, or by the goods that are kept for them.
+ * Pure.
  */
 export function ofPlay(seen: Observations, mark: string): Observations {
-  const isOwn = (key: OrderKey) => (key.split('/').at(-1) ?? '').startsWith(`${mark}-`);
-  const isOwnSku = ({ sku }: { readonly sku: string }) => sku.startsWith(`${mark}-`);
+  const isMarked = (name: string) => name.startsWith(`${mark}-`);
+  const hasOwnGoods = ({ parts }: Reservation) => parts.some(({ sku }) => isMarked(sku));
+  const known = new Set([
+    ...seen.accepted.map(({ key }) => key),
+    ...seen.stock.reservations.filter(hasOwnGoods).map(({ key }) => key),
+  ]);
+  const isOwn = (key: OrderKey) => isMarked(key.split('/').at(-1) ?? '') || known.has(key);
+  const isOwnSku = ({ sku }: { readonly sku: string }) => isMarked(sku);
   return {
     ...seen,
     accepted: seen.accepted.filter(({ key }) => isOwn(key)),

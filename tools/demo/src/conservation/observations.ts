@@ -1,7 +1,7 @@
 /** `{namespace}/{saga}/{orderId}`: what every observer's notes are joined on. */
 export type OrderKey = string;
 
-/** The client's own log: an order that the API server has taken. */
+/** The client's own log: an order that the API server, or the order service, has taken. */
 export interface AcceptedOrder {
   readonly key: OrderKey;
   /** What the customer is to pay, in minor units of `currency`. */
@@ -110,6 +110,8 @@ export interface Observations {
   readonly stock: StockObservation;
   /** The exception records in the operator's namespace. */
   readonly exceptions: readonly (GivenUp & { readonly key: OrderKey })[];
+  /** What the order service last told the customers of orders that were placed there; `Running` for what is neither over nor held. @default nobody asked */
+  readonly told?: readonly Pick<ObservedRun, 'key' | 'phase'>[];
   /** The client's own log of adjustments that inventory has confirmed: what each did to on hand. @default not compared */
   readonly broughtIn?: readonly {
     readonly reference: string;
@@ -122,7 +124,7 @@ export interface Observations {
 }
 
 /** Which observer a violation was seen by. */
-export type Observer = 'client' | 'runs' | 'acquirer' | 'carrier' | 'inventory' | 'exception records';
+export type Observer = 'client' | 'runs' | 'acquirer' | 'carrier' | 'inventory' | 'exception records' | 'order service';
 
 /** Something that was lost, doubled or invented. */
 export interface Violation {
@@ -140,6 +142,7 @@ export type Rule =
   | 'run-of-an-order'
   | 'all-end'
   | 'held-as-expected'
+  | 'told-as-it-is'
   | 'exception-recorded'
   | 'exception-founded'
   | 'effect-of-an-order'

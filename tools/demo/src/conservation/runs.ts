@@ -10,7 +10,7 @@ export function checkRuns(seen: Observations, orders: Iterable<Joined>): Violati
         rule: 'one-run-per-order',
         order: key,
         observer: 'client',
-        sentence: `order ${key} was accepted by the API server, and there is no run of it`,
+        sentence: `order ${key} was accepted, and there is no run of it`,
       });
     if (runs.length > 1)
       violations.push({
@@ -45,6 +45,19 @@ function checkEnd(seen: Observations, key: OrderKey, phase: string): Violation[]
   if (phase === 'Succeeded' || phase === 'Compensated' || phase === 'Aborted') return [];
   const sentence = `order ${key} is still ${phase}: it neither ended nor is it held`;
   return [{ rule: 'all-end', order: key, observer: 'runs', sentence }];
+}
+
+const LASTING = ['Held', 'Succeeded', 'Compensated', 'Aborted'];
+
+/** What customers are told last is what became of their orders. */
+export function checkTold({ told = [] }: Observations, orders: ReadonlyMap<OrderKey, Joined>): Violation[] {
+  return told.flatMap(({ key, phase }) => {
+    const run = orders.get(key)?.runs[0];
+    // A run that is under way, and one that is not there, are told of by other rules.
+    if (run === undefined || run.phase === phase || !LASTING.includes(run.phase)) return [];
+    const sentence = `order ${key}: its customer is told ${phase}, and the run is ${run.phase}`;
+    return [{ rule: 'told-as-it-is', order: key, observer: 'order service', sentence }];
+  });
 }
 
 /** What runs gave up on has its exception record, once, and nothing else has. */

@@ -91,6 +91,8 @@ export const SYSTEM_NAMESPACE = 'mercato-system';
 export const OBSERVER_ACCOUNT = 'mercato-demo';
 /** The account under which shipping tells inventory what was picked up. */
 export const SHIPPING_ACCOUNT = 'mercato-shipping';
+/** The account under which the order service hands orders to the operator. */
+export const ORDER_ACCOUNT = 'mercato-order';
 
 /**
  * Installs crds/ and deploy/ and returns when the API server serves every kind. Repeating it changes nothing.
@@ -98,7 +100,7 @@ export const SHIPPING_ACCOUNT = 'mercato-shipping';
  */
 export async function install(client: KubeClient): Promise<void> {
   const [crds, deployed] = await Promise.all([readManifests('crds'), readManifests('deploy')]);
-  const accounts = [OBSERVER_ACCOUNT, SHIPPING_ACCOUNT].map((name) => ({
+  const accounts = [OBSERVER_ACCOUNT, SHIPPING_ACCOUNT, ORDER_ACCOUNT].map((name) => ({
     apiVersion: 'v1',
     kind: 'ServiceAccount',
     metadata: { name, namespace: SYSTEM_NAMESPACE },

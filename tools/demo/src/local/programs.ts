@@ -1,22 +1,32 @@
 import { join } from 'node:path';
 import type { ControlPlane } from '@mercato/controlplane';
-import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
+import { NODE_OPTIONS, WORKER_NODE_OPTIONS } from '@mercato/operator/node-options.ts';
 import { CALLER, OPERATOR } from '@mercato/operator/rights.ts';
 import type { SERVICES } from '../play/reach.ts';
-import { OBSERVER_ACCOUNT, ROOT, SHIPPING_ACCOUNT, SYSTEM_NAMESPACE } from './install.ts';
+import { OBSERVER_ACCOUNT, ORDER_ACCOUNT, ROOT, SHIPPING_ACCOUNT, SYSTEM_NAMESPACE } from './install.ts';
 import type { ProgramSpec } from './process.ts';
 
 /** The programs that make up the shop beside the control plane, in the order in which they are started and stopped the other way round. */
-export const PROGRAMS = ['acquirer', 'carrier', 'inventory', 'payment', 'shipping', 'operator'] as const;
+export const PROGRAMS = ['acquirer', 'carrier', 'inventory', 'payment', 'shipping', 'order', 'operator'] as const;
 
 /** A program of the shop. */
 export type ProgramName = (typeof PROGRAMS)[number];
+
+/** Where something of the shop listens: a program each, and the operator's door for orders. */
+export const DOORS = [...PROGRAMS, 'intake'] as const;
+export type Door = (typeof DOORS)[number];
+
+/** Where a shop's runs live: both have one operator, and need nothing installed. */
+export const JOURNALS = ['kubernetes', 'sqlite'] as const;
+export type Journal = (typeof JOURNALS)[number];
 
 /** Where a shop's programs keep their things, and where they listen. */
 export interface Site {
   /** Absolute: it marks the command lines of the shop's processes. */
   readonly folder: string;
-  readonly ports: Readonly<Record<ProgramName, number>>;
+  readonly ports: Readonly<Record<Door, number>>;
+  /** @default kubernetes */
+  readonly journal?: Journal;
 }
 
 /** The ports of `make up`: the services' are those of examples/participants.yaml. */
@@ -27,10 +37,15 @@ export const FIXED_PORTS: Site['ports'] = {
   shipping: 18_083,
   acquirer: 18_084,
   carrier: 18_085,
+  order: 18_086,
+  intake: 18_087,
 };
 
-/** Where a program answers. */
-export function urlOf(site: Site, name: ProgramName): string {
+/** The namespace that the local shop's orders run in: examples/ are applied there. */
+export const NAMESPACE = 'default';
+
+/** Where something answers. */
+export function urlOf(site: Site, name: Door): string {
   return `http://127.0.0.1:${site.ports[name]}`;
 }
 
@@ -54,6 +69,10 @@ export function filesOf(folder: string) {
     operatorKubeconfig: join(folder, 'operator.kubeconfig'),
     /** What shipping's events are sent with. */
     relayToken: join(folder, 'relay.token'),
+    /** What the order service's events are sent with. */
+    intakeToken: join(folder, 'intake.token'),
+    /** Of the sqlite journal. */
+    journal: join(folder, 'data', 'operator', 'journal.sqlite'),
   };
 }
 
@@ -63,6 +82,7 @@ const SCRIPTS: Readonly<Record<ProgramName, string>> = {
   inventory: 'services/inventory/src/main.ts',
   payment: 'services/payment/src/main.ts',
   shipping: 'services/shipping/src/main.ts',
+  order: 'services/order/src/main.ts',
   operator: 'operator/src/main.ts',
 };
 
@@ -85,7 +105,7 @@ export function specOf(
 /** How a service is started: it believes tokens of this cluster for its own audience, from the operator and from this program. */
 export function serviceSpec(
   site: Site,
-  name: (typeof SERVICES)[number],
+  name: (typeof SERVICES)[number] | 'order',
   plane: Pick<ControlPlane, 'url'>,
 ): ProgramSpec {
   const spec = common(site, name);
@@ -104,6 +124,12 @@ export function serviceSpec(
       MERCATO_EVENT_SUBSCRIBERS: `${urlOf(site, 'inventory')}/events`,
       MERCATO_RELAY_TOKEN_FILE: filesOf(site.folder).relayToken,
     },
+    order: {
+      MERCATO_NAMESPACE: NAMESPACE,
+      MERCATO_INTAKE_URL: `${urlOf(site, 'intake')}/events`,
+      MERCATO_INTAKE_TOKEN_FILE: filesOf(site.folder).intakeToken,
+      MERCATO_EVENT_SENDERS: userOf(CALLER),
+    },
   };
   return { ...spec, env: { ...spec.env, ...tokens, ...neighbours[name] }, readyUrl: `${urlOf(site, name)}/ready` };
 }
@@ -114,17 +140,22 @@ export function serviceSpec(
  */
 export function operatorSpec(site: Site, more: Readonly<Record<string, string>> = {}): ProgramSpec {
   const spec = common(site, 'operator');
+  const isSqlite = site.journal === 'sqlite';
   const flags = {
     kubeconfig: filesOf(site.folder).operatorKubeconfig,
     namespace: SYSTEM_NAMESPACE,
     'service-account': CALLER,
     'health-address': `127.0.0.1:${site.ports.operator}`,
+    'intake-address': `127.0.0.1:${site.ports.intake}`,
+    'intake-subjects': userOf(ORDER_ACCOUNT),
+    'announce-to': `${urlOf(site, 'order')}/events`,
+    ...(isSqlite ? { journal: 'sqlite', 'journal-path': filesOf(site.folder).journal } : {}),
     ...more,
   };
   return {
     ...spec,
     args: Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]),
-    env: { NODE_OPTIONS },
+    env: { NODE_OPTIONS: isSqlite ? WORKER_NODE_OPTIONS : NODE_OPTIONS },
     readyUrl: `${urlOf(site, 'operator')}/readyz`,
   };
 }

@@ -8,11 +8,14 @@ import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { configFromText } from '@mercato/operator/kube/config.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
 import { SERVICES } from '../play/reach.ts';
-import { install, SHIPPING_ACCOUNT, SYSTEM_NAMESPACE } from './install.ts';
+import { install, ORDER_ACCOUNT, SHIPPING_ACCOUNT, SYSTEM_NAMESPACE } from './install.ts';
 import type { Phases } from './phases.ts';
 import { launch, type ProgramSpec, untilReady } from './process.ts';
 import {
+  DOORS,
+  type Door,
   filesOf,
+  type Journal,
   OPERATOR_IDENTITY,
   operatorSpec,
   PROGRAMS,
@@ -75,11 +78,11 @@ export async function startShop(options: StartOptions): Promise<Shop> {
     phases
       .run('kinds, policies, rights', async () => {
         await install(client);
-        await writeRelayToken(site, client);
+        await writeTokens(site, client);
       })
       .then(() => phases.run('operator', () => start('operator', operatorSpec(site, options.operatorFlags)))),
-    phases.run('inventory, payment, shipping', () =>
-      all(SERVICES.map((name) => start(name, serviceSpec(site, name, plane)))),
+    phases.run('inventory, payment, shipping, order', () =>
+      all([...SERVICES, 'order' as const].map((name) => start(name, serviceSpec(site, name, plane)))),
     ),
   ]);
   return { plane, client, site, programs };
@@ -106,14 +109,19 @@ async function writeFiles(site: Site, plane: ControlPlane): Promise<void> {
 }
 
 /** In the cluster the kubelet rotates a projected token. Here each start writes one, which must outlast a shop that stays: 30 days, in seconds. */
-const RELAY_TOKEN_SECONDS = 30 * 86_400;
+const EVENT_TOKEN_SECONDS = 30 * 86_400;
 
-async function writeRelayToken(site: Site, client: KubeClient): Promise<void> {
-  const account = { namespace: SYSTEM_NAMESPACE, name: SHIPPING_ACCOUNT };
-  const wish = { audiences: ['inventory'], expirationSeconds: RELAY_TOKEN_SECONDS };
-  const { token } = await client.createToken(account, wish);
-  const file = filesOf(site.folder).relayToken;
-  // As a whole: shipping may be reading it.
+/** What services send their events with: to whom, and nobody else. */
+async function writeTokens(site: Site, client: KubeClient): Promise<void> {
+  const files = filesOf(site.folder);
+  await writeToken(client, SHIPPING_ACCOUNT, 'inventory', files.relayToken);
+  await writeToken(client, ORDER_ACCOUNT, 'mercato-operator', files.intakeToken);
+}
+
+async function writeToken(client: KubeClient, account: string, audience: string, file: string): Promise<void> {
+  const wish = { audiences: [audience], expirationSeconds: EVENT_TOKEN_SECONDS };
+  const { token } = await client.createToken({ namespace: SYSTEM_NAMESPACE, name: account }, wish);
+  // As a whole: the service may be reading it.
   await writeFile(`${file}.new`, token, { mode: 0o600 });
   await rename(`${file}.new`, file);
 }
@@ -142,19 +150,20 @@ export function firstEnded(shop: Pick<Shop, 'programs'>): ComponentError | undef
 /** Free ports for a shop that nobody needs to find. */
 export async function freePorts(): Promise<Site['ports']> {
   const taken = new Set<number>();
-  while (taken.size < PROGRAMS.length) taken.add(await freePort());
+  while (taken.size < DOORS.length) taken.add(await freePort());
   const ports = [...taken];
-  return Object.fromEntries(PROGRAMS.map((name, i) => [name, ports[i]])) as Site['ports'];
+  return Object.fromEntries(DOORS.map((name, i) => [name, ports[i]])) as Site['ports'];
 }
 
-/** Ports of these that something else listens on. */
-export async function takenPorts(ports: Site['ports'], names: readonly ProgramName[]): Promise<ProgramName[]> {
+/** Of the ports that these programs listen on, those that something else has. */
+export async function takenPorts(ports: Site['ports'], programs: readonly ProgramName[]): Promise<Door[]> {
+  const names: Door[] = programs.flatMap((name) => (name === 'operator' ? [name, 'intake'] : [name]));
   const free = await Promise.all(names.map((name) => isFree(ports[name])));
   return names.filter((_, i) => !free[i]);
 }
 
 /** How the demo says which ports are taken. */
-export function portsMessage(ports: Site['ports'], taken: readonly ProgramName[]): string {
+export function portsMessage(ports: Site['ports'], taken: readonly Door[]): string {
   const list = taken.map((name) => `${LOOPBACK}:${ports[name]} (wanted for ${name})`).join(', ');
   return `in use: ${list}. End what listens there; lsof -i :PORT names it`;
 }
@@ -175,6 +184,7 @@ export async function startTemporaryShop(
   phases: Phases,
   planeOptions: Omit<ControlPlaneOptions, 'dir' | 'detached'> = {},
   operatorFlags: Readonly<Record<string, string>> = {},
+  journal: Journal = 'kubernetes',
 ): Promise<TemporaryShop> {
   const guard = new Guard(folder);
   let plane: ControlPlane | undefined;
@@ -194,7 +204,7 @@ export async function startTemporaryShop(
   };
   try {
     const shop = await startShop({
-      site: { folder, ports: await freePorts() },
+      site: { folder, ports: await freePorts(), journal },
       plane: async () => {
         plane = await startControlPlane({ ...planeOptions, dir: join(folder, 'controlplane') });
         return plane;

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { adoptComponent, type Component } from '@mercato/controlplane/component.ts';
-import { logOf, PROGRAMS, type ProgramName } from './programs.ts';
+import { JOURNALS, type Journal, logOf, PROGRAMS, type ProgramName } from './programs.ts';
 
 type Pids = Partial<Record<ProgramName, number>>;
 
@@ -27,6 +27,23 @@ export async function writePids(folder: string, programs: Iterable<Component>): 
   // As a whole, so that a crash in between leaves the old one.
   await writeFile(`${file}.new`, `${JSON.stringify(pids, null, 2)}\n`);
   await rename(`${file}.new`, file);
+}
+
+const journalFileOf = (folder: string) => join(folder, 'journal');
+
+/** The journal that a shop's runs live in since its first start; undefined before that. */
+export async function journalOf(folder: string): Promise<Journal | undefined> {
+  const text = await readFile(journalFileOf(folder), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  return JOURNALS.find((each) => each === text.trim());
+}
+
+/** Notes the journal of a shop that begins. */
+export async function writeJournal(folder: string, journal: Journal): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(journalFileOf(folder), `${journal}\n`);
 }
 
 async function readPids(folder: string): Promise<Pids> {

@@ -5,10 +5,14 @@ import { ofPlay } from '../conservation/mark.ts';
 import { checkConservation, type Observations, type Violation } from '../conservation.ts';
 import type { Intake } from '../intake/collect.ts';
 import { resourceOf } from '../local/install.ts';
+import type { Journal } from '../local/programs.ts';
+import { apiServer } from './counter.ts';
 import { Administration, isPassing, ObserverError, observe } from './observe.ts';
 import type { PlannedOrder } from './order.ts';
+import { OrderService } from './orderservice.ts';
 import { patiently } from './patience.ts';
 import { Player } from './player.ts';
+import { unitHash } from './random.ts';
 import { type OpeningStock, openingStock, type StockedWarehouse } from './stockplan.ts';
 import type { LowStock, Outcome } from './summary.ts';
 import { lineOf, type Screen, showLive, tableOf } from './table.ts';
@@ -27,6 +31,10 @@ export interface DayOptions {
   readonly orders: readonly PlannedOrder[];
   /** Orders whose goods are there already. @default none */
   readonly before?: readonly PlannedOrder[];
+  /** Share of the orders that are placed with the order service, from 0 to 1; the others are applied, and so are those of `before` unless it is 1. @default 0 */
+  readonly placed?: number;
+  /** Where runs live; all orders are to be placed where they are no objects. @default kubernetes */
+  readonly journal?: Journal;
   /** Where the goods are. */
   readonly warehouses: readonly StockedWarehouse[];
   /** Share of the SKUs of which there is not enough. @default as openingStock */
@@ -48,18 +56,23 @@ export class ShopBroke extends Error {
 
 /** Plays a day of orders and answers what came of it, the conservation check included. @throws ShopBroke */
 export async function playDay(options: DayOptions): Promise<Outcome> {
-  const { venue, namespace, dayMs, screen, mark } = options;
+  const { venue, namespace, dayMs, screen, mark, journal = 'kubernetes' } = options;
   const { client } = venue;
+  const runsAreObjects = journal === 'kubernetes';
   const orders = [...(options.before ?? []), ...options.orders];
   const admin = new Administration(venue.reach);
+  const service = new OrderService(venue.reach);
+  const applied = apiServer(client, namespace, SAGA);
+  const isPlaced = choice(options);
   try {
     const broughtIn = await stockUp(options, admin);
-    const player = new Player({ client, namespace, saga: SAGA, orders, dayMs });
+    const counterOf = (order: PlannedOrder) => (isPlaced(order) ? service : applied);
+    const player = new Player({ client, namespace, saga: SAGA, orders, dayMs, counterOf, runsAreObjects });
     const began = performance.now();
     await watchAndSend(player, venue, screen, options.stallMs ?? STALL_MS);
     const tookMs = performance.now() - began;
     const look = async () => {
-      const seen = await observe(player, admin, client, { namespace, saga: SAGA }, broughtIn);
+      const seen = await observe(player, admin, client, { namespace, saga: SAGA, runsAreObjects }, broughtIn);
       return mark === undefined ? seen : ofPlay(seen, mark);
     };
     const violations = await checkSettled(look, options.settleMs ?? SETTLE_MS);
@@ -74,8 +87,16 @@ export async function playDay(options: DayOptions): Promise<Outcome> {
       violations,
     };
   } finally {
-    await admin.close();
+    await Promise.all([admin.close(), service.close()]);
   }
+}
+
+/** Which orders are placed: it follows from the seed. @throws Error where an order would be applied that nobody carries out */
+function choice({ seed, before = [], placed = 0, journal }: DayOptions): (order: PlannedOrder) => boolean {
+  if (journal === 'sqlite' && placed < 1)
+    throw new Error('with the sqlite journal nobody carries out OrderSagaRuns that are applied: place all orders');
+  const isBefore = new Set(before);
+  return (order) => placed >= 1 || (!isBefore.has(order) && unitHash(`${seed}\nplaced\n${order.orderId}`) < placed);
 }
 
 /**
@@ -100,6 +121,10 @@ const POLL_MS = 100;
 async function watchAndSend(player: Player, venue: Venue, screen: Screen, stallMs: number): Promise<void> {
   const stop = new AbortController();
   const watching = player.watch(stop.signal);
+  let failure: unknown;
+  const following = player.follow(stop.signal).catch((error: unknown) => {
+    failure = error;
+  });
   const began = performance.now();
   const sending = player.send(stop.signal).catch((error: unknown) => {
     if (!stop.signal.aborted) throw error;
@@ -112,6 +137,7 @@ async function watchAndSend(player: Player, venue: Venue, screen: Screen, stallM
   );
   try {
     while (!player.isQuiet && performance.now() - player.changedMs < stallMs) {
+      if (failure !== undefined) throw failure;
       const ended = venue.broken?.();
       if (ended !== undefined) throw new ShopBroke(`in the middle of the day ${ended.message}`);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -119,7 +145,7 @@ async function watchAndSend(player: Player, venue: Venue, screen: Screen, stallM
   } finally {
     endShow();
     stop.abort(new Error('the day is over'));
-    await Promise.all([sending, watching]);
+    await Promise.all([sending, watching, following]);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { ApiError, TransportError } from '@mercato/operator/kube/errors.ts';
 import { configMaps } from '@mercato/operator/kube/resource.ts';
@@ -10,6 +11,7 @@ import type {
   Movement,
   Observations,
   ObservedRun,
+  OrderKey,
   Reservation,
   StockLevel,
 } from '../conservation.ts';
@@ -118,32 +120,38 @@ export async function observe(
   player: Player,
   admin: Administration,
   client: KubeClient,
-  place: { namespace: string; saga: string },
+  place: { namespace: string; saga: string; runsAreObjects?: boolean },
   broughtIn: NonNullable<Observations['broughtIn']>,
 ): Promise<Observations> {
   const keyOf = (orderId: string) => `${place.namespace}/${place.saga}/${orderId}`;
   const played = [...player.played.values()];
   const accepted = played
     .filter(({ acceptedMs }) => acceptedMs !== undefined)
-    .map(({ order }): AcceptedOrder => {
+    .map(({ orderId, order }): AcceptedOrder => {
       const { lines, currency } = order.input;
-      return { key: keyOf(order.orderId), total: totalOf(order.input), currency, lines };
+      return { key: keyOf(orderId), total: totalOf(order.input), currency, lines };
     });
-  const own = played.flatMap(({ run }) => (run === undefined ? [] : [run]));
-  const runs = [...own, ...player.strangers.values()].map(
-    ({ spec, status }): ObservedRun => ({
-      key: keyOf(spec.orderId),
-      phase: status?.phase ?? 'Pending',
-      givenUp: status?.givenUp ?? [],
-    }),
+  const told = played.flatMap(({ orderId, told }) =>
+    told === undefined ? [] : [{ key: keyOf(orderId), phase: told.phase }],
   );
+  const own =
+    (place.runsAreObjects ?? true)
+      ? played.flatMap(({ run }) => (run === undefined ? [] : [observedRun(keyOf(run.spec.orderId), run)]))
+      : played.flatMap(({ orderId, told, run }) =>
+          told === undefined ? [] : [{ key: keyOf(orderId), phase: told.phase, givenUp: run?.status?.givenUp ?? [] }],
+        );
+  const runs = [...own, ...[...player.strangers.values()].map((run) => observedRun(keyOf(run.spec.orderId), run))];
   const [acquirer, carrier, stock, exceptions] = await Promise.all([
     admin.log<AcquirerNote>('acquirer'),
     admin.log<CarrierNote>('carrier'),
     observeStock(admin),
     patiently(() => observeExceptions(client), admin.patienceMs, isPassing),
   ]);
-  return { at: Date.now(), accepted, runs, acquirer, carrier, stock, exceptions, broughtIn };
+  return { at: Date.now(), accepted, runs, told, acquirer, carrier, stock, exceptions, broughtIn };
+}
+
+function observedRun(key: OrderKey, { status }: OrderSagaRun): ObservedRun {
+  return { key, phase: status?.phase ?? 'Pending', givenUp: status?.givenUp ?? [] };
 }
 
 /** How often a picture that moved while it was taken is taken anew. */

@@ -70,6 +70,29 @@ export function orderBook(seed: string, count: number, mark?: string): PlannedOr
   return orders.sort((a, b) => a.atMs - b.atMs);
 }
 
+/**
+ * Orders of the day's first minute that are picked up before their capture is declined: that cannot be undone, so their runs end up held.
+ *
+ * @param mark as for orderBook
+ */
+export function heldOrders(count: number, mark?: string): PlannedOrder[] {
+  const prefix = mark === undefined ? '' : `${mark}-`;
+  return Array.from({ length: count }, (_, i): PlannedOrder => {
+    const orderId = asOrderId(`${prefix}held-${1 + i}`);
+    return {
+      orderId,
+      atMs: BY_HOUR[0]!.hour * HOUR_MS,
+      input: {
+        customer: 'customer-1',
+        currency: 'GBP',
+        lines: [{ sku: `${prefix}MUG-BLUE`, quantity: 1, unitPrice: 895 }],
+        paymentToken: `tok_capture_declined-${orderId}`,
+        shipTo: { line1: 'sim:quick_pickup 1 High Street', city: 'London', country: 'GB' },
+      },
+    };
+  });
+}
+
 /** While the shop sleeps the player does not: longer pauses between orders are cut to this. */
 const LONGEST_PAUSE_MS = 900_000;
 

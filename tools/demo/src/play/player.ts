@@ -1,12 +1,11 @@
-import { API_VERSION } from '@mercato/operator/api/kind.ts';
-import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
-import { FINALIZER } from '@mercato/operator/controllers/ordersagarun/run.ts';
+import type { OrderSagaRun, RunPhase } from '@mercato/operator/api/ordersagarun.ts';
 import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
-import { ApiError, isAlreadyExists } from '@mercato/operator/kube/errors.ts';
 import { Reflector } from '@mercato/operator/kube/reflector.ts';
 import { type Change, Store } from '@mercato/operator/kube/store.ts';
+import { apiServer, type Counter, type Told } from './counter.ts';
 import type { PlannedOrder } from './order.ts';
+import { pause } from './patience.ts';
 import { isSettled, type Played, type Tally, tally } from './tally.ts';
 
 /** How a day of orders is played. */
@@ -16,7 +15,11 @@ export interface PlayerOptions {
   /** The OrderSaga that the runs follow. */
   readonly saga: string;
   readonly orders: readonly PlannedOrder[];
-  /** How long the day takes, in milliseconds, if the API server takes the orders that fast. */
+  /** Where an order is brought. @default all are applied as OrderSagaRuns */
+  readonly counterOf?: (order: PlannedOrder) => Counter;
+  /** Whether runs are objects. If not, what customers are told is all that is seen of a run that nobody has to look at. @default true */
+  readonly runsAreObjects?: boolean;
+  /** How long the day takes, in milliseconds, if orders are taken that fast. */
   readonly dayMs: number;
   /** Creates under way at once. @default 24: leaves the API server room for the operator */
   readonly concurrency?: number;
@@ -27,21 +30,26 @@ export interface PlayerOptions {
 /** One order of a play, with its run as it was last seen. */
 export interface PlayedOrder extends Played {
   readonly order: PlannedOrder;
+  /** What its customer was told last. @default it was applied, and nobody is told anything */
+  readonly told?: Told;
   /** The run's object, as the watch last told it; it stays when the object is deleted. */
   readonly run?: OrderSagaRun;
   /** Every uid under which the run's object was seen. */
   readonly uids: ReadonlySet<string>;
 }
 
-/** A create whose outcome nobody knows is sent again after this long. */
-const RETRY_MS = 250;
+/** How often customers ask for orders that are under way. */
+const ASK_MS = 200;
+/** Questions of customers that are under way at once. */
+const ASKING = 8;
 
 /**
- * Plays a day of orders: creates an OrderSagaRun for each at its time of the day, and watches what becomes of it. Keeps its own
- * log, of what the API server accepted and of how each run was last seen, so that nothing is forgotten when runs are deleted.
+ * Plays a day of orders: brings each to its counter at its time of the day, watches its run, and asks what its customer is told. Keeps its own
+ * log, of what was accepted and of how each run was last seen, so that nothing is forgotten when runs are deleted.
  */
 export class Player {
   readonly #options: PlayerOptions;
+  readonly #applied: Counter;
   readonly #played = new Map<string, Mutable<PlayedOrder>>();
   readonly #strangers = new Map<string, OrderSagaRun>();
   readonly #beganMs = performance.now();
@@ -49,9 +57,10 @@ export class Player {
 
   constructor(options: PlayerOptions) {
     this.#options = options;
+    this.#applied = apiServer(options.client, options.namespace, options.saga);
   }
 
-  /** Orders that were sent so far, by the name of their run. */
+  /** Orders that were sent so far, by the name of their run; until an order has its id, by that of the one that it was planned with. */
   get played(): ReadonlyMap<string, PlayedOrder> {
     return this.#played;
   }
@@ -70,7 +79,7 @@ export class Player {
     return tally(this.#options.orders.length, this.#played.values(), this.#beganMs, nowMs);
   }
 
-  /** Whether everything that the API server accepted has ended or is held. */
+  /** Whether everything that was accepted has ended or is held. */
   get isQuiet(): boolean {
     if (this.#played.size < this.#options.orders.length) return false;
     return [...this.#played.values()].every(
@@ -105,87 +114,100 @@ export class Player {
         await pause(due - performance.now(), signal);
         await release?.(nth);
         signal.throwIfAborted();
-        await this.#create(order, signal);
+        await this.#bring(order, signal);
       }
     };
     await Promise.all(Array.from({ length: concurrency }, work));
   }
 
-  async #create(order: PlannedOrder, signal: AbortSignal): Promise<void> {
-    const { client, namespace } = this.#options;
-    const run = this.#runOf(order);
-    const played: Mutable<PlayedOrder> = { order, orderId: order.orderId, sentMs: performance.now(), uids: new Set() };
-    this.#played.set(run.metadata.name, played);
-    this.#strangers.delete(run.metadata.name);
-    for (;;) {
-      try {
-        await client.transport.request({
-          method: 'POST',
-          path: `/apis/${API_VERSION}/namespaces/${namespace}/${orderSagaRuns.plural}`,
-          query: { fieldManager: client.fieldManager },
-          body: run,
-          signal,
-        });
-        break;
-      } catch (error) {
-        signal.throwIfAborted();
-        // An earlier try of ours came through, and its answer was lost.
-        if (isAlreadyExists(error)) break;
-        if (error instanceof ApiError && error.code < 500) {
-          played.refusal = error.status?.message ?? error.message;
-          break;
+  /** Asks what customers are told of orders that are not over, until `signal` aborts. Rejects for an answer that makes no sense. */
+  async follow(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const open = [...this.#played.values()].filter(
+        ({ order, acceptedMs, told }) =>
+          acceptedMs !== undefined && this.#counterOf(order).told !== undefined && !isOver(told?.phase),
+      );
+      const waiting = open.values();
+      const ask = async () => {
+        for (const played of waiting) {
+          if (signal.aborted) return;
+          const told = await this.#counterOf(played.order).told?.(played.orderId);
+          if (told !== undefined) this.#hear(played, told);
         }
-        await pause(RETRY_MS, signal);
-      }
+      };
+      await Promise.all(Array.from({ length: ASKING }, ask));
+      await pause(ASK_MS, signal).catch(() => {});
     }
-    if (played.refusal === undefined) played.acceptedMs = performance.now();
+  }
+
+  #counterOf(order: PlannedOrder): Counter {
+    return this.#options.counterOf?.(order) ?? this.#applied;
+  }
+
+  async #bring(order: PlannedOrder, signal: AbortSignal): Promise<void> {
+    const planned = this.#nameOf(order.orderId);
+    const played: Mutable<PlayedOrder> = { order, orderId: order.orderId, sentMs: performance.now(), uids: new Set() };
+    this.#played.set(planned, played);
+    const answer = await this.#counterOf(order).bring(order, signal);
+    if ('refusal' in answer) played.refusal = answer.refusal;
+    else {
+      played.orderId = answer.orderId;
+      this.#played.delete(planned);
+      this.#played.set(this.#nameOf(answer.orderId), played);
+      played.acceptedMs = performance.now();
+      // Its run may have been there before anybody knew its name.
+      const run = this.#strangers.get(this.#nameOf(answer.orderId));
+      this.#strangers.delete(this.#nameOf(answer.orderId));
+      if (run !== undefined) this.#note(played, run);
+    }
     this.#changedMs = performance.now();
   }
 
-  #runOf({ orderId, input }: PlannedOrder) {
-    const { namespace, saga } = this.#options;
-    return {
-      apiVersion: API_VERSION,
-      kind: orderSagaRuns.kind,
-      // The operator would add the finalizer with a write of its own; whoever creates many runs saves it that.
-      metadata: { name: `${saga}-${orderId}`, namespace, finalizers: [FINALIZER] },
-      spec: { sagaRef: { name: saga }, orderId, input },
-    };
+  #nameOf(orderId: string): string {
+    return `${this.#options.saga}-${orderId}`;
+  }
+
+  #hear(played: Mutable<PlayedOrder>, told: Told): void {
+    played.told = told;
+    this.#judge(played);
   }
 
   #see(change: Change<OrderSagaRun>): void {
     if (change.type === 'deleted') return;
     const { object } = change;
-    const { name, uid = '' } = object.metadata;
+    const { name } = object.metadata;
     const played = this.#played.get(name);
-    if (played === undefined) {
-      this.#strangers.set(name, object);
-      return;
-    }
-    const phase = object.status?.phase ?? 'Pending';
-    played.run = object;
-    (played.uids as Set<string>).add(uid);
+    if (played === undefined) this.#strangers.set(name, object);
+    else this.#note(played, object);
+  }
+
+  #note(played: Mutable<PlayedOrder>, run: OrderSagaRun): void {
+    played.run = run;
+    (played.uids as Set<string>).add(run.metadata.uid ?? '');
+    this.#judge(played);
+  }
+
+  /** An order is settled when all who tell of it say so: its run where that is an object, and whoever tells its customer. */
+  #judge(played: Mutable<PlayedOrder>): void {
+    const { runsAreObjects = true } = this.#options;
+    const hasTeller = this.#counterOf(played.order).told !== undefined;
+    const ofRun = runsAreObjects || !hasTeller ? (played.run?.status?.phase ?? 'Pending') : undefined;
+    const ofTeller = hasTeller ? (played.told?.phase ?? 'Pending') : undefined;
+    const phase: RunPhase = ofRun ?? ofTeller ?? 'Pending';
     if (played.phase !== phase) this.#changedMs = performance.now();
     played.phase = phase;
-    if (!isSettled(phase)) delete played.settledMs;
-    else played.settledMs ??= performance.now();
+    const isOpen = [ofRun, ofTeller].some((each) => each !== undefined && !isSettled(each));
+    if (isOpen) delete played.settledMs;
+    else if (played.settledMs === undefined) {
+      played.settledMs = performance.now();
+      this.#changedMs = performance.now();
+    }
   }
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  if (ms <= 0) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-  });
+/** Whether nothing more happens to an order. */
+function isOver(phase: RunPhase | undefined): boolean {
+  return isSettled(phase) && phase !== 'Held';
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };

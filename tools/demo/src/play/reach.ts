@@ -5,7 +5,7 @@ import type { NamespacedName } from '@mercato/operator/kube/key.ts';
 export const SERVICES = ['inventory', 'payment', 'shipping'] as const;
 
 /** What a play asks: the services, and the simulated companies' logs. */
-export type Asked = (typeof SERVICES)[number] | 'acquirer' | 'carrier';
+export type Asked = (typeof SERVICES)[number] | 'order' | 'acquirer' | 'carrier';
 
 /** How a play reaches the shop: on this machine, or inside a cluster. */
 export interface Reach {

@@ -38,7 +38,7 @@ export function summaryOf(outcome: Outcome): string[] {
   const open = tally.accepted - tally.settled;
   return [
     `${tally.accepted} orders accepted in ${millis(tookMs)}: ${Succeeded} completed, ${Compensated} compensated, ${Held} held, ${Aborted} aborted${open > 0 ? `, ${open} STILL OPEN` : ''}`,
-    `from apply to end: p50 ${millis(tally.p50Ms)}, p99 ${millis(tally.p99Ms)}`,
+    `from order to end: p50 ${millis(tally.p50Ms)}, p99 ${millis(tally.p99Ms)}`,
     ...compensatedLines(outcome),
     ...heldLines(outcome),
     ...rejectedLines(outcome),
@@ -51,7 +51,7 @@ export function summaryOf(outcome: Outcome): string[] {
 function compensatedLines({ played }: Outcome): string[] {
   const compensated = [...played].filter(({ phase }) => phase === 'Compensated');
   if (compensated.length === 0) return [];
-  const byReason = Map.groupBy(compensated, ({ run }) => reasonOf(run, 'Succeeded'));
+  const byReason = Map.groupBy(compensated, (order) => reasonOf(order, 'Succeeded'));
   return [
     '',
     'compensated, by reason',
@@ -64,9 +64,9 @@ function heldLines({ played, namespace }: Outcome): string[] {
   if (held.length === 0) return [];
   const shown = held
     .slice(0, SHOWN)
-    .flatMap(({ orderId, run }) => [
-      `  ${orderId}: ${reasonOf(run, 'Held')}: ${messageOf(run, 'Held')}`,
-      `    kubectl describe osr ${run?.metadata.name} -n ${namespace}`,
+    .flatMap((order) => [
+      `  ${order.orderId}: ${reasonOf(order, 'Held')}: ${messageOf(order, 'Held')}`,
+      ...(order.run === undefined ? [] : [`    kubectl describe osr ${order.run.metadata.name} -n ${namespace}`]),
     ]);
   return [
     '',
@@ -76,7 +76,7 @@ function heldLines({ played, namespace }: Outcome): string[] {
   ];
 }
 
-/** What the API server refused: it says itself what to do. Of a file's orders their lines are named, as of every line without a run. */
+/** What was refused: whoever did says itself what to do. Of a file's orders their lines are named, as of every line without a run. */
 function rejectedLines({ played, intake }: Outcome): string[] {
   const rejected = [...played].filter(({ refusal }) => refusal !== undefined);
   if (rejected.length === 0) return [];
@@ -85,7 +85,7 @@ function rejectedLines({ played, intake }: Outcome): string[] {
     const lines = sources.get(orderId as OrderId);
     return `  ${orderId}${lines === undefined ? '' : ` (lines ${lines.join(', ')})`}: ${refusal}`;
   });
-  return ['', `refused by the API server: ${rejected.length} orders`, ...shown];
+  return ['', `refused: ${rejected.length} orders`, ...shown];
 }
 
 function refusedLines({ intake }: Outcome): string[] {
@@ -143,10 +143,15 @@ function more(all: number): string[] {
   return all > SHOWN ? [`  and ${all - SHOWN} more`] : [];
 }
 
-function reasonOf(run: OrderSagaRun | undefined, type: string): string {
-  return run?.status?.conditions?.find((condition) => condition.type === type)?.reason ?? 'Unknown';
+/** Why an order is where it is: its run says it best; where that is no object, what its customer is told. */
+function reasonOf({ run, told }: PlayedOrder, type: string): string {
+  return conditionOf(run, type)?.reason ?? told?.reason ?? 'Unknown';
 }
 
-function messageOf(run: OrderSagaRun | undefined, type: string): string {
-  return run?.status?.conditions?.find((condition) => condition.type === type)?.message ?? '';
+function messageOf({ run, told }: PlayedOrder, type: string): string {
+  return conditionOf(run, type)?.message ?? told?.message ?? '';
+}
+
+function conditionOf(run: OrderSagaRun | undefined, type: string) {
+  return run?.status?.conditions?.find((condition) => condition.type === type);
 }

@@ -10,7 +10,7 @@ export function tableOf(seen: Tally, elapsedMs: number): string[] {
   return [
     `  ${clock(elapsedMs)}  ${gauge(part)}  ${seen.settled} of ${seen.planned} orders settled, ${seen.accepted} accepted`,
     ...rows,
-    `  ${seen.perSecond.toFixed(0).padStart(4)} runs/s   from apply to end: p50 ${millis(seen.p50Ms)}, p99 ${millis(seen.p99Ms)}`,
+    `  ${seen.perSecond.toFixed(0).padStart(4)} runs/s   from order to end: p50 ${millis(seen.p50Ms)}, p99 ${millis(seen.p99Ms)}`,
   ];
 }
 

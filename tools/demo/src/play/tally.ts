@@ -3,11 +3,11 @@ import type { RunPhase } from '@mercato/operator/api/ordersagarun.ts';
 /** What the player knows of one order. Times are monotonic milliseconds. */
 export interface Played {
   readonly orderId: string;
-  /** When the create was sent. */
+  /** When it was sent. */
   readonly sentMs: number;
-  /** When the API server took it; absent while it is under way, or when it was refused. */
+  /** When it was taken; absent while it is under way, or when it was refused. */
   readonly acceptedMs?: number;
-  /** Why the API server refused it. */
+  /** Why it was refused. */
   readonly refusal?: string;
   /** @default Pending */
   readonly phase?: RunPhase;
@@ -36,7 +36,7 @@ export interface Tally {
   readonly settled: number;
   /** Settled in the last few seconds, per second. */
   readonly perSecond: number;
-  /** From the create to the end as the watch tells it, in milliseconds. Undefined while nothing has ended. */
+  /** From sending to the end as it is seen, in milliseconds. Undefined while nothing has ended. */
   readonly p50Ms: number | undefined;
   readonly p99Ms: number | undefined;
 }
