@@ -86,6 +86,8 @@ describe('parseOptions', () => {
       /^--intake-address here: give host:port/,
     );
     expect(failure(['--announce-to=order'])).to.match(/^--announce-to order: give http\(s\) addresses/);
+    expect(parseOptions(['--announce-bus=mercato-staging'], {})).to.include({ announceBus: 'mercato-staging' });
+    expect(failure(['--announce-bus=arn:aws:sns:x'])).to.match(/^--announce-bus arn:aws:sns:x: give the name/);
   });
 
   it('names the flag that cannot be used, and what can', () => {
@@ -114,7 +116,7 @@ describe('parseOptions', () => {
     expect(parseOptions(['--help'], {})).to.equal('help');
     expect(parseOptions(['-h'], {})).to.equal('help');
     const flags = new Set(USAGE.match(/^ {2}--[a-z-]+/gm)?.map((flag) => flag.trim()));
-    expect(flags.size).to.equal(21);
+    expect(flags.size).to.equal(22);
     // Each wants a value; a flag that it does not know is told in other words.
     for (const flag of flags) expect(failure([flag])).to.match(/argument missing|value/);
   });

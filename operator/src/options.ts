@@ -40,6 +40,8 @@ export interface Options {
   readonly intakeSubjects: readonly string[];
   /** Who is told what becomes of runs. */
   readonly announceTo: readonly string[];
+  /** Name or ARN of an EventBridge bus that is told too. @default none */
+  readonly announceBus?: string;
   /** The audience of the tokens that subscribers get. */
   readonly announceAudience: string;
   /** A file with the token that subscribers get instead of the operator's own. */
@@ -78,6 +80,7 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --intake-queue URL        takes them from an SQS queue (default: none); AWS is reached as its SDK's environment says
   --intake-subjects A,B     whose tokens may send them, as system:serviceaccount:shop:mercato-order
   --announce-to URL,URL     who is told of holds and ends of runs, as CloudEvents (default: nobody)
+  --announce-bus NAME       an EventBridge bus that is told too, by name or ARN (default: none)
   --announce-audience NAME  of the tokens that they get (default: order)
   --announce-token-file F   a token that they get instead of the operator's own
 
@@ -104,6 +107,7 @@ const FLAGS = [
   'intake-queue',
   'intake-subjects',
   'announce-to',
+  'announce-bus',
   'announce-audience',
   'announce-token-file',
 ] as const;
@@ -182,16 +186,22 @@ function intakeOptions(said: Said): Pick<Options, 'intakeAddress' | 'intakeQueue
   return { intakeAddress: address('intake-address', where), ...fromQueue, intakeSubjects };
 }
 
-function announceOptions(said: Said): Pick<Options, 'announceTo' | 'announceAudience' | 'announceTokenFile'> {
+function announceOptions(
+  said: Said,
+): Pick<Options, 'announceTo' | 'announceBus' | 'announceAudience' | 'announceTokenFile'> {
   const announceTo = list(said('announce-to'));
   for (const url of announceTo) {
     const protocol = URL.parse(url)?.protocol;
     if (protocol !== 'http:' && protocol !== 'https:')
       throw new UsageError(`--announce-to ${url}: give http(s) addresses, as http://mercato-order:8080/events`);
   }
+  const bus = said('announce-bus');
+  if (bus !== undefined && !/^(arn:aws[\w-]*:events:[\w-]+:\d{12}:event-bus\/)?[\w./-]{1,256}$/.test(bus))
+    throw new UsageError(`--announce-bus ${bus}: give the name of an event bus, or its ARN`);
   const file = said('announce-token-file');
   return {
     announceTo,
+    ...(bus === undefined ? {} : { announceBus: bus }),
     announceAudience: said('announce-audience') ?? 'order',
     ...(file === undefined ? {} : { announceTokenFile: file }),
   };

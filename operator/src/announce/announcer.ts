@@ -169,12 +169,15 @@ export class Announcer implements Runnable {
 
   /** Resolves when somebody calls {@link wake}, after `millis` at the latest. */
   async #woken(millis: number, signal: AbortSignal): Promise<void> {
-    const over = new AbortController();
-    const waker = (): void => over.abort();
+    if (signal.aborted) return;
+    // No abort signal: each run's end wakes us, and an abort makes an error with a stack.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waker = (): void => resolve();
+    const cancel = this.#o.clock.after(millis, waker);
     this.#wakers.add(waker);
     signal.addEventListener('abort', waker, { once: true });
-    if (signal.aborted) waker();
-    await pause(this.#o.clock, millis, over.signal);
+    await promise;
+    cancel();
     signal.removeEventListener('abort', waker);
     this.#wakers.delete(waker);
   }

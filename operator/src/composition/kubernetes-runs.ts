@@ -23,7 +23,7 @@ import type { RunId } from '../saga/types.ts';
 import { shardMetrics } from '../sharding/metrics.ts';
 import { shardOf } from '../sharding/shard.ts';
 import { Sharding } from '../sharding/sharding.ts';
-import { addAnnouncer } from './announcements.ts';
+import { addAnnouncer, isTold } from './announcements.ts';
 import type { Foundation } from './foundation.ts';
 import { addIntake } from './intake.ts';
 
@@ -66,7 +66,7 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
     wall: () => clock.wall(),
   });
   standingMetrics(metrics.registry, runs, () => clock.wall());
-  const announcements = options.announceTo.length === 0 ? undefined : new KubernetesAnnouncements(() => clock.wall());
+  const announcements = isTold(options) ? new KubernetesAnnouncements(() => clock.wall()) : undefined;
   const told = observeRuns({
     runs,
     recorder,

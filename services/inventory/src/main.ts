@@ -25,7 +25,7 @@ await runMain('inventory', async ({ config, env, logger, metrics, tracing }) => 
     strategy: strategyFrom(env),
     hold: durationSetting(env, 'MERCATO_HOLD', '15m'),
     retention: config.keyRetention,
-    heard: config.subscribers.length > 0,
+    heard: config.isHeard,
     tracing,
     onAnswer: metrics.onAnswer,
     eventSenders: config.eventSenders,
@@ -57,5 +57,6 @@ await runMain('inventory', async ({ config, env, logger, metrics, tracing }) => 
     participant: service.participant,
     routes: service.routes,
     tasks: service.tasks,
+    inbox: service.inbox,
   };
 });

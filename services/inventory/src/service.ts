@@ -72,6 +72,8 @@ export interface InventoryService {
   readonly routes: readonly Route[];
   /** The expiry of reservations and the sweeping of events, for startService. */
   readonly tasks: readonly BackgroundTask[];
+  /** Takes the events of pick-ups. */
+  readonly inbox: Pick<Inbox, 'receive'>;
   /** Frees the goods of reservations whose time has run out; returns how many. */
   expire(): Promise<number>;
   /** Compares counters with movements and reservations. Changes nothing. */
@@ -107,6 +109,7 @@ export function inventoryService(options: InventoryOptions): InventoryService {
       eventsRoute(inbox, eventSenders ?? []),
     ],
     tasks: [{ name: 'expire reservations', interval: expireEvery, run: expire }, inbox.task],
+    inbox,
     expire,
     check: () => checkConservation(store),
   };

@@ -3,8 +3,10 @@ import { collectDefaultMetrics } from 'prom-client';
 import type { TokenCheck } from './auth/tokens.ts';
 import { type Cancel, type Clock, every, systemClock } from './clock.ts';
 import { ConfigError, type Environment, readConfig, type ServiceConfig } from './config.ts';
+import type { EventQueue } from './events/consumer.ts';
 import type { RawRoute, Route } from './http/route.ts';
 import { type HttpServer, httpServer } from './http/server.ts';
+import type { Inbox } from './inbox/inbox.ts';
 import { createLogger, type Logger } from './log.ts';
 import { ServiceMetrics } from './metrics.ts';
 import { Relay, type RelayOptions, toSubscriber } from './outbox/relay.ts';
@@ -32,6 +34,10 @@ export interface ServiceParts {
   readonly participant?: Participant;
   /** Commands come from here too, beside HTTP. @default nowhere else */
   readonly commandQueue?: CommandQueue | undefined;
+  /** Takes other services' events; one that hears of none has none. */
+  readonly inbox?: Pick<Inbox, 'receive'>;
+  /** Events come to `inbox` from here too, beside HTTP. @default nowhere else */
+  readonly eventQueue?: EventQueue | undefined;
   readonly tokens: TokenCheck;
   readonly logger: Logger;
   readonly metrics?: ServiceMetrics;
@@ -124,6 +130,7 @@ export async function startService(parts: ServiceParts, port: number, host: stri
   }
   relay?.start();
   const queue = await listenToQueue(parts, metrics);
+  const heard = await hearFromQueue(parts, metrics);
   ready = true;
   logger.info({ url }, 'listening');
 
@@ -133,7 +140,7 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     stopping.abort();
     for (const cancel of cancels) cancel();
     parts.onStop?.();
-    await Promise.all([server.close(seconds(10)), queue?.stop(seconds(10))]);
+    await Promise.all([server.close(seconds(10)), queue?.stop(seconds(10)), heard?.stop(seconds(10))]);
     await relay?.stop();
     await Promise.allSettled(running);
     await tokens.close();
@@ -170,6 +177,26 @@ async function listenToQueue(
     onOutcome,
     ...(maxInFlight === undefined ? {} : { maxInFlight }),
   });
+}
+
+/** Takes the events of a queue, where there is one. */
+async function hearFromQueue(
+  { eventQueue, inbox, logger }: ServiceParts,
+  metrics: ServiceMetrics,
+): Promise<{ stop(grace: Milliseconds): Promise<void> } | undefined> {
+  if (eventQueue === undefined) return undefined;
+  if (inbox === undefined) throw new ConfigError('MERCATO_EVENT_QUEUE is set, and this service hears of no events');
+  const { takeEventsFrom } = await import('./events/consumer.ts');
+  const onError = (error: unknown) => logger.warn({ err: error }, 'an event of the queue was not taken');
+  logger.info({ queue: eventQueue.url }, 'events come from a queue too');
+  return takeEventsFrom({ queue: eventQueue, inbox, onError, onOutcome: metrics.watchEventQueue() });
+}
+
+/** All who get a service's events: the bus, where there is one, as another subscriber. */
+async function subscribersOf({ subscribers, eventBus }: ServiceConfig): Promise<readonly (string | Subscriber)[]> {
+  if (eventBus === undefined) return subscribers;
+  const { busSubscriber } = await import('./events/subscribers.ts');
+  return [...subscribers, busSubscriber(eventBus)];
 }
 
 /** What keeps a participant's records in order. */
@@ -214,9 +241,10 @@ export async function runMain(name: string, assemble: (ports: MainPorts) => Prom
     collectDefaultMetrics({ register: metrics.registry });
     const tracing = await tracingOf(name, process.env);
     const parts = await assemble({ config, env: process.env, logger, metrics, tracing });
-    const { tokens, subscribers, relayTokenFile, maxInFlight, commandQueue } = config;
+    const { tokens, relayTokenFile, maxInFlight, commandQueue, eventQueue } = config;
+    const subscribers = parts.subscribers ?? (await subscribersOf(config));
     const common = { name, version: '0.1.0', tokens, logger, metrics, tracing };
-    const settings = { ...common, subscribers, relayTokenFile, maxInFlight, commandQueue };
+    const settings = { ...common, subscribers, relayTokenFile, maxInFlight, commandQueue, eventQueue };
     const service = await startService({ ...settings, ...parts }, config.port, config.host);
     const stop = (signal: NodeJS.Signals) => {
       logger.info({ signal }, 'stopping');

@@ -1,19 +1,11 @@
-import { join } from 'node:path';
-import { openDatabase, runMain, SqliteStore } from '@mercato/kit';
-import { GATHER } from '@mercato/kit/store/sqlite.ts';
-import { migrations, SqliteOrders } from './adapters/sqlite/orders.ts';
+import { runMain } from '@mercato/kit';
+import { openOrders } from './adapters/open.ts';
 import { orderConfig } from './config.ts';
 import { orderService } from './service.ts';
 
 await runMain('order', async ({ config, env, logger, metrics, tracing }) => {
   const own = orderConfig(env, config);
-  const { onCommit } = metrics;
-  const store = new SqliteStore(openDatabase(join(config.dataDir, 'order.sqlite')), {
-    migrations,
-    onCommit,
-    gather: GATHER,
-  });
-  const orders = new SqliteOrders(store, own.shop);
+  const { orders, ...events } = await openOrders(own, { config, logger, metrics });
   const service = orderService({
     orders,
     shop: own.shop,
@@ -32,8 +24,6 @@ await runMain('order', async ({ config, env, logger, metrics, tracing }) => {
   });
   return {
     ...service,
-    outbox: orders.outbox,
-    subscribers: own.subscribers,
-    relay: { batch: 500 },
+    ...events,
   };
 });

@@ -57,6 +57,8 @@ export interface OrderService {
   readonly rawRoutes: readonly RawRoute[];
   readonly routes: readonly Route[];
   readonly tasks: readonly BackgroundTask[];
+  /** Takes what sagas say. */
+  readonly inbox: Pick<SagaEvents, 'receive'>;
   /** Ends the streams. */
   onStop(): void;
   onStopped(): Promise<void>;
@@ -102,6 +104,7 @@ export function orderService(options: OrderOptions): OrderService {
   const sweep = () => sweepAll(orders, clock, options.keyRetention ?? days(35), options.orderRetention ?? days(3650));
   const receive = (body: unknown) => events.receive(body).catch(unavailable);
   return {
+    inbox: events,
     rawRoutes: [place, streams.route()],
     routes: [
       ...orderRoutes({ orders, tracing, clock, onCancel }),

@@ -16,7 +16,7 @@ await runMain('payment', async ({ config, env, logger, metrics, tracing }) => {
     store,
     processor,
     retention: config.keyRetention,
-    heard: config.subscribers.length > 0,
+    heard: config.isHeard,
     tracing,
     onAnswer: metrics.onAnswer,
     // Never the body: it has the token.

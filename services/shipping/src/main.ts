@@ -16,7 +16,7 @@ await runMain('shipping', async ({ config, env, logger, metrics, tracing }) => {
     store,
     carrier,
     retention: config.keyRetention,
-    heard: config.subscribers.length > 0,
+    heard: config.isHeard,
     tracing,
     onAnswer: metrics.onAnswer,
     // Never the body: it has the address.
