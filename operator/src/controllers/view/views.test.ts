@@ -80,8 +80,8 @@ describe('a View', () => {
   });
 
   /** An order is taken in, and driven by nobody but the test. */
-  async function take(orderId: string): Promise<void> {
-    const id = { namespace: cluster.namespace, saga: 'checkout', orderId };
+  async function take(orderId: string, saga = 'checkout'): Promise<void> {
+    const id = { namespace: cluster.namespace, saga, orderId };
     const made = await journal.create({ id, input: CONTEXT.input, revision: REVISION.hash, createdAt: Date.now() });
     if (made.type !== 'Created') throw new Error(made.type);
     driven.set(orderId, { id, state: begin(REVISION, Date.now()), version: made.version });
@@ -97,8 +97,8 @@ describe('a View', () => {
   }
 
   /** Has an order taken in and held. */
-  async function held(orderId: string): Promise<RunState> {
-    await take(orderId);
+  async function held(orderId: string, saga?: string): Promise<RunState> {
+    await take(orderId, saga);
     return tell(orderId, { type: 'Damaged', message: 'the test says so' });
   }
 
@@ -181,6 +181,30 @@ describe('a View', () => {
       async () => (await shown()).length === CAP,
       () => 'there are more than the cap',
     );
+  });
+
+  it('is kept although another cannot be made', async () => {
+    await held('NoName');
+    const { hold } = await held('o-1');
+    await cluster.untilPhase('o-1', 'Held');
+    await cluster.decide('o-1', { holdId: hold?.id, do: 'Abort' });
+    await cluster.untilEvent('o-1', 'DecisionCarried');
+    const failed = await views.keep().catch((error: unknown) => error);
+    expect(failed).to.be.instanceOf(AggregateError);
+    expect((failed as AggregateError).message).to.match(/^1 Views could not be kept, the first: .*NoName/);
+  });
+
+  it('is of one run, also where the name would do for two, and says so', async () => {
+    await ask('x-y');
+    await held('y', 'checkout-x');
+    const event = await cluster.untilEvent('x-y', 'NameTaken');
+    expect(event.note).to.include(`${cluster.namespace}/checkout-x/y needs a person`);
+    const asked = await cluster.until('x-y', (run) => conditionOf(run, 'Accepted')?.reason === 'RunNotFound');
+    expect(asked.status, 'nothing of the other run').not.to.have.any.keys('phase', 'holdId');
+    await cluster.deleteRun('x-y');
+    const view = await cluster.untilPhase('x-y', 'Held');
+    expect(view.spec).to.include({ orderId: 'y' });
+    expect(view.spec.sagaRef).to.deep.equal({ name: 'checkout-x' });
   });
 
   it('comes back when it is deleted while its run needs someone, and goes when it no longer does', async () => {

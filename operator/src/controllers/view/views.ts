@@ -12,6 +12,7 @@ import type { ReadStore } from '../../kube/store.ts';
 import { type Clock, pause } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Runnable } from '../../runtime/manager.ts';
+import { runKey } from '../../saga/command.ts';
 import type { Revision, RunId, RunState } from '../../saga/types.ts';
 import { type Standing, sagaKey } from '../ordersaga/controller.ts';
 import { idOf } from '../ordersagarun/run.ts';
@@ -50,6 +51,8 @@ export interface ViewsOptions {
 interface Memory {
   /** Monotonic time since when its run has needed nobody. */
   calmSince?: number | undefined;
+  /** In this round its run was found to need nobody any more: what came of it is shown at once. */
+  hasCalmed?: boolean;
   posted?: { readonly decision: string; readonly at: number };
   undelivered?: Undelivered | undefined;
 }
@@ -67,6 +70,8 @@ export class Views implements Runnable {
   #counts: ReadonlyMap<string, { readonly active: number; readonly held: number }> = new Map();
   #held = new Map<string, string[]>();
   #excess = new Map<string, number>();
+  /** Runs that cannot show, since their View's name is taken. */
+  #nameless = new Set<string>();
   #round = 0;
 
   constructor(options: ViewsOptions) {
@@ -101,7 +106,11 @@ export class Views implements Runnable {
     };
   }
 
-  /** One round: makes, writes and removes Views as the journal has it now, and leaves new decisions there. */
+  /**
+   * One round: makes, writes and removes Views as the journal has it now, and leaves new decisions there. A View that cannot be kept keeps nobody else's
+   * from it: a quota or a policy of one namespace is not to hide the runs of all.
+   * @throws AggregateError that says what went wrong with single Views, after all others were kept; the journal's errors
+   */
   async keep(): Promise<void> {
     const { journal, limits } = this.#o;
     const isCalmRound = this.#round % CALM_ROUNDS === 0;
@@ -111,18 +120,27 @@ export class Views implements Runnable {
     ]);
     this.#counts = counts;
     this.#round += 1;
-    const attention = new Map(runs.map((sight) => [keyOf(sight.run.id), sight]));
-    const views = new Map([...this.#o.runs.values()].filter(isView).map((view) => [keyOf(idOf(view)), view]));
+    const attention = new Map(runs.map((sight) => [runKey(sight.run.id), sight]));
+    const views = new Map([...this.#o.runs.values()].filter(isView).map((view) => [runKey(idOf(view)), view]));
     for (const key of this.#memory.keys()) if (!views.has(key)) this.#memory.delete(key);
+    for (const key of this.#nameless) if (!attention.has(key)) this.#nameless.delete(key);
     const { make, remove } = select([...attention.keys()], [...views].map(this.#asKept(attention)), limits);
-    await each(make, (key) => this.#make(attention.get(key) as RunSight));
+    const made = new Set<string>();
+    const failures = await each(make, async (key) => {
+      if (await this.#make(attention.get(key) as RunSight)) made.add(key);
+    });
     const removed = new Set(remove);
-    await each(removed, (key) => this.#remove(views.get(key) as OrderSagaRun));
+    failures.push(...(await each(removed, (key) => this.#remove(views.get(key) as OrderSagaRun))));
     const shown = [...views].filter(
       ([key, view]) => !removed.has(key) && view.metadata.deletionTimestamp === undefined,
     );
-    await each(shown, ([key, view]) => this.#show(view, attention.get(key), isCalmRound));
-    this.#take([...attention], new Set([...shown.map(([key]) => key), ...make]), total);
+    failures.push(...(await each(shown, ([key, view]) => this.#show(view, attention.get(key), isCalmRound))));
+    this.#take([...attention], new Set([...shown.map(([key]) => key), ...made]), total);
+    if (failures.length > 0)
+      throw new AggregateError(
+        failures,
+        `${failures.length} Views could not be kept, the first: ${failures[0]?.message}`,
+      );
   }
 
   #asKept =
@@ -130,6 +148,7 @@ export class Views implements Runnable {
     ([key, view]: [string, OrderSagaRun]): KeptView => {
       const now = this.#o.clock.monotonic();
       const memory = this.#remember(key);
+      memory.hasCalmed = memory.calmSince === undefined && !attention.has(key);
       memory.calmSince = attention.has(key) ? undefined : (memory.calmSince ?? now);
       return {
         name: key,
@@ -139,7 +158,8 @@ export class Views implements Runnable {
       };
     };
 
-  async #make(sight: RunSight): Promise<void> {
+  /** @returns whether it shows now, or will when the cache has it */
+  async #make(sight: RunSight): Promise<boolean> {
     const { id } = sight.run;
     const { namespace, name } = placeOf(id);
     // The order itself stays where it is: what a person needs to decide is the status, and etcd is no order store.
@@ -152,10 +172,27 @@ export class Views implements Runnable {
     try {
       const made = await this.#o.client.create(orderSagaRuns, view);
       await this.#show(made, sight, true);
+      return true;
     } catch (error) {
-      // The cache did not show it yet; or its namespace is gone or going, and there is nobody to show it to.
-      if (!isAlreadyExists(error) && !isNotFound(error)) throw error;
+      // Its namespace is gone or going, and there is nobody to show it to.
+      if (isNotFound(error)) return false;
+      if (!isAlreadyExists(error)) throw error;
+      const other = this.#o.runs.get(namespace, name);
+      // Otherwise the cache did not show it yet.
+      const isTaken = other !== undefined && !(isView(other) && runKey(idOf(other)) === runKey(id));
+      if (isTaken) this.#tellNameless(id, other);
+      return !isTaken;
     }
+  }
+
+  /** A run of mode Execute has the name; or another's View: names do not tell `a-b` of saga `c` from `b` of saga `c-a`. */
+  #tellNameless(id: RunId, other: OrderSagaRun): void {
+    const key = runKey(id);
+    if (this.#nameless.has(key)) return;
+    this.#nameless.add(key);
+    const note = `the run ${key} needs a person and cannot show: this object has the name of its View; delete this one`;
+    this.#o.logger.error(note, { object: `${id.namespace}/${other.metadata.name}`, mode: other.spec.mode });
+    this.#o.recorder.event(other, { type: 'Warning', reason: 'NameTaken', action: 'Show', note });
   }
 
   async #remove(view: OrderSagaRun): Promise<void> {
@@ -166,9 +203,9 @@ export class Views implements Runnable {
   /** Writes what a View shows, and leaves its decision. One whose run needs nobody is looked at now and then; one with a decision at once. */
   async #show(view: OrderSagaRun, known: RunSight | undefined, isCalmRound: boolean): Promise<void> {
     const id = idOf(view);
-    const memory = this.#remember(keyOf(id));
+    const memory = this.#remember(runKey(id));
     const isNew = view.status?.phase === undefined;
-    if (known === undefined && !isCalmRound && !isNew && !this.#isUnsettled(view)) return;
+    if (known === undefined && !isCalmRound && !isNew && memory.hasCalmed !== true && !this.#isUnsettled(view)) return;
     const sight = known ?? (await this.#o.journal.look(id));
     await this.#decide(view, id, sight, memory);
     const state = stateOf(sight?.record);
@@ -263,21 +300,22 @@ function isView(run: OrderSagaRun): boolean {
   return run.spec.mode === 'View';
 }
 
-/** As objects are named: a run has one View. */
-function keyOf(id: RunId): string {
-  return `${id.namespace}/${placeOf(id).name}`;
-}
-
 function stateOf(record: JournalRecord | undefined): RunState | undefined {
   return record !== undefined && 'state' in record ? record.state : undefined;
 }
 
-async function each<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+/** Does it for each, a few at once, whatever becomes of the others. @returns what went wrong */
+async function each<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<Error[]> {
   const queue = [...items].values();
+  const failures: Error[] = [];
   const worker = async (): Promise<void> => {
-    for (const item of queue) await work(item);
+    for (const item of queue)
+      await work(item).catch((error: unknown) => {
+        failures.push(error instanceof Error ? error : new Error(String(error)));
+      });
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return failures;
 }
 
 /** Somebody deleted the View: it means nothing. */
