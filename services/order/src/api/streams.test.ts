@@ -1,3 +1,4 @@
+import { get } from 'node:http';
 import { minutes, seconds } from '@mercato/kit';
 import { expect } from 'chai';
 import { newOrderId, type OrderId } from '../domain/ids.ts';
@@ -70,6 +71,39 @@ describe('GET /orders/{id}/events', () => {
     expect([refused.status, refused.headers.get('retry-after')]).to.deep.equal([429, '5']);
     clients[0]?.close();
     await bench.until(async () => (await watch(ids[1]!)).status === 200);
+  });
+
+  it('takes no place for a client that left before its token was looked at', async () => {
+    const mayAnswer = Promise.withResolvers<void>();
+    let isSlow = false;
+    let asked = 0;
+    const tokens = {
+      async check() {
+        asked++;
+        if (isSlow) await mayAnswer.promise;
+        return { subject: 'system:serviceaccount:shop:gateway' };
+      },
+      close: async () => {},
+    };
+    const slow = await OrderBench.start({ streams: { maxStreams: 1 }, tokens });
+    try {
+      const url = `${slow.url}/orders/${await slow.placed()}/events`;
+      const before = asked;
+      isSlow = true;
+      const leaving = get(url).on('error', () => undefined);
+      await slow.until(() => asked > before);
+      leaving.destroy();
+      // The server hears of it before it hears of any later request's end.
+      await slow.until(async () => (await fetch(`${slow.url}/health`)).ok && leaving.closed);
+      mayAnswer.resolve();
+      await slow.until(async () => {
+        const client = await EventSourceClient.open(url, {});
+        client.close();
+        return client.status === 200;
+      });
+    } finally {
+      await slow.close();
+    }
   });
 
   it('shows that it lives, and tells what another process changed', async () => {

@@ -120,6 +120,8 @@ export class Streams {
     const sent = lastEventId(request);
     const id = parseOrderId(text);
     if (id === undefined) throw notFound(text);
+    // It left while its token was looked at: nothing would ever say so again, and its place would be gone for good.
+    if (response.destroyed) return;
     if (this.#isClosed) throw new ProblemError(503, 'Stopping', 'the service is stopping: come again');
     if (this.#count >= maxStreams) {
       const detail = `${this.#count} streams are open: ask GET /orders/{id} from time to time instead`;
