@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sharedDynamoDbLocal } from '@mercato/aws-emulators/testing.ts';
 import { expect } from 'chai';
 import { findCondition } from './api/conditions.ts';
 import { type PolicyRule, type Right, rightsOf } from './api/rbac.ts';
@@ -12,12 +14,15 @@ import { sqliteJournal } from './journals/sqlite/journal.ts';
 import { KubeClient } from './kube/client.ts';
 import { loadConfig } from './kube/config.ts';
 import { createTransport } from './kube/transport.ts';
-import { CALLER, CLUSTER_WIDE, OPERATOR, ownRules, WATCHED } from './rights.ts';
+import { CALLER, CLUSTER_WIDE, OPERATOR, ownRules, WATCHED, WORKER_WATCHED, workerOwnRules } from './rights.ts';
 import { distrust } from './saga/engine.ts';
 import { CONTEXT, revision } from './saga/rehearsal.ts';
 import { type Asked, AuditedPlane } from './testing/audit.ts';
 import { BROKEN, conditionOf, eventually, operatorIdentity, TestCluster } from './testing/cluster.ts';
+import { createJournalTable } from './testing/journal-table.ts';
+import { OrderRelay } from './testing/order-relay.ts';
 import { Stockroom } from './testing/stockroom.ts';
+import { Subscriber } from './testing/subscriber.ts';
 
 /** A right and where it was granted or used. */
 const said = ({ verb, group, resource, name }: Right, where: string): string =>
@@ -103,6 +108,51 @@ describe("The operator's rights", function () {
     ];
     const uses = used(all, new Set(declared), {});
     expect([...uses].filter((use) => use.startsWith('cluster: ')).sort()).to.deep.equal(declared.sort());
+  });
+
+  it('of a worker are what it uses, which is less', async () => {
+    cluster = await TestCluster.create({ plane: audited.plane, confined: true });
+    cluster.allWell();
+    // A worker accepts no sagas: that is the controllers' work.
+    await cluster.applySaga();
+    await cluster.startOperator();
+    await cluster.applyRun('accepted');
+    await cluster.untilPhase('accepted', 'Succeeded');
+    const before = (await asked()).length;
+    const aws = await sharedDynamoDbLocal();
+    const table = `rights-${randomBytes(4).toString('hex')}`;
+    await createJournalTable(aws.client, table);
+    const saved = { ...process.env };
+    Object.assign(process.env, {
+      AWS_REGION: aws.client.region,
+      AWS_ENDPOINT_URL_DYNAMODB: aws.client.endpoint,
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+    });
+    try {
+      const relay = await OrderRelay.of(cluster);
+      const subscriber = await Subscriber.start();
+      const journal = ['--role=worker', '--journal=dynamodb', `--journal-table=${table}`];
+      await cluster.startOperator(...journal, ...relay.flags, `--announce-to=${subscriber.url}`);
+      expect(await relay.deliver([relay.placed('good')])).to.include({ Begun: 1 });
+      // Refusals go on record: the first makes it, the second finds it.
+      for (const bad of ['a', 'b'])
+        expect(await relay.deliver([relay.placed(bad, { mercatonamespace: 'elsewhere' })])).to.include({ Refused: 1 });
+      await eventually(
+        async () => subscriber.toldOf('good').includes('succeeded'),
+        () => `told of ${subscriber.toldOf('good')}`,
+      );
+      // The keys of tokens are no resource, and everybody's to read.
+      const all = (await asked()).slice(before).filter(({ resource }) => resource !== '');
+      await subscriber.stop();
+      expect(all.filter(({ isRefused }) => isRefused)).to.deep.equal([]);
+      const declared = [...granted(WORKER_WATCHED, 'watched'), ...granted(workerOwnRules(), 'own')];
+      const places = { [cluster.namespace]: 'watched', [cluster.system]: 'own' };
+      expect([...used(all, new Set(declared), places)].sort()).to.deep.equal(declared.sort());
+    } finally {
+      for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name];
+      Object.assign(process.env, saved);
+    }
   });
 
   it("of its callers' account are none", async () => {
