@@ -11,6 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   boundary: async () => (await import('./boundary.ts')).boundary(),
   participants: async () => (await import('./participants.ts')).participants(),
   orders: async () => (await import('./orders.ts')).orders(),
+  tracing: async () => (await import('./tracing.ts')).tracingBench(),
   temporal: async () => (await import('./temporal.ts')).temporal(),
   soak: async () => (await import('./soak.ts')).soak(),
   skeleton: async () => (await import('./skeleton.ts')).skeleton(),

@@ -126,7 +126,6 @@ describe('a trace of the shop', function () {
     const env = {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_TRACES_SAMPLER_ARG: ratio,
-      OTEL_BSP_SCHEDULE_DELAY: '200',
     };
     shop = await startBenchShop(await mkdtemp(join(tmpdir(), 'mercato-trace-')), {
       subscriber: `${collector.url}/events`,
