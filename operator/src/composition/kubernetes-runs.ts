@@ -183,7 +183,7 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
     });
     announcements.onNews(() => announcer.wake());
   }
-  addIntake(foundation, new KubernetesIntake(client, clock));
+  addIntake(foundation, new KubernetesIntake(client, clock, options.watchNamespaces));
   return { runs, journal, abandon: () => runner.abandon() };
 }
 

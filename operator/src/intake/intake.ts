@@ -50,3 +50,14 @@ export class IntakeBusy extends Error {
     this.retryAfter = retryAfter;
   }
 }
+
+/**
+ * An order of a namespace that the operator does not look after would lie there for ever, or keep all that come behind it where the operator has no
+ * rights to it.
+ * @param namespaces those that it looks after; empty: all
+ * @throws IntakeRefused `NamespaceNotWatched`
+ */
+export function mustBeWatched({ namespace }: RunId, namespaces: readonly string[]): void {
+  if (namespaces.length > 0 && !namespaces.includes(namespace))
+    throw new IntakeRefused('NamespaceNotWatched', `this operator does not look after namespace ${namespace}`);
+}

@@ -92,6 +92,16 @@ describe('Intake with the kubernetes journal', function () {
     expect(Object.keys(again.data ?? {})).to.have.length(1);
   });
 
+  it('puts on record what is of a namespace that it does not look after, and takes the rest', async () => {
+    const elsewhere = { mercatonamespace: cluster.system };
+    const cancel = { ...relay.cancel('lost'), ...elsewhere };
+    const events = [relay.placed('stray', elsewhere), cancel, relay.placed('of-ours')];
+    const before = await cluster.metric('mercato_intake_refused_total', { reason: 'NamespaceNotWatched' });
+    expect(await relay.deliver(events)).to.include({ Refused: 2, Begun: 1 });
+    const after = await cluster.metric('mercato_intake_refused_total', { reason: 'NamespaceNotWatched' });
+    expect((after ?? 0) - (before ?? 0)).to.equal(2);
+  });
+
   it('has a cancel come again whose order it does not know', async () => {
     const answer = await relay.post([relay.cancel('nobody')]);
     expect(answer.status).to.equal(503);

@@ -7,7 +7,7 @@ import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from 
 import type { Clock } from '../runtime/clock.ts';
 import { runKey } from '../saga/command.ts';
 import type { RunId } from '../saga/types.ts';
-import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from './intake.ts';
+import { type Intake, IntakeBusy, IntakeRefused, mustBeWatched, type PlacedOrder, type Taken } from './intake.ts';
 import { Patience } from './patience.ts';
 
 /** A namespace that is missing is made by people, who take minutes. */
@@ -20,14 +20,18 @@ const RETRY_MILLIS = 2_000;
  */
 export class KubernetesIntake implements Intake {
   readonly #client: KubeClient;
+  readonly #namespaces: readonly string[];
   readonly #patience: Patience;
 
-  constructor(client: KubeClient, clock: Clock) {
+  /** @param namespaces those that this operator looks after; empty: all */
+  constructor(client: KubeClient, clock: Clock, namespaces: readonly string[]) {
     this.#client = client;
+    this.#namespaces = namespaces;
     this.#patience = new Patience(clock, NAMESPACE_PATIENCE_MILLIS);
   }
 
   async take({ id, input, traceparent }: PlacedOrder): Promise<Taken> {
+    mustBeWatched(id, this.#namespaces);
     const object = {
       // The operator adds a finalizer where it is missing, which costs a write.
       metadata: {
@@ -52,6 +56,7 @@ export class KubernetesIntake implements Intake {
    * and the object goes when it has ended. The uid makes sure that it is this run's object.
    */
   async cancel(id: RunId): Promise<'Told' | 'Ended'> {
+    mustBeWatched(id, this.#namespaces);
     try {
       const object = await this.#client.get(orderSagaRuns, placeOf(id));
       this.#mustBe(id, object);

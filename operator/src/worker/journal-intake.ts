@@ -1,5 +1,12 @@
 import { sagaKey } from '../controllers/ordersaga/controller.ts';
-import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from '../intake/intake.ts';
+import {
+  type Intake,
+  IntakeBusy,
+  IntakeRefused,
+  mustBeWatched,
+  type PlacedOrder,
+  type Taken,
+} from '../intake/intake.ts';
 import { Patience } from '../intake/patience.ts';
 import { IncarnationLost, type WorkerJournal } from '../journals/worker-journal.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -35,7 +42,7 @@ export class JournalIntake implements Intake {
 
   async take({ id, input, placedAt, traceparent }: PlacedOrder): Promise<Taken> {
     const { worker, journal, definitions } = this.#o;
-    this.#mustBeOurs(id);
+    mustBeWatched(id, this.#o.namespaces);
     const verdict = definitions.verdict(id.namespace, id.saga);
     if (!verdict.accepted) throw this.#notYet(id, verdict);
     this.#patience.forget(sagaKey(id.namespace, id.saga));
@@ -57,7 +64,7 @@ export class JournalIntake implements Intake {
   }
 
   async cancel(id: RunId, reason: string): Promise<'Told' | 'Ended'> {
-    this.#mustBeOurs(id);
+    mustBeWatched(id, this.#o.namespaces);
     const posted = await this.#counted(() => this.#o.journal.post(id, { type: 'Cancel', reason }));
     if (posted === 'Posted') return 'Told';
     if (posted === 'Ended') return 'Ended';
@@ -79,12 +86,6 @@ export class JournalIntake implements Intake {
     } finally {
       worker.leave();
     }
-  }
-
-  #mustBeOurs({ namespace }: RunId): void {
-    const { namespaces } = this.#o;
-    if (namespaces.length > 0 && !namespaces.includes(namespace))
-      throw new IntakeRefused('NamespaceNotWatched', `this operator does not look after namespace ${namespace}`);
   }
 
   #notYet(id: RunId, { reason, message }: Extract<Verdict, { accepted: false }>): Error {
