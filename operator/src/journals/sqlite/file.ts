@@ -139,7 +139,7 @@ export class JournalFile {
         if (written === 1) this.#tell(news);
         return written === 1;
       },
-      end: (n, version, state, crc, outcome, at, expires, news) => {
+      end: (n, version, state, crc, outcome, at, expires, news, givenUp) => {
         const written = this.#run(
           `UPDATE run SET version = version + 1, format = ?, state = ?, crc = ?, since = NULL, outcome = ?, expires = ?
            WHERE n = ? AND version = ? AND life = ? AND outcome IS NULL`,
@@ -154,6 +154,13 @@ export class JournalFile {
         );
         if (written === 0) return false;
         this.#run('INSERT INTO ended (key, outcome, at, n) SELECT key, outcome, ?, n FROM run WHERE n = ?', at, n);
+        for (const entry of givenUp)
+          this.#run(
+            'INSERT OR IGNORE INTO exception (key, entry, at) SELECT key, ?, ? FROM run WHERE n = ?',
+            entry,
+            at,
+            n,
+          );
         this.#tell(news);
         return true;
       },

@@ -9,7 +9,7 @@ import { expect } from 'chai';
 import { begin } from '../../saga/engine.ts';
 import { CONTEXT, INPUT, revision } from '../../saga/rehearsal.ts';
 import { rejection } from '../conformance/stage.ts';
-import { JournalUnavailable } from '../journal.ts';
+import { JournalUnavailable, VersionConflict } from '../journal.ts';
 import type { NewRun, Retention } from '../worker-journal.ts';
 import { InProcess } from './in-process.ts';
 import { SqliteJournal, sqliteJournal } from './journal.ts';
@@ -127,6 +127,48 @@ describe('The sqlite journal', function () {
       }),
     );
     expect(groups).to.deep.equal([100, 100]);
+  });
+
+  it('gives out a run whose create nobody heard of, however often it fails before that', async () => {
+    let isLost = false;
+    const losing = new InProcess(() => openFile(path), {
+      at: (point) => {
+        if (isLost && point === 'answer') throw new Error('the answer is lost');
+      },
+    });
+    const journal = await opening(losing);
+    isLost = true;
+    expect(await rejection(journal.create(runOf(1)))).to.be.instanceOf(JournalUnavailable);
+    isLost = false;
+    expect(await active(journal)).to.equal(1);
+    // It is known now that the run is there; then that is forgotten again.
+    isLost = true;
+    expect(await rejection(journal.beat())).to.be.instanceOf(JournalUnavailable);
+    isLost = false;
+    const [claimed] = await journal.claim(10);
+    expect(claimed).to.deep.equal({ run: runOf(1), record: { state: undefined, version: '2' }, died: false });
+    expect(await journal.claim(10)).to.deep.equal([]);
+  });
+
+  it('has on record with the end of a run what that gave up: nobody looks at the run again', async () => {
+    const journal = await opening(new InProcess(() => openFile(path)));
+    const made = await journal.create(runOf(1));
+    if (made.type !== 'Created') throw new Error(made.type);
+    const entry = {
+      step: 'pay',
+      kind: 'action',
+      decision: 'Abort',
+      state: 'Unknown',
+      by: 'ann',
+      reason: 'it was paid by hand',
+    } as const;
+    const end = { ...STATE, givenUp: [entry], ended: 'Aborted', finishedAt: 6 } as const;
+    expect(await rejection(journal.write(runOf(1).id, end, '7'))).to.be.instanceOf(VersionConflict);
+    expect(await journal.exceptions(runOf(1).id), 'of a write that was refused').to.deep.equal([]);
+    await journal.write(runOf(1).id, end, made.version);
+    expect(await journal.exceptions(runOf(1).id)).to.deep.equal([entry]);
+    await journal.recordException(runOf(1).id, entry, 9);
+    expect(await journal.exceptions(runOf(1).id), 'once').to.deep.equal([entry]);
   });
 
   describe('on a disk that is full', () => {

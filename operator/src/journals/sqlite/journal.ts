@@ -144,7 +144,19 @@ export class SqliteJournal implements WorkerJournal {
     const told = announcement?.sequence ?? run.told;
     if (state.ended !== undefined) {
       const expires = now + Math.min(this.#options.retention.ended(id, state.ended), this.#remembered);
-      const ended = await this.#groups.submit('end', run.n, version, text, crc, state.ended, now, expires, message);
+      const givenUp = state.givenUp.map((entry) => canonicalJson(entry));
+      const ended = await this.#groups.submit(
+        'end',
+        run.n,
+        version,
+        text,
+        crc,
+        state.ended,
+        now,
+        expires,
+        message,
+        givenUp,
+      );
       if (ended) memory.remove(key, run);
       if (ended && message !== null) memory.hasNews = true;
       return ended;
@@ -308,9 +320,11 @@ export class SqliteJournal implements WorkerJournal {
     if (life === undefined)
       throw new JournalUnavailable('the journal is not open: open() comes before everything else');
     const standing = await this.#groups.submit('recall');
-    this.#memory = new Memory(standing, life, this.#doubtful);
-    this.#doubtful.clear();
-    return this.#memory;
+    const memory = new Memory(standing, life, this.#doubtful);
+    // Those that are claimable stay in doubt until they are claimed: the next failure may come before that.
+    for (const key of this.#doubtful.keys()) if (!memory.unclaimed.has(key)) this.#doubtful.delete(key);
+    this.#memory = memory;
+    return memory;
   }
 }
 

@@ -30,6 +30,7 @@ export interface Operations {
     ],
     boolean
   >;
+  /** The last write of a run; what it gave up is on record with it, since nobody looks at it again. */
   end: Operation<
     [
       n: number,
@@ -40,6 +41,7 @@ export interface Operations {
       at: number,
       expires: number,
       news: string | null,
+      givenUp: readonly string[],
     ],
     boolean
   >;
