@@ -1,3 +1,4 @@
+import type { Announcement } from '@mercato/operator/journals/worker-journal.ts';
 import type { SendEffect } from '@mercato/operator/participants/participants.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
 import { pivotIndex } from '@mercato/operator/saga/revision.ts';
@@ -22,6 +23,8 @@ export class Order {
   readonly bookings = new Map<string, 'booked' | 'picked-up' | 'cancelled' | 'pending'>();
   /** Bodies by idempotency key. */
   readonly bodies = new Map<string, string>();
+  /** What the order service was told, by sequence. */
+  readonly told = new Map<number, Announcement['type']>();
   /** Its status was lost, or its object replaced, or its status edited: what is known of it starts anew. */
   disturbed = false;
   /** What it was applied with, at first and then. */
@@ -124,6 +127,36 @@ export class Books {
     if (state?.pivotIntent !== true) this.#fail(`${effect.key} is sent before the pivot's intent is durable`);
     const missing = state?.steps.slice(0, pivotIndex(revision)).find((step) => step.output === undefined);
     if (missing !== undefined) this.#fail(`${effect.key} is sent before the output of ${missing.name} is durable`);
+  }
+
+  /** The order service was told of a run: it must be durable by then. */
+  told(key: string, { type, sequence }: Announcement): void {
+    const order = this.#order(key);
+    const state = stateOf(this.#api().get(key));
+    order.told.set(sequence, type);
+    if (state === undefined) return this.#fail(`${key} is announced as ${type}, and there is no run of it`);
+    const isEnd = type === 'succeeded' || type === 'compensated' || type === 'aborted';
+    if (isEnd && state.ended?.toLowerCase() !== type)
+      this.#fail(`${key} is announced as ${type} before that is durable`);
+    if (sequence > 2 * state.holds + 1)
+      this.#fail(`${key} is announced as ${type} (${sequence}) after ${state.holds} holds`);
+  }
+
+  /** Whether the order service was told of its end. */
+  isTold(key: string): boolean {
+    const order = this.orders.get(key);
+    const end = order?.last?.ended?.toLowerCase();
+    return end !== undefined && order?.told.get(2 * (order.last?.holds ?? 0) + 1) === end;
+  }
+
+  /** Holds and ends that the order service was never told of, as sentences. */
+  untold(): string[] {
+    return [...this.orders.values()].flatMap(({ key, last, told }) => {
+      if (last?.ended !== undefined)
+        return this.isTold(key) ? [] : [`${key} ended (${last.ended}), and nobody was told`];
+      const isHeld = last?.hold !== undefined && !told.has(2 * last.holds - 1);
+      return isHeld ? [`${key} is held (${last.hold?.reason}), and nobody was told`] : [];
+    });
   }
 
   /** Somebody was told that the run has ended. */

@@ -1,8 +1,8 @@
 import { runKey } from '@mercato/operator/saga/command.ts';
 import type { RunInput } from '@mercato/operator/saga/types.ts';
 import { drawRevision } from './definitions.ts';
+import type { Crew } from './desk.ts';
 import type { EventKind } from './faults.ts';
-import type { Operators } from './operators.ts';
 import type { Customers } from './people.ts';
 import type { Random } from './random.ts';
 import type { ServiceHost } from './service-host.ts';
@@ -11,11 +11,11 @@ import type { Stage } from './stage.ts';
 /** What happens to the world as a whole, at the moments that the seed has planned. */
 export class Calamities {
   readonly #stage: Stage;
-  readonly #operators: Operators;
+  readonly #operators: Crew;
   readonly #customers: Customers;
   readonly #random: Random;
 
-  constructor(stage: Stage, operators: Operators, customers: Customers) {
+  constructor(stage: Stage, operators: Crew, customers: Customers) {
     this.#stage = stage;
     this.#operators = operators;
     this.#customers = customers;

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { canonicalJson } from '@mercato/operator/saga/canonical.ts';
 import { runKey, totalOf } from '@mercato/operator/saga/command.ts';
 import type { CommandKind, RunInput, RunState } from '@mercato/operator/saga/types.ts';
 import type { ApiServer } from './api-server.ts';
@@ -121,7 +122,7 @@ function recordProblems(order: Order, api: ApiServer, zombies: boolean): string[
   const recorded = [...api.exceptions.values()].filter(({ id }) => runKey(id) === key).map(({ entry }) => entry);
   const wanted = last?.givenUp ?? [];
   const has = (list: readonly object[], entry: object) =>
-    list.some((one) => JSON.stringify(one) === JSON.stringify(entry));
+    list.some((one) => canonicalJson(one) === canonicalJson(entry));
   const missing = wanted.filter((entry) => !has(recorded, entry));
   const spare = recorded.filter((entry) => !has(wanted, entry));
   // A run that began anew may not know what it gave up before.

@@ -51,6 +51,8 @@ const EVENTS = {
 
 export type EventKind = keyof typeof EVENTS;
 
+export const EVENT_KINDS = Object.keys(EVENTS) as readonly EventKind[];
+
 /** How often a seed has a fault or event of a kind. */
 const SHARE: Record<FaultKind | EventKind, number> = {
   lose: 0.4,
@@ -86,7 +88,7 @@ export class Faults {
   readonly #note: (text: string) => void;
   #on = false;
 
-  constructor(random: Random, until: number, note: (text: string) => void) {
+  constructor(random: Random, until: number, note: (text: string) => void, happens: readonly EventKind[]) {
     this.#random = random;
     this.#note = note;
     const plan = random.fork('plan');
@@ -100,6 +102,7 @@ export class Faults {
       }),
     );
     this.events = chosen<EventKind>(EVENTS)
+      .filter((kind) => happens.includes(kind))
       .flatMap((kind) => Array.from({ length: plan.int(1, EVENTS[kind]) }, () => ({ kind, at: plan.int(0, until) })))
       .sort((a, b) => a.at - b.at);
   }

@@ -1,6 +1,9 @@
+import { VersionConflict } from '@mercato/operator/journals/journal.ts';
 import type { Participants } from '@mercato/operator/participants/participants.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
+import type { Decision, RunId, RunInput } from '@mercato/operator/saga/types.ts';
 import { ApiClient } from './api-server.ts';
+import type { Crew, Desk } from './desk.ts';
 import { Node } from './node.ts';
 import { SimulatedParticipants } from './participants.ts';
 import type { Random } from './random.ts';
@@ -8,7 +11,7 @@ import type { Stage } from './stage.ts';
 import { Worker } from './worker.ts';
 
 /** The operator's processes: who leads, who died, and who goes on although it leads no more. */
-export class Operators {
+export class Operators implements Crew, Desk {
   readonly #stage: Stage;
   readonly #random: Random;
   #leader: Worker | undefined;
@@ -58,6 +61,22 @@ export class Operators {
       worker.stop();
       this.elect(false);
     });
+  }
+
+  place(id: RunId, input: RunInput): void {
+    this.#stage.api.create(id, input);
+  }
+
+  cancel(key: string): void {
+    this.#stage.api.delete(key);
+  }
+
+  decide(key: string, decision: Decision): void {
+    try {
+      this.#stage.api.patch(key, () => ({ decision }));
+    } catch (error) {
+      if (!(error instanceof VersionConflict)) throw error;
+    }
   }
 
   #start(name: string, died: boolean): Worker {

@@ -1,4 +1,3 @@
-import { VersionConflict } from '@mercato/operator/journals/journal.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
 import type { Decision, Hold, RunId } from '@mercato/operator/saga/types.ts';
 import { stateOf } from './api-server.ts';
@@ -41,11 +40,11 @@ export class Customers {
   /** The object is deleted: the customer does not want it, or its namespace goes. */
   cancel(key: string): void {
     this.#stage.note(`CANCEL ${key}`);
-    this.#stage.api.delete(key);
+    this.#stage.desk.cancel(key);
   }
 
   #plan(order: number, random: Random): void {
-    const { scheduler, api, books, note } = this.#stage;
+    const { scheduler, desk, books, note } = this.#stage;
     const id: RunId = { namespace: NAMESPACE, saga: SAGA, orderId: `o-${order}` };
     const key = runKey(id);
     const input = drawInput(random, order);
@@ -54,9 +53,9 @@ export class Customers {
       this.left -= 1;
       note(`ORDER ${key} ${JSON.stringify(input)}`);
       books.accept(key, input);
-      api.create(id, input);
+      desk.place(id, input);
     });
-    if (random.chance(0.1)) scheduler.after(at + random.int(1, 3_000), () => api.create(id, input));
+    if (random.chance(0.1)) scheduler.after(at + random.int(1, 3_000), () => desk.place(id, input));
     const second = random.pick([1, 20, 100, 400, 2_000, 8_000]) * random.int(1, 3);
     if (random.chance(0.2)) scheduler.after(at + second, () => this.cancel(key));
   }
@@ -113,10 +112,6 @@ export class Responders {
 
   #decide(key: string, decision: Decision): void {
     this.#stage.note(`DECISION ${key} ${JSON.stringify(decision)}`);
-    try {
-      this.#stage.api.patch(key, () => ({ decision }));
-    } catch (error) {
-      if (!(error instanceof VersionConflict)) throw error;
-    }
+    this.#stage.desk.decide(key, decision);
   }
 }

@@ -5,7 +5,10 @@ import { Books } from './books.ts';
 import { Calamities } from './calamities.ts';
 import { conservationProblems } from './conservation.ts';
 import { drawRevision } from './definitions.ts';
+import type { Crew, Desk } from './desk.ts';
 import { Faults } from './faults.ts';
+import { JournalCrew } from './journal-crew.ts';
+import { EVENTS_OF, type JournalName, journalOf } from './journals.ts';
 import { Network } from './network.ts';
 import { Node } from './node.ts';
 import { Operators } from './operators.ts';
@@ -26,6 +29,7 @@ const QUIET_WITHIN = 180_000;
 /** How a seed ended. */
 export interface Outcome {
   readonly seed: number;
+  readonly journal: JournalName;
   /** Empty: all is well. */
   readonly problems: readonly string[];
   /** Which faults the seed had planned. */
@@ -40,8 +44,9 @@ export interface Outcome {
 /** The shop, its operator and the world around them, for one seed: the same seed plays the same, to the last step. */
 export class World {
   readonly #seed: number;
+  readonly #journal: JournalName;
   readonly #stage: Stage;
-  readonly #operators: Operators;
+  readonly #operators: Crew & Desk;
   readonly #customers: Customers;
   readonly #responders: Responders;
   readonly #calamities: Calamities;
@@ -51,14 +56,16 @@ export class World {
   /** `trace` is told everything that happens, line by line. */
   constructor(seed: number, trace?: (line: string) => void) {
     this.#seed = seed;
+    this.#journal = journalOf(seed);
     const random = new Random(`seed ${seed}`);
     const scheduler = new Scheduler(random.fork('scheduler'));
     const note = (text: string) => trace?.(`${(scheduler.now / 1000).toFixed(3).padStart(8)}s ${text}`);
-    const faults = new Faults(random.fork('faults'), FAULTS_UNTIL, note);
+    const faults = new Faults(random.fork('faults'), FAULTS_UNTIL, note, EVENTS_OF[this.#journal]);
     const books: Books = new Books(
       () => this.#stage.api,
       () => scheduler.now,
     );
+    const operators = (): Desk => this.#operators;
     this.#stage = {
       random,
       scheduler,
@@ -68,6 +75,9 @@ export class World {
       apiNode: new Node('api', scheduler),
       books,
       hosts: new Map(),
+      get desk() {
+        return operators();
+      },
       saga: {
         revision: drawRevision(random.fork('revision'), random.fork('definition').int(0, 1)),
         isPaused: false,
@@ -76,7 +86,7 @@ export class World {
       note,
       fail: (text) => this.#problems.push(text),
     };
-    this.#operators = new Operators(this.#stage);
+    this.#operators = this.#journal === 'sqlite' ? new JournalCrew(this.#stage) : new Operators(this.#stage);
     this.#customers = new Customers(this.#stage);
     this.#responders = new Responders(this.#stage);
     this.#calamities = new Calamities(this.#stage, this.#operators, this.#customers);
@@ -98,6 +108,7 @@ export class World {
     for (const host of hosts.values()) host.end();
     return {
       seed: this.#seed,
+      journal: this.#journal,
       problems: this.#problems,
       faults: faults.describe(),
       struck: faults.struck,
@@ -155,6 +166,7 @@ export class World {
     if (this.#customers.left > 0) return false;
     return [...books.orders.values()].every(({ key, last, withdrawn }) => {
       if (withdrawn) return true;
+      if (this.#journal === 'sqlite' && !books.isTold(key)) return false;
       return last?.ended !== undefined && api.finished.has(key) && api.get(key)?.deleting !== true;
     });
   }
@@ -166,7 +178,8 @@ export class World {
     const inventory = (hosts.get('inventory') as ServiceHost).database;
     for (;;) {
       if (this.#isOver()) return;
-      const problems = conservationProblems(books, api, inventory, scheduler.now);
+      const untold = this.#journal === 'sqlite' ? books.untold() : [];
+      const problems = [...conservationProblems(books, api, inventory, scheduler.now), ...untold];
       if (problems.length === 0) return;
       if (scheduler.now >= until) {
         this.#problems.push(...problems);

@@ -1,0 +1,53 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { encode, type JournalledStatus } from '@mercato/operator/journals/kubernetes/codec.ts';
+import { idOf, readRow } from '@mercato/operator/journals/sqlite/codec.ts';
+import type { Row } from '@mercato/operator/journals/sqlite/operations.ts';
+import type { GivenUp, Revision } from '@mercato/operator/saga/types.ts';
+import type { ApiServer, Outcome } from './api-server.ts';
+
+/**
+ * Shows the observers what a sqlite journal has on disk, after each commit: they read it themselves, and ask nobody. What they look at has the form that
+ * they know from the API server.
+ */
+export class Mirror {
+  readonly #database: DatabaseSync;
+  readonly #api: ApiServer;
+  /** Versions that were shown, by the run's number. */
+  readonly #shown = new Map<number, number>();
+  readonly #recorded = new Set<string>();
+
+  constructor(database: DatabaseSync, api: ApiServer) {
+    this.#database = database;
+    this.#api = api;
+  }
+
+  /** Something was committed. */
+  show(): void {
+    for (const { saga: _, hash, revision } of this.#all<{ saga: string; hash: string; revision: string }>('revision'))
+      this.#api.revisions.set(hash, JSON.parse(revision) as Revision);
+    for (const row of this.#all<Row>('run')) {
+      if (this.#shown.get(row.n) === row.version) continue;
+      this.#shown.set(row.n, row.version);
+      this.#showRun(row);
+    }
+    for (const { key, outcome } of this.#all<{ key: string; outcome: Outcome }>('ended'))
+      this.#api.finished.set(key, outcome);
+    for (const { key, entry } of this.#all<{ key: string; entry: string }>('exception')) {
+      if (this.#recorded.has(`${key} ${entry}`)) continue;
+      this.#recorded.add(`${key} ${entry}`);
+      this.#api.record(idOf(key), JSON.parse(entry) as GivenUp);
+    }
+  }
+
+  #showRun(row: Row): void {
+    const { run, record } = readRow(row);
+    this.#api.create(run.id, run.input);
+    if (!('state' in record) || record.state === undefined) return;
+    const { state } = record;
+    this.#api.patch(row.key, () => ({ status: encode(run.id, state) as JournalledStatus }));
+  }
+
+  #all<R>(table: 'run' | 'ended' | 'exception' | 'revision'): R[] {
+    return this.#database.prepare(`SELECT * FROM ${table}`).all() as R[];
+  }
+}
