@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import { canonicalJson } from '../saga/canonical.ts';
 import { MAX_OUTPUT_BYTES } from '../saga/output.ts';
 import type { Answer, Json, Output, RunMillis, WallMillis } from '../saga/types.ts';
 import { excerpt } from './excerpt.ts';
@@ -145,7 +144,8 @@ function readOutput(value: unknown, { where, command }: Expected): Answer {
   if (unfit === 'number') {
     return unknown('NotJson', `${where} answered ${command} with a number that no double can hold`);
   }
-  const bytes = unfit === 'depth' ? undefined : Buffer.byteLength(canonicalJson(value));
+  // Canonical JSON only has another order: as many bytes, and this is the engine's own.
+  const bytes = unfit === 'depth' ? undefined : Buffer.byteLength(JSON.stringify(value));
   if (bytes !== undefined && bytes <= MAX_OUTPUT_BYTES) return { type: 'Success', output: value };
   return unknown(
     'OutputTooLarge',

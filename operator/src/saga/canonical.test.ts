@@ -34,6 +34,15 @@ describe('canonicalJson', () => {
       }),
     );
   });
+
+  it('has as many bytes as JSON.stringify makes of what was parsed, so that limits may be checked by either', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
+        const parsed: unknown = JSON.parse(JSON.stringify(value));
+        expect(Buffer.byteLength(canonicalJson(parsed))).to.equal(Buffer.byteLength(JSON.stringify(parsed)));
+      }),
+    );
+  });
 });
 
 describe('sha256', () => {
