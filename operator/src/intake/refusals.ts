@@ -11,11 +11,14 @@ import type { IntakeMetrics } from './metrics.ts';
 /** `kubectl get configmap intake-refusals -n <operator's namespace> -o yaml`. */
 export const REFUSALS = 'intake-refusals';
 /** The record is a window for people, not a store: the newest so many stay. */
-const KEPT = 200;
+export const KEPT = 200;
 /** Refusals of one moment share a write. */
 const COLLECT_MILLIS = 200;
-/** A message is for people; a record is at most about 1 KiB. */
-const MESSAGE_CHARACTERS = 512;
+/**
+ * What a record keeps of each field, in bytes. An API server takes 1 MiB of a ConfigMap, and for a moment it holds twice what stays: a record that it does not take
+ * would have its event come again for ever, and all behind it wait.
+ */
+const BYTES = { id: 200, source: 100, type: 100, subject: 100, message: 512 } as const;
 
 /**
  * Puts on record, with its reason, each event that can never be taken, so that whoever relays it can go on without it: a dead letter. The event's data is
@@ -50,8 +53,9 @@ export class IntakeRefusals {
     this.#metrics.refused.inc({ reason: known(reason) });
     this.#logger.error('an event was refused for good', { ...event, reason, message });
     const at = new Date(this.#clock.wall()).toISOString();
+    const text = recordOf(at, event, { reason: known(reason), message });
     const key = `refused-${sha256(canonicalJson([event.source, event.id, event.type, reason])).slice(0, 20)}`;
-    this.#waiting.set(key, JSON.stringify({ at, ...event, reason, message: message.slice(0, MESSAGE_CHARACTERS) }));
+    this.#waiting.set(key, text);
     this.#writing ??= this.#write();
     await this.#writing;
   }
@@ -84,6 +88,30 @@ export class IntakeRefusals {
       return (await this.#client.patch(configMaps, place, { data })).data ?? {};
     }
   }
+}
+
+/** A record as its ConfigMap has it, of bounded size whatever strangers call their events. @param at RFC 3339 */
+export function recordOf(
+  at: string,
+  event: EventName,
+  why: { readonly reason: string; readonly message: string },
+): string {
+  const { id, source, type, subject } = event;
+  const texts = { id, source, type, subject, message: why.message };
+  const kept = Object.entries(BYTES).map(([field, bytes]) => [field, cut(texts[field as keyof typeof BYTES], bytes)]);
+  return JSON.stringify({ at, reason: why.reason, ...Object.fromEntries(kept) });
+}
+
+/** Without what JSON writes in six bytes: control characters and halves of characters. */
+function cut(text: string, bytes: number): string {
+  const plain = text.replaceAll(/\p{Cc}/gu, ' ').toWellFormed();
+  const whole = Buffer.from(plain);
+  if (whole.length <= bytes) return plain;
+  // A character that was cut in two is one that cannot be read.
+  return `${whole
+    .subarray(0, bytes - 3)
+    .toString('utf8')
+    .replace(/\uFFFD+$/, '')}…`;
 }
 
 /** The keys of all but the newest `kept` records. */
