@@ -1,5 +1,7 @@
 import {
   type Context,
+  DiagLogLevel,
+  diag,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -41,6 +43,8 @@ const CLOSE_MILLIS = 3_000;
 
 /** Traces that are sent over OTLP, in batches beside the work; when the collector is slow, spans are dropped and no request waits. */
 export function exportedTracing(service: string, ratio: number): Tracing {
+  const logger = { error: complain, warn: complain, info: quiet, debug: quiet, verbose: quiet };
+  diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   return tracingWith(service, ratio, new BatchSpanProcessor({ exporter: new OTLPTraceExporter() }));
 }
 
@@ -72,9 +76,22 @@ async function closed(provider: TracerProvider): Promise<void> {
 }
 
 function lost(error: unknown): void {
-  const said = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`spans at the end of the process are lost: ${said}\n`);
+  complain(`spans at the end of the process are lost: ${error instanceof Error ? error.message : String(error)}`);
 }
+
+/** A collector that is away fails every few seconds. Milliseconds. */
+const COMPLAIN_EVERY = 60_000;
+let complained = Number.NEGATIVE_INFINITY;
+
+/** What goes wrong with traces disturbs no work, but is not kept quiet: a line on stderr, at most one a minute. */
+function complain(message: string): void {
+  const now = performance.now();
+  if (now - complained < COMPLAIN_EVERY) return;
+  complained = now;
+  process.stderr.write(`tracing: ${message.slice(0, 500)}\n`);
+}
+
+const quiet = () => undefined;
 
 /** Contexts are handed on by hand: a context that follows every promise costs more than the spans do. */
 function begin(tracer: Tracer, name: string, { kind, attributes }: Beginning, parent: string | undefined): TraceSpan {

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { expect } from 'chai';
@@ -107,6 +109,25 @@ describe('traces by configuration', () => {
     expect(error).to.be.instanceOf(TracingConfigError);
     expect(String(error)).to.include('OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1; it is "5%"');
   });
+
+  it('fail no stop when their collector is away, and say so', async () => {
+    const script = `
+      import { tracingOf } from '@mercato/tracing';
+      const tracing = await tracingOf('order', process.env);
+      tracing.enter('POST /orders', { kind: 'server', parent: undefined }).end();
+      await tracing.close();
+      // As a program ends: nobody waits for what the exporter still tries.
+      process.stdout.write('closed\\n', () => process.exit(0));`;
+    // Nobody listens on the discard port.
+    const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_TRACES_SAMPLER_ARG: '1' };
+    const run = promisify(execFile);
+    const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '-e', script], {
+      env,
+      cwd: import.meta.dirname,
+    });
+    expect(stdout).to.equal('closed\n');
+    expect(stderr).to.match(/^tracing: .*(ECONNREFUSED|export|lost)/m);
+  }).timeout(20_000);
 
   it('are sent over OTLP, and what is left at the end is too', async () => {
     const bodies: string[] = [];
