@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -37,11 +37,12 @@ CREATE TABLE exception (key TEXT NOT NULL, entry TEXT NOT NULL, at INTEGER NOT N
 
 /**
  * Opens a journal's file, and makes it where there is none. What durability depends on is said explicitly: in WAL mode SQLite's `synchronous` falls back
- * to NORMAL, which may lose the last commits when power fails. `:memory:` lives as long as its handle.
+ * to NORMAL, which may lose the last commits when power fails. `:memory:` lives as long as its handle. Only its owner may read a file that is made here: it
+ * has addresses and payment tokens in it.
  * @throws Error when the file is another program's, or a newer operator's; SQLite's own errors
  */
 export function openFile(path: string): DatabaseSync {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+  if (path !== ':memory:') makePrivate(path);
   const database = new DatabaseSync(path, { timeout: 5_000 });
   try {
     // The first takes effect in a new file only.
@@ -55,6 +56,16 @@ export function openFile(path: string): DatabaseSync {
     throw error;
   }
   return database;
+}
+
+/** SQLite gives the log beside the file the file's own permissions. One that is there is not opened: closing it would take SQLite's locks away. */
+function makePrivate(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 function prepareTables(path: string, database: DatabaseSync): void {
