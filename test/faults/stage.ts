@@ -33,6 +33,8 @@ export interface StageOptions extends Pick<ShopOptions, 'envOf'> {
   readonly orders: number;
   /** @default one, with the sqlite journal */
   readonly operators?: readonly OperatorProcess[];
+  /** Where the order service sends its events. @default to those of the operators that take the connection */
+  readonly intake?: string;
 }
 
 /** The shop as processes, with its customers before it, who send nothing until they are released, and the observers of the conservation check. */
@@ -58,7 +60,8 @@ export class FaultStage {
   }
 
   /** Starts everything, opens the shop and fills its warehouses. @throws ComponentError with the last lines of the log of what failed */
-  static async set({ directory, seed, orders: count, operators, envOf }: StageOptions): Promise<FaultStage> {
+  static async set(options: StageOptions): Promise<FaultStage> {
+    const { directory, seed, orders: count, operators, envOf, intake } = options;
     const told = await Subscriber.start();
     const doors: Door[] = [];
     const shop = await startBenchShop(directory, {
@@ -68,6 +71,7 @@ export class FaultStage {
       ...(operators === undefined ? {} : { operators }),
       ...(envOf === undefined ? {} : { envOf }),
       intake: async (addresses) => {
+        if (intake !== undefined) return intake;
         const door = await Door.open(addresses);
         doors.push(door);
         return door.url;
