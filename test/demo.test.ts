@@ -64,8 +64,26 @@ describe('the demo', function () {
     expect(ends.get('order-1004')).to.deep.equal(['Compensated', 'CaptureDeclined']);
     expect(ends.get('order-1005'), 'the acquirer answers the second time').to.deep.equal(['Succeeded', 'Succeeded']);
     expect(ends.get('order-1006')).to.deep.equal(['Compensated', 'OutOfStock']);
+    const placed = [...outcome.played].filter(({ told }) => told !== undefined);
+    expect(placed.length, 'brought to the order service').to.be.within(15, 45);
     expect(paper.text).to.include('seed b').and.include('60/60 settled').and.include('nothing was lost');
     expect(folders()).to.deep.equal(before);
+  });
+
+  it('plays the day over POST /orders, with its runs in sqlite', async () => {
+    const paper = new Paper();
+    const outcome = await demo({ screen: paper, seed: 'b', count: 30, dayMs: 2_000, journal: 'sqlite' });
+    expect(outcome.violations, paper.text).to.deep.equal([]);
+    const { accepted, settled, phases } = outcome.tally;
+    expect({ accepted, settled }).to.deep.equal({ accepted: 36, settled: 36 });
+    const played = [...outcome.played];
+    expect(played.every(({ told, run }) => told !== undefined && run === undefined)).to.equal(true);
+    const ends = new Map(played.map(({ order, phase, told }) => [String(order.orderId), [phase, told?.reason]]));
+    expect(ends.get('order-1001')).to.deep.equal(['Succeeded', undefined]);
+    expect(ends.get('order-1003')).to.deep.equal(['Compensated', 'CardDeclined']);
+    expect(ends.get('order-1006')).to.deep.equal(['Compensated', 'OutOfStock']);
+    expect(phases.Succeeded, paper.text).to.be.at.least(25);
+    expect(paper.text).to.include('nothing was lost');
   });
 
   it('plays a file with everything wrong in it: each line is in an order or in the report, and what is sound completes', async () => {

@@ -1,17 +1,19 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { attachControlPlane } from '@mercato/controlplane';
 import { requireBinaries } from '@mercato/controlplane/testing.ts';
 import type { AcquirerNote } from '@mercato/demo/conservation.ts';
-import { applyManifest, readManifests } from '@mercato/demo/local/install.ts';
+import { applyManifest, ROOT, readManifests } from '@mercato/demo/local/install.ts';
 import { localReach } from '@mercato/demo/local/reach.ts';
 import { clientOf, freePorts } from '@mercato/demo/local/shop.ts';
 import { livingPrograms } from '@mercato/demo/local/state.ts';
 import { Administration } from '@mercato/demo/play/observe.ts';
-import { down, type Home, PortsTakenError, up } from '@mercato/demo/up.ts';
+import { down, type Home, JournalFixedError, PortsTakenError, up } from '@mercato/demo/up.ts';
 import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
 import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
 import { expect } from 'chai';
@@ -63,7 +65,10 @@ describe('a shop that stays', function () {
       for (;;) {
         const run = await client.get(orderSagaRuns, { namespace: 'default', name: 'checkout-order-1001' });
         const log = await admin.log<AcquirerNote>('acquirer');
-        const captures = log.filter((note) => note.operation === 'capture' && note.outcome === 'approved').length;
+        const captures = log.filter(
+          ({ operation, outcome, orderKey }) =>
+            operation === 'capture' && outcome === 'approved' && orderKey === 'default/checkout/order-1001',
+        ).length;
         if (run.status?.phase === 'Succeeded') return { run, captures };
         if (performance.now() > deadline) throw new Error(`the run is ${JSON.stringify(run.status)}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
@@ -74,6 +79,21 @@ describe('a shop that stays', function () {
     }
   };
 
+  /** Does what the greeting says, from the repository's folder, and answers what the order service does. */
+  const place = async (greeting: string): Promise<unknown> => {
+    const line = (of: RegExp) => of.exec(greeting)?.[0]?.trim() ?? expect.fail(`no ${of} in ${greeting}`);
+    const script = [
+      line(/^ *export KUBECONFIG=.*$/m),
+      line(/^ *export PATH=.*$/m),
+      line(/^ *ORDERS=.*$/m),
+      line(/^ *TOKEN=.*$/m),
+      line(/^ *curl .*-d @.*$/m),
+    ];
+    const { stdout } = await promisify(execFile)('bash', ['-ec', script.join('\n')], { cwd: ROOT, timeout: 30_000 });
+    const { state, total } = JSON.parse(stdout) as { state: string; total: number };
+    return { state, total };
+  };
+
   it('starts, takes an order, ends, and goes on where it was', async () => {
     const greeting = await said(up);
     expect(greeting).to.include(`export KUBECONFIG=${join(home.controlPlane, 'kubeconfig')}`);
@@ -81,9 +101,11 @@ describe('a shop that stays', function () {
     expect(existsSync(join(folder ?? '', 'kubectl')), 'kubectl for a machine without it').to.equal(true);
     const first = await order();
     expect(first.captures).to.equal(1);
+    const placed = await place(greeting);
+    expect(placed, 'as the greeting says it').to.deep.equal({ state: 'Placed', total: 1790 });
 
     const ended = await said(down);
-    expect(ended).to.include('ended: acquirer, carrier, inventory, payment, shipping, operator, control plane');
+    expect(ended).to.include('ended: acquirer, carrier, inventory, payment, shipping, order, operator, control plane');
     expect((await livingPrograms(home.site.folder)).size).to.equal(0);
     expect(await said(down)).to.equal('nothing ran\n');
 
@@ -97,10 +119,16 @@ describe('a shop that stays', function () {
     await said(up);
     const before = await livingPrograms(home.site.folder);
     process.kill(before.get('shipping')!.pid, 'SIGKILL');
-    expect(await said(up)).to.include('already running: acquirer, carrier, inventory, payment, operator\n');
+    expect(await said(up)).to.include('already running: acquirer, carrier, inventory, payment, order, operator\n');
     const after = await livingPrograms(home.site.folder);
     expect(after.get('shipping')?.pid).to.be.a('number').and.not.to.equal(before.get('shipping')?.pid);
     expect(after.get('payment')?.pid).to.equal(before.get('payment')?.pid);
+  });
+
+  it('has its runs where it had them, and says so to whoever wants them elsewhere', async () => {
+    const failure = await up(new Paper(), home, 'sqlite').catch((error: unknown) => error);
+    expect(failure).to.be.instanceOf(JournalFixedError);
+    expect((failure as Error).message).to.include("this shop's runs live in kubernetes");
   });
 
   it('says which port is taken, before it starts anything', async () => {

@@ -123,6 +123,10 @@ function world(): World {
       ],
     },
     exceptions: [{ key: key('aborted'), decision: 'Abort', kind: 'action', step: 'book-shipment' }],
+    told: [
+      { key: key('done'), phase: 'Succeeded' },
+      { key: key('held'), phase: 'Held' },
+    ],
     broughtIn: [{ reference: 'opening', warehouse: 'leeds', sku: 'MUG', quantity: 20 }],
     mustBeHeld: new Set([key('held')]),
   });
@@ -141,6 +145,8 @@ const faults: readonly [string, string[], (world: World) => void][] = [
   ['leaves a run that never began', ['all-end'], (w) => (w.runs[2]!.phase = 'Pending')],
   ['holds a run for no reason', ['held-as-expected'], (w) => (w.runs[2]!.phase = 'Held')],
   ['ends a run that must be held', ['held-as-expected'], (w) => (w.mustBeHeld = new Set([key('held'), key('undone')]))],
+  ['tells a customer that what completed has failed', ['told-as-it-is'], (w) => (w.told![0]!.phase = 'Compensated')],
+  ['does not tell a customer of a hold', ['told-as-it-is'], (w) => (w.told![1]!.phase = 'Running')],
   ['loses an exception record', ['exception-recorded'], (w) => w.exceptions.splice(0, 1)],
   [
     'records another step than the one given up',

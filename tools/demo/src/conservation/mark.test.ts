@@ -74,7 +74,30 @@ describe('one play among several on the same stores', () => {
     ]);
   });
 
+  /** As the second play placed its order with the order service: its id has no mark, its goods have. */
+  const placed = (): Observations => {
+    const renamed = JSON.stringify(second()).replaceAll('aab-order-1', 'o01m82');
+    return JSON.parse(renamed) as Observations;
+  };
+
+  it('knows the orders that it placed by its log, whatever their ids', () => {
+    expect(checkConservation(ofPlay(placed(), 'aab'))).to.deep.equal([]);
+    const { carrier, ...rest } = placed();
+    const lost = ofPlay({ ...rest, carrier: carrier.filter(({ orderKey }) => !orderKey.endsWith('/o01m82')) }, 'aab');
+    expect(checkConservation(lost).map(({ rule }) => rule)).to.deep.equal(['shipped-exactly']);
+  });
+
+  it('knows an order that nobody placed by the goods that it took', () => {
+    const invented = ofPlay({ ...placed(), accepted: [] }, 'aab');
+    expect(checkConservation(invented).map(({ rule, order }) => [rule, order])).to.deep.include([
+      'run-of-an-order',
+      'shop/checkout/o01m82',
+    ]);
+  });
+
   it('takes no mark for the beginning of another', () => {
-    expect(ofPlay(second(), 'aa').runs.map(({ key }) => key)).to.deep.equal(['shop/checkout/aa-order-1']);
+    expect(ofPlay({ ...second(), accepted: [] }, 'aa').runs.map(({ key }) => key)).to.deep.equal([
+      'shop/checkout/aa-order-1',
+    ]);
   });
 });

@@ -16,7 +16,6 @@ export function ofPlay(seen: Observations, mark: string): Observations {
   const isOwnSku = ({ sku }: { readonly sku: string }) => isMarked(sku);
   return {
     ...seen,
-    accepted: seen.accepted.filter(({ key }) => isOwn(key)),
     runs: seen.runs.filter(({ key }) => isOwn(key)),
     acquirer: seen.acquirer.filter(({ orderKey }) => isOwn(orderKey)),
     carrier: seen.carrier.filter(({ orderKey }) => isOwn(orderKey)),

@@ -7,6 +7,7 @@ import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { expect } from 'chai';
 import { install } from '../local/install.ts';
 import { clientOf } from '../local/shop.ts';
+import { apiServer, type Counter, type Told } from './counter.ts';
 import type { PlannedOrder } from './order.ts';
 import { Player } from './player.ts';
 
@@ -109,6 +110,65 @@ describe('the player', function () {
     await until(() => player.strangers.has('checkout-stranger'));
     await player.send(stop.signal);
     expect([...player.strangers.keys()]).to.deep.equal(['checkout-stranger']);
+  });
+
+  describe('with a counter that gives orders ids of its own', () => {
+    const idOf = (orderId: string) => asOrderId(`o-${orderId}`);
+    let told: Map<string, Told>;
+    let answer: PromiseWithResolvers<void>;
+    let player: Player;
+
+    /** Applies what is brought under another id, as the order service and the operator do together, and answers when it is let. */
+    beforeEach(() => {
+      told = new Map();
+      answer = Promise.withResolvers();
+      const applied = apiServer(client, namespace, 'checkout');
+      const counter: Counter = {
+        async bring(order, signal) {
+          const brought = await applied.bring({ ...order, orderId: idOf(order.orderId) }, signal);
+          await answer.promise;
+          return brought;
+        },
+        told: async (orderId) => told.get(orderId),
+      };
+      player = new Player({
+        client,
+        namespace,
+        saga: 'checkout',
+        orders: [planned('1')],
+        dayMs: 1,
+        counterOf: () => counter,
+      });
+    });
+
+    it('knows a run for its own that was there before it knew the id', async () => {
+      void player.watch(stop.signal);
+      const sending = player.send(stop.signal);
+      await until(() => player.strangers.has('checkout-o-1'));
+      answer.resolve();
+      await sending;
+      expect([...player.strangers.keys()]).to.deep.equal([]);
+      const [played, ...more] = player.played.values();
+      expect(more).to.deep.equal([]);
+      expect(played?.orderId).to.equal('o-1');
+      expect(played?.run?.metadata.name).to.equal('checkout-o-1');
+    });
+
+    it('is quiet only when the customer was told what became of the run', async () => {
+      answer.resolve();
+      void player.watch(stop.signal);
+      await player.send(stop.signal);
+      const following = player.follow(stop.signal);
+      told.set('o-1', { phase: 'Running' });
+      await end('o-1', 'Succeeded');
+      await until(() => player.played.get('checkout-o-1')?.phase === 'Succeeded');
+      await until(() => player.played.get('checkout-o-1')?.told?.phase === 'Running');
+      expect(player.isQuiet).to.equal(false);
+      told.set('o-1', { phase: 'Succeeded' });
+      await until(() => player.isQuiet);
+      stop.abort(new Error('seen enough'));
+      await following;
+    });
   });
 
   it('loses no order and sends none twice when the API server is killed under it', async () => {
