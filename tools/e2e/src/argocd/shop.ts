@@ -47,6 +47,7 @@ const SERVICES: readonly Deployable[] = [
   { name: 'mercato-boundary', component: 'controller', zone: 'boundary' },
   { name: 'carrier', component: 'simulator', zone: 'simulators' },
   { name: 'inventory', component: 'service', zone: 'shop' },
+  { name: 'order', component: 'service', zone: 'shop' },
   { name: 'payment', component: 'service', zone: 'card' },
   { name: 'shipping', component: 'service', zone: 'shop' },
 ];
