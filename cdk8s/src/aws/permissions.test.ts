@@ -72,6 +72,11 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   ],
   notices: allow(['sns:Publish'], arn('sns', 'mercato-production-notices-sent')),
   order: [
+    ...allow(ITEMS, arn('dynamodb', 'table/mercato-production-orders')),
+    ...allow(['dynamodb:Query'], arn('dynamodb', 'table/mercato-production-orders/index/CustomerIndex')),
+    ...allow(['dynamodb:Query'], arn('dynamodb', 'table/mercato-production-orders/index/OpenIndex')),
+    ...allow(RECEIVE, arn('sqs', 'mercato-production-order-events')),
+    ...allow(['sqs:SendMessage'], arn('sqs', 'mercato-production-order-events-dead-letter')),
     ...allow(['events:PutEvents'], arn('events', 'event-bus/mercato-production')),
     ...allow(['sns:Publish'], arn('sns', 'mercato-production-order-announcements')),
   ],
@@ -216,10 +221,12 @@ describe('permissions', () => {
         ...CONTROLLER,
         'mercato-production-mercato-operator: kms:Decrypt kms:DescribeKey through dynamodb.eu-west-2.amazonaws.com',
         'mercato-production-mercato-worker: kms:Decrypt kms:DescribeKey through dynamodb.eu-west-2.amazonaws.com',
+        'mercato-production-order: kms:Decrypt kms:DescribeKey through dynamodb.eu-west-2.amazonaws.com',
         'mercato-production-inventory: kms:Decrypt kms:DescribeKey through dynamodb.eu-west-2.amazonaws.com',
       ]);
       expect(uses(mercato, 'events')).to.deep.equal([
         'mercato-production-mercato-worker: kms:Decrypt kms:GenerateDataKey through sqs.eu-west-2.amazonaws.com',
+        'mercato-production-order: kms:Decrypt kms:GenerateDataKey through sqs.eu-west-2.amazonaws.com',
         'mercato-production-order: kms:Decrypt kms:GenerateDataKey through sns.eu-west-2.amazonaws.com',
         'mercato-production-inventory: kms:Decrypt through sqs.eu-west-2.amazonaws.com',
         'events.amazonaws.com: kms:Decrypt kms:GenerateDataKey',
@@ -268,6 +275,8 @@ describe('permissions', () => {
           'kms:EncryptionContext:aws:sqs:arn': [
             arn('sqs', 'mercato-production-orders'),
             arn('sqs', 'mercato-production-orders-dead-letter'),
+            arn('sqs', 'mercato-production-order-events'),
+            arn('sqs', 'mercato-production-order-events-dead-letter'),
             arn('sqs', 'mercato-production-inventory-events'),
             arn('sqs', 'mercato-production-inventory-events-dead-letter'),
           ],

@@ -1,3 +1,4 @@
+import { ORDERS_TABLE } from '@mercato/order/adapters/dynamodb/table.ts';
 import type { Service } from '../types.ts';
 
 export const order: Service = {
@@ -30,6 +31,17 @@ export const order: Service = {
     { to: 'mercato-worker', door: 'intake', why: 'the same, where workers take orders in' },
   ],
   tokens: { audience: 'order', eventSenders: ['mercato-operator'] },
+  tables: [ORDERS_TABLE],
+  queues: [
+    {
+      name: 'order-events',
+      visibilitySeconds: 60,
+      // What cannot be taken while the store is away comes again, later each time.
+      maxReceives: 100,
+      refuses: true,
+      why: 'what the operator tells of sagas',
+    },
+  ],
   topics: [{ name: 'order-announcements', why: 'what customers are told of their orders' }],
   events: {
     publishes: [
@@ -37,10 +49,55 @@ export const order: Service = {
         (end) => `dev.mercato.order.${end}`,
       ),
     ],
-    consumes: [],
+    consumes: [
+      {
+        types: ['held', 'resumed', 'succeeded', 'compensated', 'aborted'].map((end) => `dev.mercato.saga.${end}`),
+        queue: 'order-events',
+      },
+    ],
   },
   cardData: false,
   settings: [
+    {
+      name: 'store',
+      variable: 'MERCATO_ORDERS',
+      type: 'string',
+      default: 'sqlite',
+      limits: { enum: ['sqlite', 'dynamodb'] },
+      description: 'Where orders are kept: a file on the volume of one pod, or a DynamoDB table',
+    },
+    {
+      name: 'table',
+      variable: 'MERCATO_ORDERS_TABLE',
+      type: 'string',
+      default: '',
+      limits: { pattern: '^([a-zA-Z0-9_.-]{3,255})?$' },
+      description: 'The table, with `store: dynamodb`, as `mercato-production-orders`',
+    },
+    {
+      name: 'eventBus',
+      variable: 'MERCATO_EVENT_BUS',
+      type: 'string',
+      default: '',
+      limits: { maxLength: 1_600 },
+      description: 'An EventBridge bus that is told what customers are told, by name or ARN; empty: none',
+    },
+    {
+      name: 'eventQueue',
+      variable: 'MERCATO_EVENT_QUEUE',
+      type: 'string',
+      default: '',
+      limits: { pattern: '^(https?://.+)?$' },
+      description: 'URL of the SQS queue with what the operator tells of sagas; empty: over HTTP only',
+    },
+    {
+      name: 'announcementsTopic',
+      variable: 'MERCATO_ANNOUNCEMENTS_TOPIC',
+      type: 'string',
+      default: '',
+      limits: { pattern: '^(arn:aws[a-z-]*:sns:.+)?$' },
+      description: 'ARN of the SNS topic for what customers are told; empty: none',
+    },
     {
       name: 'currencies',
       variable: 'MERCATO_CURRENCIES',
