@@ -102,7 +102,7 @@ describe("the boundary's chart", () => {
   it('declares the calls of the model and nothing else', () => {
     const { ingress, egress, namespaces } = specOf();
     expect(namespaces).to.deep.equal(['mercato-card']);
-    expect(names(ingress)).to.deep.equal(['mercato-operator-to-payment']);
+    expect(names(ingress)).to.deep.equal(['mercato-operator-to-payment', 'mercato-worker-to-payment']);
     expect(names(egress)).to.deep.equal([]);
     expect(ingress[0]).to.deep.include({
       from: { namespace: 'mercato-system', podLabels: { 'app.kubernetes.io/name': 'mercato-operator' } },
@@ -128,7 +128,7 @@ describe("the boundary's chart", () => {
     for (const [overrides, opened] of cases) {
       const { ingress, egress } = specOf(overrides);
       expect(names(ingress), JSON.stringify(overrides)).to.deep.equal([
-        'mercato-operator-to-payment',
+        'mercato-operator-to-payment', 'mercato-worker-to-payment',
         ...(opened.in ?? []),
       ]);
       expect(names(egress), JSON.stringify(overrides)).to.deep.equal(opened.out ?? []);

@@ -149,6 +149,7 @@ describe('the charts on a real API server', function () {
     const boundary = await installed.get('pciboundary', 'card');
     expect((at(boundary, 'spec.ingress') as { name: string }[]).map(({ name }) => name)).to.deep.equal([
       'mercato-operator-to-payment',
+      'mercato-worker-to-payment',
     ]);
     expect((at(boundary, 'spec.egress') as { name: string }[]).map(({ name }) => name)).to.deep.equal([
       'payment-to-acquirer',
