@@ -56,8 +56,8 @@ export function openDatabase(path: string): DatabaseSync {
   return database;
 }
 
-/** What services take for {@link SqliteOptions.gather}: nobody notices it beside the disk, and 250 commits a second are enough. Milliseconds. */
-export const GATHER = 4;
+/** What services take for {@link SqliteOptions.gather}: nobody notices it beside the disk, and 100 commits a second are enough. Milliseconds. */
+export const GATHER = 8;
 
 /**
  * A Store on SQLite with group commit: all operations that arrive in one turn of the event loop share one transaction, each in a savepoint
