@@ -1,5 +1,6 @@
 import { parseTraceparent } from '@mercato/tracing';
 import { asNamespace, asOrderId, asSagaName, InvalidName } from '../api/names.ts';
+import { REMEMBER_DAYS } from '../journals/kubernetes/finished.ts';
 import type { RunId } from '../saga/types.ts';
 import { checkedInput } from './input.ts';
 import { IntakeRefused, type PlacedOrder } from './intake.ts';
@@ -43,6 +44,23 @@ export function readEvent(event: unknown, wall: number): Asked {
   if (eventType === CANCEL_REQUESTED)
     return { type: 'Cancel', id: runOf(fields), reason: reasonOf(fields['data']), ...traceOf(fields) };
   return { type: 'Ignored', eventType };
+}
+
+/** Events of orders that are older may tell of one that had its run and was forgotten (design rule 1). Milliseconds. */
+export const REMEMBERED = REMEMBER_DAYS * 86_400_000;
+
+/**
+ * Why a new order is too old to be taken: run again, it would be paid for again, since participants forget as well.
+ * @param wall now
+ * @returns `TooOld`; undefined for whatever else is asked
+ */
+export function tooOld(asked: Asked, wall: number): IntakeRefused | undefined {
+  if (asked.type !== 'Placed' || wall - asked.order.placedAt <= REMEMBERED) return undefined;
+  const days = Math.floor((wall - asked.order.placedAt) / 86_400_000);
+  return new IntakeRefused(
+    'TooOld',
+    `the order was placed ${days} days ago and may have had its run: ask the order service about it (of a queue, the redrive command does)`,
+  );
 }
 
 /** What an event is called, whatever it is. */

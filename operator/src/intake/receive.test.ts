@@ -87,6 +87,18 @@ describe('A delivery of events', () => {
     expect(refused.filter((each) => each.endsWith('EventInvalid'))).to.have.length(5);
   });
 
+  it('takes no order that may have had its run and been forgotten', async () => {
+    const placed = (days: number) => new Date(clock.wall() - days * 86_400_000).toISOString();
+    const { outcomes } = await receive(
+      event('old', 'placed', { time: placed(35.1) }),
+      event('young', 'placed', { time: placed(34.9) }),
+      event('young', 'cancel-requested', { time: placed(35.1) }),
+    );
+    expect(outcomes).to.include({ Begun: 1, Refused: 1, Cancelled: 1 });
+    expect(refused).to.deep.equal(['old/placed TooOld']);
+    expect(intake.taken).to.deep.equal(['young']);
+  });
+
   it('comes again as a whole where the record cannot be written', async () => {
     canRecord = false;
     expect((await receive(event('c', 'placed', { data: {} }), event('a', 'placed'))).again?.why).to.contain(

@@ -1,7 +1,7 @@
 import { JournalUnavailable } from '../journals/journal.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { runKey } from '../saga/command.ts';
-import { type Asked, type EventName, nameOf, readEvent } from './events.ts';
+import { type Asked, type EventName, nameOf, readEvent, tooOld } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder } from './intake.ts';
 import type { EventOutcome, IntakeMetrics } from './metrics.ts';
 import { Patience } from './patience.ts';
@@ -57,8 +57,10 @@ export class Receiver {
   }
 
   #read(event: unknown): Asked | IntakeRefused {
+    const wall = this.#o.clock.wall();
     try {
-      return readEvent(event, this.#o.clock.wall());
+      const asked = readEvent(event, wall);
+      return tooOld(asked, wall) ?? asked;
     } catch (error) {
       if (error instanceof IntakeRefused) return error;
       throw error;

@@ -1,5 +1,4 @@
-import { REMEMBER_DAYS } from '../journals/kubernetes/finished.ts';
-import { type Asked, type EventName, nameOf, readEvent } from './events.ts';
+import { type Asked, type EventName, nameOf, readEvent, tooOld } from './events.ts';
 import { IntakeRefused } from './intake.ts';
 
 /** What SQS takes at most. A larger body is none of its messages. */
@@ -10,9 +9,6 @@ export const REDRIVEN = 'mercato-redriven';
 
 /** For so long after its redrive a letter is taken however old its order is. Milliseconds. */
 const REDRIVE_HOLDS = 86_400_000;
-
-/** Events of orders that are older may tell of one that had its run and was forgotten (design rule 1). Milliseconds. */
-export const REMEMBERED = REMEMBER_DAYS * 86_400_000;
 
 /** A message's text, as a CloudEvent. */
 export interface Letter {
@@ -42,14 +38,11 @@ export function openLetter(body: string): Letter {
  */
 export function readLetter({ event }: Letter, redriven: string | undefined, wall: number): Asked {
   const asked = readEvent(event, wall);
-  if (asked.type !== 'Placed' || wall - asked.order.placedAt <= REMEMBERED) return asked;
+  const refusal = tooOld(asked, wall);
+  if (refusal === undefined) return asked;
   const askedAt = redriven === undefined ? Number.NaN : Date.parse(redriven);
   if (wall - askedAt <= REDRIVE_HOLDS) return asked;
-  const days = Math.floor((wall - asked.order.placedAt) / 86_400_000);
-  throw new IntakeRefused(
-    'TooOld',
-    `the order was placed ${days} days ago and may have had its run: the redrive command asks the order service about it`,
-  );
+  throw refusal;
 }
 
 function parse(body: string): unknown {

@@ -1,7 +1,8 @@
 import { MESSAGE, REASON } from '../aws/dead-letters.ts';
 import type { Received } from '../aws/sqs.ts';
+import { REMEMBERED } from '../intake/events.ts';
 import { IntakeRefused } from '../intake/intake.ts';
-import { openLetter, REMEMBERED } from '../intake/sqs-message.ts';
+import { openLetter } from '../intake/sqs-message.ts';
 import { excerpt } from '../participants/excerpt.ts';
 import type { Selection } from './options.ts';
 
