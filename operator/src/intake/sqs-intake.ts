@@ -13,6 +13,7 @@ import { type Intake, IntakeBusy, IntakeRefused } from './intake.ts';
 import type { EventOutcome, IntakeMetrics } from './metrics.ts';
 import { type Letter, openLetter, REDRIVEN, readLetter } from './sqs-message.ts';
 import type { SqsIntakeMetrics } from './sqs-metrics.ts';
+import { tracedBy } from './traced.ts';
 
 /** How orders are taken from a queue. */
 export interface SqsIntakeOptions {
@@ -124,7 +125,8 @@ export class SqsIntake implements Runnable {
     let asked: Asked | undefined;
     try {
       letter = openLetter(message.body);
-      asked = readLetter(letter, message.attributes[REDRIVEN], this.#clock.wall());
+      const { attributes } = message;
+      asked = tracedBy(readLetter(letter, attributes[REDRIVEN], this.#clock.wall()), attributes['traceparent']);
       this.#count(await this.#carryOut(asked));
       return { do: 'Delete' };
     } catch (error) {

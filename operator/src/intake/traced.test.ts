@@ -1,8 +1,9 @@
 import { recordedTracing } from '@mercato/tracing/testing.ts';
 import { expect } from 'chai';
 import { CONTEXT } from '../saga/rehearsal.ts';
+import type { Asked } from './events.ts';
 import { IntakeBusy, IntakeRefused, type PlacedOrder } from './intake.ts';
-import { tracedIntake } from './traced.ts';
+import { tracedBy, tracedIntake } from './traced.ts';
 
 const PARENT = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
 const order: PlacedOrder = { ...CONTEXT, placedAt: 0 };
@@ -64,5 +65,26 @@ describe('An event that is part of a trace', () => {
     await intake.cancel(order.id, 'changed their mind');
     expect(ended()).to.be.empty;
     expect(taken).to.deep.equal([undefined, undefined]);
+  });
+});
+
+describe("The trace context of a message's attribute", () => {
+  const OWN = `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01`;
+  const cancel: Asked = { type: 'Cancel', id: CONTEXT.id, reason: 'changed their mind' };
+  const placed: Extract<Asked, { type: 'Placed' }> = { type: 'Placed', order: { ...CONTEXT, placedAt: 0 } };
+
+  it('counts where the event has none', () => {
+    expect(tracedBy(cancel, PARENT)).to.deep.equal({ ...cancel, traceparent: PARENT });
+    expect(tracedBy(placed, PARENT)).to.have.nested.property('order.traceparent', PARENT);
+  });
+
+  it("gives way to the event's own", () => {
+    expect(tracedBy({ ...cancel, traceparent: OWN }, PARENT)).to.include({ traceparent: OWN });
+    const traced = { ...placed, order: { ...placed.order, traceparent: OWN } };
+    expect(tracedBy(traced, PARENT)).to.have.nested.property('order.traceparent', OWN);
+  });
+
+  it('is dropped where it is none', () => {
+    for (const wrong of [undefined, '', 'x']) expect(tracedBy(placed, wrong)).to.equal(placed);
   });
 });

@@ -1,7 +1,7 @@
-import type { Tracing } from '@mercato/tracing';
+import { parseTraceparent, type Tracing } from '@mercato/tracing';
 import { runKey } from '../saga/command.ts';
 import type { RunId } from '../saga/types.ts';
-import { CANCEL_REQUESTED, ORDER_PLACED } from './events.ts';
+import { type Asked, CANCEL_REQUESTED, ORDER_PLACED } from './events.ts';
 import type { Intake } from './intake.ts';
 
 /**
@@ -40,4 +40,15 @@ export function tracedIntake(intake: Intake, tracing: Tracing): Intake {
     cancel: (id, reason, parent) =>
       within(CANCEL_REQUESTED, id, parent, (traceparent) => intake.cancel(id, reason, traceparent)),
   };
+}
+
+/**
+ * What is asked, with the trace context of its message's attribute where the event itself has none: whoever puts events into a queue may say it in either
+ * place.
+ */
+export function tracedBy(asked: Asked, attribute: string | undefined): Asked {
+  const traceparent = parseTraceparent(attribute);
+  if (traceparent === undefined || asked.type === 'Ignored') return asked;
+  if (asked.type === 'Cancel') return { traceparent, ...asked };
+  return { ...asked, order: { traceparent, ...asked.order } };
 }
