@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -18,6 +18,17 @@ describe('the SQLite store', () => {
     expect(database.prepare('PRAGMA synchronous').get()).to.deep.include({ synchronous: 2 });
     expect(database.prepare('PRAGMA journal_mode').get()).to.deep.include({ journal_mode: 'wal' });
     database.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  it('makes a file for its owner only, its log included', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'mercato-store-'));
+    const database = openDatabase(join(directory, 'a.db'));
+    database.exec('CREATE TABLE thing (name TEXT) STRICT');
+    const modes = readdirSync(directory).map((name) => [name, statSync(join(directory, name)).mode & 0o777]);
+    expect(Object.fromEntries(modes)).to.deep.equal({ 'a.db': 0o600, 'a.db-shm': 0o600, 'a.db-wal': 0o600 });
+    database.close();
+    openDatabase(join(directory, 'a.db')).close();
     rmSync(directory, { recursive: true });
   });
 

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { type Migrations, migrate } from './migrations.ts';
@@ -45,15 +45,26 @@ interface Operation {
 
 /**
  * Opens a database file, with the pragmas that durability depends on said explicitly: in WAL mode SQLite's `synchronous` falls back to
- * NORMAL, which may lose the last commits on power failure. `:memory:` gives one that lives as long as the handle.
+ * NORMAL, which may lose the last commits on power failure. `:memory:` gives one that lives as long as the handle. A file that is made here is for its owner
+ * only: it may have addresses and payment tokens in it.
  */
 export function openDatabase(path: string): DatabaseSync {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+  if (path !== ':memory:') makePrivate(path);
   const database = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   database.exec(
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000',
   );
   return database;
+}
+
+/** SQLite gives the log beside the file the file's own permissions. One that is there is not opened: closing it would take SQLite's locks away. */
+function makePrivate(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 /** What services take for {@link SqliteOptions.gather}: nobody notices it beside the disk, and 100 commits a second are enough. Milliseconds. */
