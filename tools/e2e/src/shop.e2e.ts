@@ -141,9 +141,9 @@ describe('the shop on a cluster', function () {
   });
 
   it('loses no order while pods are killed at random', async () => {
-    const day = await play(200, 45);
+    const day = await play(200, 35);
     const killer = new Killer(client, ALL, `${seed}-kills`);
-    await killer.killFor(45_000, ['order']);
+    await killer.killFor(35_000, ['order']);
     say(`killed ${killer.victims.join(', ')}`);
     expect(killer.victims.length).to.be.greaterThan(5);
     await expectConserved(day);
@@ -151,7 +151,7 @@ describe('the shop on a cluster', function () {
   });
 
   it('is upgraded with runs in flight', async () => {
-    const day = await play(200, 40);
+    const day = await play(200, 30);
     const unfinished = async () =>
       (await client.list(orderSagaRuns, { namespace: SHOP })).items.filter(
         ({ status }) => status?.phase === 'Running' || status?.phase === 'Pending',
@@ -214,8 +214,8 @@ describe('the shop on a cluster', function () {
     });
 
     it('fails no request while it is rolled, and no order is lost while all else is', async () => {
-      const day = await play(200, 60);
-      const requests = await load('load-rollout', 20, 75);
+      const day = await play(200, 45);
+      const requests = await load('load-rollout', 20, 60);
       await rollouts.restartAll();
       await rollouts.areComplete();
       await expectNoneFailed(await requests.result());
