@@ -88,7 +88,11 @@ export class JournalCrew implements Crew, Desk {
   decide(key: string, decision: Decision): void {
     // From now on it was asked for, whoever hears of it when.
     this.#stage.api.patch(key, () => ({ decision }));
-    this.#untilHeard(`a decision on ${key}`, ({ journal }) => journal.post(idOf(key), { type: 'Decision', decision }));
+    this.#untilHeard(`a decision on ${key}`, async ({ journal }) => {
+      // Whoever has decided otherwise since does not repeat what they said before.
+      if (this.#stage.api.get(key)?.decision !== decision) return 'Withdrawn';
+      return journal.post(idOf(key), { type: 'Decision', decision });
+    });
   }
 
   /** Over the network, as often as it takes; it may be heard twice, and late. */

@@ -26,9 +26,11 @@ registerHooks({
 });
 
 const { World } = await import('./world.ts');
+const { journalOf } = await import('./journals.ts');
 const until = Number(from) + Number(count);
 let found: { seed?: number; problem?: string } = {};
 for (let seed = Number(from); seed < until && found.seed === undefined; seed++) {
+  if (mutation.journal !== undefined && journalOf(seed) !== mutation.journal) continue;
   const { problems } = await new World(seed).play();
   if (problems[0] !== undefined) found = { seed, problem: problems[0] };
 }

@@ -1,3 +1,5 @@
+import type { JournalName } from './journals.ts';
+
 /**
  * The mutation gate's list: each switches one rule of docs/concepts/sagas.md or one promise of the participant contract off, by an exact replacement in one source
  * file. A simulation that does not notice has no teeth for that rule.
@@ -11,11 +13,14 @@ export interface Mutation {
   /** Occurs exactly once in the file. */
   readonly find: string;
   readonly replace: string;
+  /** Only seeds with this journal can notice; the others are not played. @default any can */
+  readonly journal?: JournalName;
   /** A seed that noticed when this was written; tried first. */
   readonly seed?: number;
 }
 
 const ENGINE = 'operator/src/saga';
+const SQLITE = 'operator/src/journals/sqlite';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -374,5 +379,43 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'return { row: { ...rest, checkAt: nowMs + FIRST_CHECK_MS } };',
     replace: 'return { row: rest };',
     seed: 34,
+  },
+  {
+    name: 'an earlier life of the sqlite journal goes on writing',
+    rule: '10 one writer, sqlite: incarnation',
+    file: `${SQLITE}/file.ts`,
+    find: 'if (last !== life) throw new',
+    journal: 'sqlite',
+    replace: 'if (last < 0) throw new',
+    seed: 398,
+  },
+  {
+    name: 'an end is not announced in the transaction that makes it durable',
+    rule: 'worker journals: announcements',
+    file: `${SQLITE}/journal.ts`,
+    find: `        message,
+        givenUp,`,
+    journal: 'sqlite',
+    replace: `        null,
+        givenUp,`,
+    seed: 7,
+  },
+  {
+    name: 'the sqlite journal forgets what it gave to nobody',
+    rule: 'worker journals: no open run without a driver',
+    file: `${SQLITE}/journal.ts`,
+    find: 'if (!memory.unclaimed.has(key)) this.#doubtful.delete(key);',
+    journal: 'sqlite',
+    replace: 'this.#doubtful.delete(key);',
+    seed: 39,
+  },
+  {
+    name: 'what a run gave up is not on record with its end',
+    rule: 'worker journals: exception records',
+    file: `${SQLITE}/file.ts`,
+    find: 'for (const entry of givenUp)',
+    journal: 'sqlite',
+    replace: 'for (const entry of givenUp.slice(0, 0))',
+    seed: 158,
   },
 ];

@@ -1,9 +1,10 @@
+import type { JournalName } from './journals.ts';
 import type { Outcome } from './world.ts';
 
 /** What there is to say of a seed that failed: what is wrong, what went wrong before, and how to see it again. */
 export function failureReport(outcome: Outcome): string {
   return [
-    `seed ${outcome.seed} failed:`,
+    `seed ${outcome.seed} (${outcome.journal}) failed:`,
     ...outcome.problems.map((problem) => `  - ${problem}`),
     `  faults: ${outcome.faults}`,
     `  what struck last: ${outcome.struck.slice(-8).join('; ') || 'nothing'}`,
@@ -15,12 +16,14 @@ export function failureReport(outcome: Outcome): string {
 export class Tally {
   readonly #ends = new Map<string, number>();
   readonly #started = performance.now();
+  readonly #journals = new Map<JournalName, number>();
   #seeds = 0;
   #steps = 0;
   #failed = 0;
 
-  add({ ends, steps, problems }: Outcome): void {
+  add({ ends, steps, problems, journal }: Outcome): void {
     this.#seeds += 1;
+    this.#journals.set(journal, (this.#journals.get(journal) ?? 0) + 1);
     this.#steps += steps;
     if (problems.length > 0) this.#failed += 1;
     for (const end of ends) this.#ends.set(end, (this.#ends.get(end) ?? 0) + 1);
@@ -28,6 +31,11 @@ export class Tally {
 
   get seeds(): number {
     return this.#seeds;
+  }
+
+  /** Seeds by their journal. */
+  get journals(): ReadonlyMap<JournalName, number> {
+    return this.#journals;
   }
 
   get ends(): ReadonlyMap<string, number> {
