@@ -1,7 +1,7 @@
 import { choose, isEmpty, joined, text } from '../holes/index.ts';
 import { calleesOf, isController, isStateful, portOf, serviceOf, subscribersOf } from '../model/derive.ts';
-import type { Setting } from '../model/types.ts';
-import { addressOf, CALLER_ACCOUNT, namespaceOf, type ServiceContext, subjectOf } from './context.ts';
+import type { Call, Setting } from '../model/types.ts';
+import { addressOf, applies, CALLER_ACCOUNT, namespaceOf, type ServiceContext, subjectOf } from './context.ts';
 import type { k8s } from './kube.ts';
 import { callToken, DATA, JWKS, RELAY, secretFile } from './volumes.ts';
 
@@ -71,10 +71,11 @@ function events({ model, service, values }: ServiceContext): k8s.EnvVar[] {
 }
 
 function settings({ service, values }: ServiceContext): k8s.EnvVar[] {
-  return (service.settings ?? []).map((setting) => ({
-    name: setting.variable,
-    value: inWords(setting, values.settings[setting.name]),
-  }));
+  return (service.settings ?? []).flatMap((setting) =>
+    setting.variable === undefined
+      ? []
+      : [{ name: setting.variable, value: inWords(setting, values.settings[setting.name]) }],
+  );
 }
 
 function inWords({ type, default: fallback }: Setting, value: string | number | boolean = fallback): string {
@@ -88,13 +89,16 @@ function secrets({ service }: ServiceContext): k8s.EnvVar[] {
 
 function addresses({ model, service, values }: ServiceContext): k8s.EnvVar[] {
   const callees = calleesOf(model, service);
-  return service.calls.flatMap(({ variable, door, path = '', token }, i) => {
+  // Empty where the call is not made: a chart cannot leave a variable out.
+  const whereMade = (when: Call['when'], address: string) =>
+    when === undefined ? address : choose(applies(when, values), address, '');
+  return service.calls.flatMap(({ variable, door, path = '', token, when }, i) => {
     const callee = callees[i];
     if (callee === undefined) return [];
     return [
       ...(variable === undefined
         ? []
-        : [{ name: variable, value: text(addressOf(callee, values.global, door), path) }]),
+        : [{ name: variable, value: whereMade(when, text(addressOf(callee, values.global, door), path)) }]),
       ...(token === undefined ? [] : [{ name: token.variable, value: callToken(callee) }]),
     ];
   });

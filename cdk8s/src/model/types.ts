@@ -124,8 +124,8 @@ export interface Topic {
 export interface Setting {
   /** Under `settings` in the chart's values, camelCase. */
   readonly name: string;
-  /** The environment variable. */
-  readonly variable: string;
+  /** The environment variable. @default none: only the chart itself looks at it */
+  readonly variable?: string;
   readonly type: 'string' | 'integer' | 'boolean';
   readonly default: string | number | boolean;
   /** JSON Schema's `enum`, `pattern`, `minimum`, `maximum`. */

@@ -27,8 +27,14 @@ export const order: Service = {
       why: 'events: orders that were placed, and cancels',
       variable: 'MERCATO_INTAKE_URL',
       token: { audience: 'mercato-operator', variable: 'MERCATO_INTAKE_TOKEN_FILE' },
+      when: { intake: 'http' },
     },
-    { to: 'mercato-worker', door: 'intake', why: 'the same, where workers take orders in' },
+    {
+      to: 'mercato-worker',
+      door: 'intake',
+      why: 'the same, where workers take orders in',
+      when: { intake: 'http' },
+    },
   ],
   tokens: { audience: 'order', eventSenders: ['mercato-operator'] },
   tables: [ORDERS_TABLE],
@@ -59,6 +65,14 @@ export const order: Service = {
   cardData: false,
   settings: [
     {
+      name: 'intake',
+      type: 'string',
+      default: 'http',
+      limits: { enum: ['http', 'bus'] },
+      description:
+        'How orders reach the operator: straight, or over the bus of `eventBus`, from where they go to the queue `orders`',
+    },
+    {
       name: 'store',
       variable: 'MERCATO_ORDERS',
       type: 'string',
@@ -80,7 +94,8 @@ export const order: Service = {
       type: 'string',
       default: '',
       limits: { maxLength: 1_600 },
-      description: 'An EventBridge bus that is told what customers are told, by name or ARN; empty: none',
+      description:
+        'An EventBridge bus, by name or ARN: with `intake: bus` all events go there, else what customers are told; empty: none',
     },
     {
       name: 'eventQueue',
