@@ -10,7 +10,7 @@ import { OBSERVER_ACCOUNT, SYSTEM_NAMESPACE } from '@mercato/demo/local/install.
 import { expect } from 'chai';
 import { request } from 'undici';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** What a person could be found by, or charged with. */
 const SECRETS = {
@@ -97,18 +97,28 @@ async function until(holds: () => boolean, otherwise: () => string): Promise<voi
   }
 }
 
-/** The trace as lines, each indented below its cause, siblings in the order of their names. */
-function tree(spans: readonly Span[], parent: string | undefined, depth = 0): string[] {
-  const own = spans.filter(({ parentSpanId }) => (parentSpanId || undefined) === parent);
-  const lines = own.map((span) => [
-    `${'  '.repeat(depth)}${span.service}: ${span.name} (${KINDS[span.kind] ?? span.kind})`,
-    ...tree(spans, span.spanId, depth + 1),
-  ]);
-  return lines.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)).flat();
+/**
+ * The trace as lines, each indented below its cause, siblings in the order of their names. What was done again stands there once: on a busy machine a command
+ * may be late, and is sent again.
+ */
+function tree(spans: readonly Span[], parents: readonly string[], depth = 0): string[] {
+  const children = spans.filter(({ parentSpanId = '' }) => parents.includes(parentSpanId));
+  const byLabel = Object.groupBy(children, ({ service, name, kind }) => `${service}: ${name} (${KINDS[kind] ?? kind})`);
+  return Object.entries(byLabel)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([label, same = []]) => [
+      `${'  '.repeat(depth)}${label}`,
+      ...tree(
+        spans,
+        same.map(({ spanId }) => spanId),
+        depth + 1,
+      ),
+    ]);
 }
 
 describe('a trace of the shop', function () {
-  this.timeout(120_000);
+  // Ten seconds each on a quiet machine.
+  this.timeout(240_000);
   let collector: Collector;
   let shop: BenchShop;
 
@@ -172,7 +182,7 @@ describe('a trace of the shop', function () {
     await shop.fleet.endAll();
 
     expect(new Set(collector.spans.map(({ traceId }) => traceId))).to.deep.equal(new Set([caller.traceId]));
-    expect(tree(collector.spans, caller.spanId)).to.deep.equal([
+    expect(tree(collector.spans, [caller.spanId])).to.deep.equal([
       'order: POST /orders (server)',
       '  operator: dev.mercato.order.placed (consumer)',
       '    operator: authorise-payment (client)',
@@ -191,7 +201,9 @@ describe('a trace of the shop', function () {
       '    operator: run ended (internal)',
       '    order: dev.mercato.saga.succeeded (consumer)',
     ]);
-    expect(tree(collector.spans, caller.spanId)).to.have.length(collector.spans.length);
+    const ids = new Set([caller.spanId, ...collector.spans.map(({ spanId }) => spanId)]);
+    const orphans = collector.spans.filter(({ parentSpanId = '' }) => !ids.has(parentSpanId));
+    expect(orphans, 'all hang below the request').to.be.empty;
     const heard = collector.spans.find(({ name }) => name === 'dev.mercato.saga.succeeded');
     const told = collector.announced.find(({ type }) => type.endsWith('.completed'));
     expect(told?.traceparent, 'what customers are told goes on with it').to.equal(
