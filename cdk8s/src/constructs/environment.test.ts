@@ -45,9 +45,15 @@ describe("a program's environment", () => {
     expect(MERCATO_ALLOWED_SUBJECTS).to.equal(`${caller},${administrator},ada`);
   });
 
+  it('leaves the address of a call empty that is not made', () => {
+    expect(environmentOf('shipping').CARRIER_URL).to.equal('');
+    expect(environmentOf('order').MERCATO_INTAKE_URL).to.equal('http://mercato-intake.mercato-system.svc:8090/events');
+    expect(environmentOf('order', { settings: { intake: 'bus' } }).MERCATO_INTAKE_URL).to.equal('');
+  });
+
   it('follows the namespaces of an installation', () => {
     const global = { namespaces: { system: 'a', shop: 'b', simulators: 'c' } };
-    expect(environmentOf('shipping', { global })).to.include({
+    expect(environmentOf('shipping', { global, settings: { carrier: 'simulated' } })).to.include({
       MERCATO_ALLOWED_SUBJECTS: 'system:serviceaccount:a:mercato-caller',
       MERCATO_EVENT_SUBSCRIBERS: 'http://inventory.b.svc:8080/events',
       CARRIER_URL: 'http://carrier.c.svc:8080',
