@@ -17,7 +17,7 @@ describe('A worker of the sqlite journal', function () {
   let flags: string[];
 
   before(async () => {
-    cluster = await TestCluster.create();
+    cluster = await TestCluster.create({ lease: '3s' });
     subscriber = await Subscriber.start();
     relay = await OrderRelay.of(cluster);
     directory = await mkdtemp(join(tmpdir(), 'mercato-worker-'));

@@ -29,7 +29,7 @@ describe('Workers of the dynamodb journal', function () {
       MERCATO_JOURNAL: 'dynamodb',
       MERCATO_JOURNAL_TABLE: table,
     });
-    cluster = await TestCluster.create();
+    cluster = await TestCluster.create({ lease: '3s' });
     subscriber = await Subscriber.start();
     await cluster.applySaga();
     cluster.allWell();

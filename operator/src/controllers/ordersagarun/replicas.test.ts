@@ -12,7 +12,7 @@ describe('Several operators', function () {
   let goOn: () => void;
 
   beforeEach(async () => {
-    cluster = await TestCluster.create();
+    cluster = await TestCluster.create({ lease: '3s' });
     // Nothing fails for being slow: runs wait at pay for as long as a test needs.
     await cluster.applySaga({ deadline: '5m', steps: SAGA.steps.map((step) => ({ ...step, timeout: '2m' })) });
     cluster.allWell();

@@ -11,7 +11,7 @@ describe('Another operator takes over', function () {
   let goOn: () => void;
 
   beforeEach(async () => {
-    cluster = await TestCluster.create();
+    cluster = await TestCluster.create({ lease: '3s' });
     await cluster.applySaga({ deadline: '5m' });
     cluster.allWell();
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -164,7 +164,7 @@ describe('An operator that lost its lease', function () {
 
   it('sends nothing more, and ends; its successor finishes the run', async () => {
     const plane = await startControlPlane({ etcdUnsafeNoFsync: true });
-    const cluster = await TestCluster.create({ plane });
+    const cluster = await TestCluster.create({ plane, lease: '3s' });
     try {
       await cluster.applySaga({ deadline: '5m' });
       cluster.allWell();
