@@ -45,6 +45,12 @@ describe("a program's environment", () => {
     expect(MERCATO_ALLOWED_SUBJECTS).to.equal(`${caller},${administrator},ada`);
   });
 
+  it('lets the operator send events to a service with an API of its own, and call nothing else there', () => {
+    const caller = 'system:serviceaccount:mercato-system:mercato-caller';
+    expect(environmentOf('order')).to.include({ MERCATO_ALLOWED_SUBJECTS: '', MERCATO_EVENT_SENDERS: caller });
+    expect(environmentOf('order', { allowedSubjects: ['ada'] }).MERCATO_ALLOWED_SUBJECTS).to.equal('ada');
+  });
+
   it('leaves the address of a call empty that is not made', () => {
     expect(environmentOf('shipping').CARRIER_URL).to.equal('');
     expect(environmentOf('order').MERCATO_INTAKE_URL).to.equal('http://mercato-intake.mercato-system.svc:8090/events');

@@ -54,7 +54,11 @@ function tokens({ model, service, values }: ServiceContext): k8s.EnvVar[] {
     { name: 'MERCATO_AUDIENCE', value: audience },
     {
       name: 'MERCATO_ALLOWED_SUBJECTS',
-      value: choose(isEmpty(allowedSubjects), operator, text(operator, ',', joined(allowedSubjects, ','))),
+      // Commands are the operator's to send; whoever gets its events has its token, too, and must not come in by it elsewhere.
+      value:
+        service.api === true
+          ? joined(allowedSubjects, ',')
+          : choose(isEmpty(allowedSubjects), operator, text(operator, ',', joined(allowedSubjects, ','))),
     },
     ...(senders.length > 0 ? [{ name: 'MERCATO_EVENT_SENDERS', value: commaSeparated(senders) }] : []),
   ];

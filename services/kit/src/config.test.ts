@@ -28,6 +28,11 @@ describe('the configuration', () => {
     });
   }
 
+  it('needs no caller where events are all that is heard', () => {
+    const env = { ...good, MERCATO_ALLOWED_SUBJECTS: '', MERCATO_EVENT_SENDERS: 'system:serviceaccount:a:b' };
+    expect(readConfig('order', env).eventSenders).to.deep.equal(['system:serviceaccount:a:b']);
+  });
+
   const wrong: Record<string, string> = {
     PORT: '80a',
     MERCATO_MAX_IN_FLIGHT: '0',

@@ -144,7 +144,9 @@ function tokenCheck(env: Environment): TokenCheck {
   const why = 'Callers are known by service-account tokens; a test without them says MERCATO_INSECURE_NO_AUTH=true';
   const needed = (name: string) => neededSetting(env, name, why);
   const allowedSubjects = listSetting(env, 'MERCATO_ALLOWED_SUBJECTS');
-  if (allowedSubjects.length === 0) needed('MERCATO_ALLOWED_SUBJECTS');
+  // Nobody may call a service that only hears events; but that must not come of a forgotten line.
+  if (allowedSubjects.length === 0 && listSetting(env, 'MERCATO_EVENT_SENDERS').length === 0)
+    needed('MERCATO_ALLOWED_SUBJECTS');
   const caFile = env['MERCATO_JWKS_CA_FILE'];
   const tokenFile = env['MERCATO_JWKS_TOKEN_FILE'];
   return new JwksTokenCheck({
