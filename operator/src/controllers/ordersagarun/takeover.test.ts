@@ -1,7 +1,7 @@
 import { startControlPlane } from '@mercato/controlplane';
 import { expect } from 'chai';
 import { LeaseLostError } from '../../kube/leases.ts';
-import { eventually, OK, TestCluster } from '../../testing/cluster.ts';
+import { eventually, OK, SAGA, TestCluster } from '../../testing/cluster.ts';
 
 const PATIENCE_MILLIS = 60_000;
 
@@ -139,6 +139,8 @@ describe('Another operator takes over', function () {
   });
 
   it('from a standby: one of two leads and sends; the other takes over at once when it stops', async () => {
+    // So that what is sent twice was sent by two.
+    await cluster.applySaga({ deadline: '5m', steps: SAGA.steps.map((step) => ({ ...step, timeout: '30s' })) });
     const first = await cluster.startOperator();
     await cluster.applyRun('one');
     await at('one', 'pay');
