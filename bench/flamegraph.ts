@@ -109,5 +109,5 @@ const graphs = files.map((file) => {
   return made.svg;
 });
 process.stdout.write(
-  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top}" font-family="monospace" font-size="10">\n${graphs.join('\n')}\n</svg>\n`,
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top}" font-family="monospace" font-size="10"><title>Where processor time goes, by function</title>\n${graphs.join('\n')}\n</svg>\n`,
 );

@@ -128,7 +128,8 @@ describe("the boundary's chart", () => {
     for (const [overrides, opened] of cases) {
       const { ingress, egress } = specOf(overrides);
       expect(names(ingress), JSON.stringify(overrides)).to.deep.equal([
-        'mercato-operator-to-payment', 'mercato-worker-to-payment',
+        'mercato-operator-to-payment',
+        'mercato-worker-to-payment',
         ...(opened.in ?? []),
       ]);
       expect(names(egress), JSON.stringify(overrides)).to.deep.equal(opened.out ?? []);
