@@ -26,7 +26,7 @@ export class Program {
       const deadline = setTimeout(() => fail('did not listen within 15 s'), 15_000);
       const read = (chunk: Buffer) => {
         output.push(chunk.toString());
-        const found = /"url":"(http:\/\/127\.0\.0\.1:\d+)"/.exec(output.join(''))?.[1];
+        const found = /"(?:url|listening)":"(http:\/\/127\.0\.0\.1:\d+)"/.exec(output.join(''))?.[1];
         if (found === undefined) return;
         clearTimeout(deadline);
         resolve(found);
