@@ -6,6 +6,7 @@ import { Registry } from 'prom-client';
 import type { OrderSaga } from '../api/ordersaga.ts';
 import type { Participant } from '../api/participant.ts';
 import { IntakeBusy, IntakeRefused } from '../intake/intake.ts';
+import { JournalUnavailable } from '../journals/journal.ts';
 import { InProcess } from '../journals/sqlite/in-process.ts';
 import { SqliteJournal } from '../journals/sqlite/journal.ts';
 import { openFile } from '../journals/sqlite/schema.ts';
@@ -389,5 +390,27 @@ describe('A worker', () => {
     isGone = false;
     await until('it goes on', () => outside.commands.length === 3);
     expect(outside.commands.at(-1)).to.equal('a capture');
+  });
+
+  it('hands over nothing as known of a dead worker that it could not take up itself', async () => {
+    const first = await started();
+    await take(first, 'a');
+    await until('pay', () => outside.commands.includes('a pay'));
+    // It is gone, as far as the journal can know.
+    running.length = 0;
+    const second = await started({
+      faults: { loadRevision: () => Promise.reject(new JournalUnavailable('the test says so')) },
+    });
+    await until(
+      'it is claimed',
+      async () => (await metric(second, 'mercato_worker_runs_waiting{for="RevisionNotFound"}')) === 1,
+    );
+    await second.stop();
+    running.length = 0;
+    const third = await started();
+    await until(
+      'it is doubted',
+      async () => (await metric(third, 'mercato_worker_runs_claimed_total{died="true"}')) === 1,
+    );
   });
 });

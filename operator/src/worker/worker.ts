@@ -68,6 +68,13 @@ export class Worker implements Runnable {
   readonly #held = new HeldRuns();
   readonly #stuck = new Map<string, { readonly claimed: ClaimedRun; readonly why: Stuck['reason'] }>();
   readonly #mailman: Mailman;
+  /**
+   * Runs that a worker which died had, and of which nothing is written since. Were they handed over in order, nobody would doubt them any more: what that
+   * worker did and never wrote would be forgotten.
+   */
+  readonly #doubted = new Set<string>();
+  #claiming: Promise<void> = Promise.resolve();
+  #closing = false;
   #paused = new Set<string>();
   #life: Life | undefined;
   readonly #opened = Promise.withResolvers<void>();
@@ -146,7 +153,10 @@ export class Worker implements Runnable {
     const over = new AbortController();
     const loops = [
       this.#every('beat', BEAT_EVERY_MILLIS, over.signal, () => this.#beat(life)),
-      this.#every('claim', CLAIM_EVERY_MILLIS, signal, () => this.#claim(signal)),
+      this.#every('claim', CLAIM_EVERY_MILLIS, signal, () => {
+        this.#claiming = this.#claim(signal);
+        return this.#claiming;
+      }),
       this.#every('mail', MAIL_EVERY_MILLIS, signal, () => this.#look()),
       this.#every('stuck', STUCK_EVERY_MILLIS, signal, () => this.#tryAgain()),
       this.#every('prune', PRUNE_EVERY_MILLIS, signal, () => this.#prune(signal)),
@@ -185,7 +195,16 @@ export class Worker implements Runnable {
   async #handOver(): Promise<void> {
     const { journal, logger } = this.#o;
     await this.#gate.close();
-    await this.runner.release();
+    this.#closing = true;
+    const durable = await this.runner.release();
+    await this.#claiming.catch(() => undefined);
+    if (!durable || this.#doubted.size > 0) {
+      logger.warn('the runs are not handed over: whoever takes them has to doubt them', {
+        durable,
+        leftByTheDead: this.#doubted.size,
+      });
+      return;
+    }
     try {
       await journal.handOver();
       logger.info('worker handed its runs over');
@@ -238,7 +257,10 @@ export class Worker implements Runnable {
       if (room <= 0) return;
       const claimed = await this.#o.journal.claim(room);
       if (claimed.length === 0) return;
-      for (const { died } of claimed) this.#metrics.claimed.inc({ died: String(died) });
+      for (const { died, run } of claimed) {
+        this.#metrics.claimed.inc({ died: String(died) });
+        if (died) this.#doubted.add(runKey(run.id));
+      }
       await this.#takeOver(claimed);
     }
   }
@@ -305,9 +327,11 @@ export class Worker implements Runnable {
     else void this.#adopt(arrival);
   }
 
-  #adopt(arrival: Arrival): Promise<void> {
-    const { namespace, saga } = arrival.context.id;
-    return this.runner.adopt({ ...arrival, paused: this.#paused.has(sagaKey(namespace, saga)) });
+  async #adopt(arrival: Arrival): Promise<void> {
+    const { id } = arrival.context;
+    await this.runner.adopt({ ...arrival, paused: this.#paused.has(sagaKey(id.namespace, id.saga)) });
+    // What it begins with is durable, and says what is not known; unless the runner takes nothing any more.
+    if (!this.#closing) this.#doubted.delete(runKey(id));
   }
 
   /** A held run takes no place: it would keep the others waiting for a person. */

@@ -54,7 +54,7 @@ export async function removeProjects(client: KubeClient, names: readonly string[
       return true;
     };
     await client.delete(appProjects, place).catch(gone);
-    await until(`AppProject ${name} is gone`, 60_000, async () => {
+    await until(`AppProject ${name} is gone`, 180_000, async () => {
       const annotations = { 'mercato.dev/looked-at': new Date().toISOString() };
       return client.patch(appProjects, place, { metadata: { annotations } }).then(() => false, gone);
     });
