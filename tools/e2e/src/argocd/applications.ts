@@ -32,8 +32,8 @@ export const applications = resource<ApplicationObject>({
 const appProjects = resource<KubeObject>({ ...applications, kind: 'AppProject', plural: 'appprojects' });
 
 /**
- * Deletes projects once no Application is theirs any more, and waits until they are gone. Argo CD looks at a project that is being deleted when it changes,
- * and not when the last of its Applications goes: so it is changed until it goes.
+ * Deletes projects once no Application is theirs any more. Their finalizer is taken off here: Argo CD 3.2 writes an Application that it has just changed back
+ * into its memory, even one that went in between, and then keeps the project of an Application that is no longer there until the controller is restarted.
  * @throws NotSoError
  */
 export async function removeProjects(client: KubeClient, names: readonly string[]): Promise<void> {
@@ -49,15 +49,12 @@ export async function removeProjects(client: KubeClient, names: readonly string[
   );
   for (const name of names) {
     const place = { namespace: ARGOCD, name };
-    const gone = (error: unknown) => {
+    try {
+      await client.patch(appProjects, place, { metadata: { finalizers: null } });
+      await client.delete(appProjects, place);
+    } catch (error) {
       if (!isNotFound(error)) throw error;
-      return true;
-    };
-    await client.delete(appProjects, place).catch(gone);
-    await until(`AppProject ${name} is gone`, 180_000, async () => {
-      const annotations = { 'mercato.dev/looked-at': new Date().toISOString() };
-      return client.patch(appProjects, place, { metadata: { annotations } }).then(() => false, gone);
-    });
+    }
   }
 }
 
