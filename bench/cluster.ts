@@ -8,6 +8,7 @@ import { type ControlPlane, startControlPlane } from '@mercato/controlplane';
 import { NODE_OPTIONS } from '@mercato/operator/node-options.ts';
 import { Pool } from 'undici';
 import { parse, stringify } from 'yaml';
+import { INPUT } from './order.ts';
 
 const ROOT = new URL('../', import.meta.url);
 const RUNS = '/apis/mercato.dev/v1alpha1/namespaces/default/ordersagaruns';
@@ -165,16 +166,8 @@ export function runPath(orderId: string, subresource = ''): string {
   return `${RUNS}/checkout-${orderId}${subresource}`;
 }
 
-/** An order of three lines, about the median of the order book that the demo plays. */
-export function runOf(orderId: string, finalizers: readonly string[]): object {
-  const lines = [1, 2, 3].map((n) => ({ sku: `SKU-${n}`, quantity: n, unitPrice: 295 * n }));
-  const shipTo = {
-    name: 'Ada Byron',
-    line1: "12 St James's Square",
-    city: 'London',
-    postcode: 'SW1Y 4JH',
-    country: 'GB',
-  };
+/** A run's object. */
+function runOf(orderId: string, finalizers: readonly string[]): object {
   return {
     apiVersion: 'mercato.dev/v1alpha1',
     kind: 'OrderSagaRun',
@@ -182,7 +175,7 @@ export function runOf(orderId: string, finalizers: readonly string[]): object {
     spec: {
       sagaRef: { name: 'checkout' },
       orderId,
-      input: { customer: 'customer-17', currency: 'GBP', lines, paymentToken: 'tok_visa', shipTo },
+      input: INPUT,
     },
   };
 }

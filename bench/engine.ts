@@ -12,6 +12,7 @@ import { WORKER_NODE_OPTIONS } from '@mercato/operator/node-options.ts';
 import { Pool } from 'undici';
 import { BenchCluster } from './cluster.ts';
 import { Fleet } from './fleet.ts';
+import { INPUT } from './order.ts';
 
 const SENDER = 'mercato-order';
 const AUDIENCE = 'mercato-operator';
@@ -120,14 +121,6 @@ async function senderToken(cluster: BenchCluster): Promise<string> {
 }
 
 function orderOf(orderId: string): object {
-  const lines = [1, 2, 3].map((n) => ({ sku: `SKU-${n}`, quantity: n, unitPrice: 295 * n }));
-  const shipTo = {
-    name: 'Ada Byron',
-    line1: "12 St James's Square",
-    city: 'London',
-    postcode: 'SW1Y 4JH',
-    country: 'GB',
-  };
   return {
     specversion: '1.0',
     id: `default/checkout/${orderId}/1`,
@@ -139,7 +132,7 @@ function orderOf(orderId: string): object {
     mercatonamespace: 'default',
     mercatosaga: 'checkout',
     datacontenttype: 'application/json',
-    data: { customer: 'customer-17', currency: 'GBP', lines, paymentToken: 'tok_visa', shipTo },
+    data: INPUT,
   };
 }
 

@@ -2,8 +2,9 @@ import { encode } from '@mercato/operator/journals/kubernetes/codec.ts';
 import { revisionFrom } from '@mercato/operator/saga/definition.ts';
 import { begin, transition } from '@mercato/operator/saga/engine.ts';
 import type { RunState } from '@mercato/operator/saga/types.ts';
-import { BenchCluster, concurrently, runOf, runPath, sleep, until } from './cluster.ts';
+import { BenchCluster, concurrently, runPath, sleep, until } from './cluster.ts';
 import type { Figure } from './figures.ts';
+import { INPUT } from './order.ts';
 
 const FINISHED = 10_000;
 const ACTIVE = 1_000;
@@ -59,9 +60,8 @@ async function finishedStatus(cluster: BenchCluster): Promise<(orderId: string) 
     spec: never;
   };
   const revision = revisionFrom(saga.spec);
-  const { input } = (runOf('x', []) as { spec: { input: never } }).spec;
   return (orderId) => {
-    const context = { id: { namespace: 'default', saga: 'checkout', orderId }, input };
+    const context = { id: { namespace: 'default', saga: 'checkout', orderId }, input: INPUT };
     const now = { wall: Date.now(), elapsed: 0 };
     let state: RunState = begin(revision, now.wall);
     let made = transition(revision, context, state, { type: 'Tick' }, now);

@@ -5,6 +5,7 @@ import { Pool } from 'undici';
 import { concurrently } from './cluster.ts';
 import type { Figure } from './figures.ts';
 import { Fleet } from './fleet.ts';
+import { SHIP_TO } from './order.ts';
 import { Meter, writtenBytes } from './processes.ts';
 import { seedStock } from './stock.ts';
 
@@ -103,15 +104,8 @@ async function play(pools: Pools, prefix: string, count: number): Promise<void> 
     };
     const lines = (order: number) =>
       [0, 7, 14].map((more) => ({ sku: `SKU-${(order * 31 + more) % SKUS}`, quantity: 1, unitPrice: 295 }));
-    const shipTo = {
-      name: 'Ada Byron',
-      line1: "12 St James's Square",
-      city: 'London',
-      postcode: 'SW1Y 4JH',
-      country: 'GB',
-    };
     const money = { total: 885, currency: 'GBP' };
-    const reserved = await step('inventory', 'reserve-stock', (order) => ({ lines: lines(order), shipTo }));
+    const reserved = await step('inventory', 'reserve-stock', (order) => ({ lines: lines(order), shipTo: SHIP_TO }));
     const authorised = await step('payment', 'authorise-payment', (order) => ({
       ...money,
       paymentToken: 'tok_visa',
@@ -121,7 +115,7 @@ async function play(pools: Pools, prefix: string, count: number): Promise<void> 
       reservationId: reserved[n]?.['reservationId'],
     }));
     await step('shipping', 'book-shipment', (order, n) => ({
-      shipTo,
+      shipTo: SHIP_TO,
       lines: lines(order),
       warehouses: committed[n]?.['warehouses'],
     }));
