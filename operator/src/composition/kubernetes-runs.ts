@@ -89,6 +89,11 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
       traceEnd(foundation.tracing, id, state, traceOf(id));
       told.ended?.(id, state);
     },
+    transitioned: (id, before, after, event, effects) => {
+      // The first thing that a run hears which was begun elsewhere.
+      if (event.type === 'TakenOver' || event.type === 'Damaged') work.tookUp(id);
+      told.transitioned?.(id, before, after, event, effects);
+    },
   };
   const runner: Runner = new Runner({
     journal,
@@ -175,15 +180,11 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
       ),
     ],
   });
-  if (announcements !== undefined) {
-    const announcer = addAnnouncer(foundation, {
-      source: announcements,
-      ready: async () => undefined,
-      needsLeaderElection: false,
-    });
-    announcements.onNews(() => announcer.wake());
-  }
-  addIntake(foundation, new KubernetesIntake(client, clock, options.watchNamespaces));
+  const announcer =
+    announcements &&
+    addAnnouncer(foundation, { source: announcements, ready: async () => undefined, needsLeaderElection: false });
+  announcements?.onNews(() => announcer?.wake());
+  addIntake(foundation, new KubernetesIntake(client, clock, options.watchNamespaces), announcer);
   return { runs, journal, abandon: () => runner.abandon() };
 }
 

@@ -112,6 +112,18 @@ export function handedOver(lease: Lease, written: Written, wall: number): Lease 
 }
 
 /**
+ * A shard's Lease as it is when we have given the shard up, and runs of it that a dead holder left are in doubt still: nobody holds it, and nothing says that it was
+ * left in order. @param wall Unix milliseconds
+ */
+export function leftInDoubt(lease: Lease, wall: number): Lease {
+  const { [IN_ORDER_ANNOTATION]: _, [WRITTEN_ANNOTATION]: __, ...annotations } = lease.metadata.annotations ?? {};
+  return {
+    metadata: { ...lease.metadata, annotations },
+    spec: { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(wall) },
+  };
+}
+
+/**
  * A dead replica's Lease, in the name of the one that found it dead. Should the dead one wake up in the middle of a renewal, that is refused, and it
  * finds a holder that is not itself: it has lost. Only then are its shards taken.
  */

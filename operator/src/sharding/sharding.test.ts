@@ -24,6 +24,10 @@ class Replica implements ShardWork {
   readonly told: string[] = [];
   readonly taken: Taken[] = [];
   isDurable = true;
+  /** Shards of which some runs have yet to be looked at. */
+  readonly notTakenUp = new Set<Shard>();
+  /** What opening shards waits for. */
+  preparing: Promise<void> = Promise.resolve();
   draining: Promise<void> = Promise.resolve();
   readonly #stop = new AbortController();
 
@@ -59,6 +63,7 @@ class Replica implements ShardWork {
 
   async prepare(taken: readonly Taken[]): Promise<void> {
     for (const { shard } of taken) expect(this.open, 'open before it is prepared').not.to.include(shard);
+    await this.preparing;
   }
 
   opened(taken: readonly Taken[]): void {
@@ -71,8 +76,12 @@ class Replica implements ShardWork {
     return this.isDurable;
   }
 
+  isTakenUp(shard: Shard): boolean {
+    return !this.notTakenUp.has(shard);
+  }
+
   writtenOf(shard: Shard): Written {
-    return { shop: `${shard}00` };
+    return this.taken.some((taken) => taken.shard === shard) ? { shop: `${shard + 1}00` } : {};
   }
 
   abandon(shards: ReadonlySet<Shard>): void {
@@ -152,7 +161,7 @@ describe('Shards', function () {
     await holds(first, SHARDS / 2);
     expect(first.told).to.deep.equal(second.taken.map(({ shard }) => `drain ${shard}`));
     expect(second.taken.map(({ died }) => died)).to.deep.equal([false, false, false]);
-    for (const { shard, written } of second.taken) expect(written).to.deep.equal({ shop: `${shard}00` });
+    for (const { shard, written } of second.taken) expect(written).to.deep.equal({ shop: `${shard + 1}00` });
     expect([...first.open, ...second.open].sort()).to.deep.equal([0, 1, 2, 3, 4, 5]);
     expect(first.sharding.unheld).to.equal(0);
   });
@@ -200,6 +209,46 @@ describe('Shards', function () {
     await second.stop();
     await holds(first, SHARDS);
     expect(first.taken.slice(-3).map(({ died }) => died)).to.deep.equal([true, true, true]);
+  });
+
+  it('that a dead one left are handed over as such while a run of theirs was not taken up: nobody may forget what it did', async () => {
+    const first = start('one_1', true);
+    await holds(first, SHARDS);
+    first.notTakenUp.add(2);
+    await first.stop();
+    const second = start('two_1', true);
+    await holds(second, SHARDS);
+    const doubted = (replica: Replica): Shard[] =>
+      replica.taken
+        .filter(({ died }) => died)
+        .map(({ shard }) => shard)
+        .sort();
+    expect(doubted(second), 'nobody had the others before').to.deep.equal([2]);
+    await second.stop();
+    const third = start('three_1', true);
+    await holds(third, SHARDS);
+    expect(doubted(third), 'the second took all of them up').to.deep.equal([]);
+  });
+
+  it('that were never opened are handed over as they came, and say what was written of them before', async () => {
+    const first = start('one_1', true);
+    await holds(first, SHARDS);
+    first.notTakenUp.add(2);
+    await first.stop();
+    const second = start('two_1', true);
+    const prepared = Promise.withResolvers<void>();
+    second.preparing = prepared.promise;
+    await eventually('it has them', () => second.sharding.takenOf(2) !== undefined);
+    const stopped = second.stop();
+    prepared.resolve();
+    await stopped;
+    expect(second.taken).to.deep.equal([]);
+    const third = start('three_1', true);
+    await holds(third, SHARDS);
+    for (const { shard, died, written } of third.taken) {
+      expect(died, `shard ${shard}`).to.equal(shard === 2);
+      expect(written, `shard ${shard}`).to.deep.equal(shard === 2 ? {} : { shop: `${shard + 1}00` });
+    }
   });
 
   it('of a replica that is cut off: it stops by itself before another takes them, and fails', async () => {

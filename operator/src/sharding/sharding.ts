@@ -15,6 +15,7 @@ import {
   handedOver,
   LEASE_LABEL,
   LEAVING_ANNOTATION,
+  leftInDoubt,
   newShardLease,
   replicaLeaseName,
   replicaOf,
@@ -52,6 +53,11 @@ export interface ShardWork {
   opened(shards: readonly Taken[]): void;
   /** Makes durable what is known of their runs, and stops them. No run of theirs is looked at any more. @returns whether all is durable */
   drain(shards: ReadonlySet<Shard>): Promise<boolean>;
+  /**
+   * Asked of a shard that was drained and whose last holder had died: whether all runs that it left were taken up since, so that what was not known of
+   * them is on record. Of the others the next holder has yet to doubt what the dead one did (design rule 3).
+   */
+  isTakenUp(shard: Shard): boolean;
   /** What was written of a shard's runs since it was taken. */
   writtenOf(shard: Shard): Written;
   /** Stops their runs at once, without another word. */
@@ -80,6 +86,8 @@ export interface ShardingOptions {
 interface Held {
   readonly taken: Taken;
   state: 'Preparing' | 'Open' | 'Draining' | 'GivingBack';
+  /** Its runs could be looked at. */
+  wasOpened: boolean;
   lease: Lease;
 }
 
@@ -337,7 +345,12 @@ export class Sharding implements Runnable {
       const answer = await client.update(leases, ours, CALL);
       const { resourceVersion: since = '' } = answer.metadata;
       this.#given.delete(shard);
-      this.#held.set(shard, { taken: { shard, since, died, written }, state: 'Preparing', lease: answer });
+      this.#held.set(shard, {
+        taken: { shard, since, died, written },
+        state: 'Preparing',
+        wasOpened: false,
+        lease: answer,
+      });
       logger.info('shard taken', { shard, died });
     } catch (error) {
       // Another replica was first.
@@ -353,7 +366,10 @@ export class Sharding implements Runnable {
     await this.#o.work.prepare(shards);
     if (signal.aborted) return;
     const open = coming.filter((held) => this.#held.get(held.taken.shard) === held);
-    for (const held of open) held.state = 'Open';
+    for (const held of open) {
+      held.state = 'Open';
+      held.wasOpened = true;
+    }
     this.#o.work.opened(open.map((held) => held.taken));
   }
 
@@ -405,21 +421,28 @@ export class Sharding implements Runnable {
     return given.every(Boolean);
   }
 
-  /** @returns whether the shard is free, and its next holder knows that it was left in order */
+  /** @returns whether the shard is free, and its next holder knows how it was left */
   async #giveBack(held: Held): Promise<boolean> {
     const { client, namespace, identity, clock, logger } = this.#o;
     const { shard } = held.taken;
+    const isKnown = this.#isKnown(held);
+    // Whoever did not see what the last holder wrote leaves that to the next one.
+    const written = { ...held.taken.written, ...this.#o.work.writtenOf(shard) };
     held.state = 'GivingBack';
     while (this.#membership.isLeading && this.#held.get(shard) === held) {
       try {
-        const answer = await client.update(
-          leases,
-          handedOver(held.lease, this.#o.work.writtenOf(shard), clock.wall()),
-          CALL,
-        );
+        const ours = isKnown ? handedOver(held.lease, written, clock.wall()) : leftInDoubt(held.lease, clock.wall());
+        const answer = await client.update(leases, ours, CALL);
         this.#given.set(shard, versionOf(answer));
         this.#held.delete(shard);
-        logger.info('shard handed over', { shard });
+        if (isKnown) logger.info('shard handed over', { shard });
+        else
+          logger.warn(
+            'shard given up; runs of it that a dead replica left were not taken up: the next one doubts them',
+            {
+              shard,
+            },
+          );
         return true;
       } catch (error) {
         if (isNotFound(error)) break;
@@ -436,6 +459,11 @@ export class Sharding implements Runnable {
     }
     this.#held.delete(shard);
     return false;
+  }
+
+  /** Whether nothing of a shard has to be doubted any more: neither its last holder died, nor was a run that a dead one left passed over by us. */
+  #isKnown({ taken, wasOpened }: Held): boolean {
+    return !taken.died || (wasOpened && this.#o.work.isTakenUp(taken.shard));
   }
 
   #abandonAll(): void {

@@ -94,6 +94,30 @@ describe('Another operator takes over', function () {
     ]);
   });
 
+  it('after one that died and one that could not take the run up: it is doubted still, although the last one stopped in order', async () => {
+    const first = await cluster.startProcess();
+    await cluster.applyRun('passed-on');
+    await cluster.until('passed-on', ({ status }) => status?.steps?.[1]?.state === 'InFlight');
+    cluster.takeOut(first);
+    await first.kill();
+    const { namespace } = cluster;
+    await cluster.plane.kubectl(['delete', 'ordersagas,controllerrevisions', '--all', '-n', namespace]);
+    await cluster.startOperator();
+    await eventually(
+      async () =>
+        (await cluster.run('passed-on'))?.status?.conditions?.some(({ reason }) => reason === 'SagaNotFound') === true,
+      () => 'nobody knows what it follows',
+      PATIENCE_MILLIS,
+    );
+    await cluster.stopOperator();
+    await cluster.applySaga({ deadline: '5m' });
+    await cluster.startOperator();
+    await at('passed-on', 'pay', 2);
+    expect(await claimsOf('passed-on'), 'what the dead one did is not known').to.equal(1);
+    goOn();
+    await ended('passed-on', 'Succeeded');
+  });
+
   it('after it died at the pivot: forward only', async () => {
     cluster.shop.on('capture', { status: 202 });
     goOn();
