@@ -54,6 +54,7 @@ describe('What the operator tells the order service', () => {
     ],
     ['a run that a person ended', [{ type: 'aborted', reason: 'Decided', message: 'by ann' }], 'Aborted'],
     ['a run that is held', [{ type: 'held', reason: 'StepFailed', message: 'pay: 503', step: 'pay' }], 'Held'],
+    ['a run that is not begun', [{ type: 'refused', reason: 'SagaNotFound', message: 'apply it, leeds' }], 'Failed'],
     ['a run that goes on', [{ type: 'held', reason: 'StepFailed' }, { type: 'resumed' }], 'Placed'],
   ];
   for (const [what, course, state] of courses)
@@ -63,7 +64,9 @@ describe('What the operator tells the order service', () => {
       await orders.place(wanted);
       const { id: orderId } = wanted.placed.order;
       const events = new SagaEvents({ orders, shop, clock: systemClock, onChanged: () => {} });
-      const told = course.map((each, i) => eventOf({ ...each, id: { ...shop, orderId }, at: noon, sequence: i + 1 }));
+      const told = course.map((each, i) =>
+        eventOf({ ...each, id: { ...shop, orderId }, at: noon, sequence: each.type === 'refused' ? 0 : i + 1 }),
+      );
       expect(await events.receive(sent(told))).to.include({ applied: course.length });
       expect(await events.receive(sent(told)), 'again').to.include({ applied: 0, ignored: 0, unsubscribed: 0 });
       const progress = (await orders.find(orderId))?.progress;

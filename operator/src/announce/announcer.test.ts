@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { Registry } from 'prom-client';
 import { JournalUnavailable } from '../journals/journal.ts';
-import type { WrittenAnnouncement } from '../journals/worker-journal.ts';
+import type { Announcement, WrittenAnnouncement } from '../journals/worker-journal.ts';
 import { VirtualClock } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import type { Announce, Announcements } from './announce.ts';
-import { Announcer } from './announcer.ts';
+import { Announcer, NotTold } from './announcer.ts';
 import type { AnnouncedEvent } from './event.ts';
 import { announcerMetrics } from './metrics.ts';
 
@@ -138,6 +138,61 @@ describe('The announcer', () => {
     expect(new Set(heard(order)).size).to.equal(250);
     expect(written.waiting.size).to.equal(0);
     expect(await registry.metrics()).to.contain('mercato_announcements_total{subscriber="audit",outcome="Failed"} 300');
+  });
+
+  const refusal = (orderId: string): Announcement => ({
+    id: { namespace: 'shop', saga: 'checkout', orderId },
+    sequence: 0,
+    type: 'refused',
+    at: clock.wall(),
+    reason: 'SagaNotFound',
+  });
+
+  it('tells what no journal keeps, once to each, and says when all have it', async () => {
+    const announcer = start('order', 'audit');
+    const [order, audit] = listeners as [Listener, Listener];
+    audit.refuses = 2;
+    let told = 0;
+    // Who asks again meanwhile waits for the same telling.
+    for (let i = 0; i < 2; i++) void announcer.tell(refusal('a')).then(() => told++);
+    await pass(150);
+    expect([heard(order), heard(audit), told]).to.deep.equal([['shop/checkout/a/0'], [], 0]);
+    await pass(2_000);
+    expect([heard(order), heard(audit), told]).to.deep.equal([['shop/checkout/a/0'], ['shop/checkout/a/0'], 2]);
+    expect(order.heard[0]).to.include({ type: 'dev.mercato.saga.refused', sequence: '0' });
+  });
+
+  it('says after five seconds that somebody was not told, and tells them later all the same', async () => {
+    const announcer = start('order', 'audit');
+    (listeners[1] as Listener).refuses = 6;
+    const failure = announcer.tell(refusal('a')).catch((error: Error) => error);
+    await pass(5_100);
+    expect(await failure)
+      .to.be.instanceOf(NotTold)
+      .with.property('message')
+      .which.matches(/5 s: see audit$/);
+    await pass(15_000);
+    expect(heard(listeners[1])).to.deep.equal(['shop/checkout/a/0']);
+  });
+
+  it('lets only so many wait to be told', async () => {
+    const announcer = start('order');
+    (listeners[0] as Listener).refuses = Number.POSITIVE_INFINITY;
+    const failures: Promise<Error | undefined>[] = [];
+    for (let i = 0; i < 1_001; i++)
+      failures.push(
+        announcer.tell(refusal(`o${i}`)).then(
+          () => undefined,
+          (error: Error) => error,
+        ),
+      );
+    expect((await failures.at(-1))?.message).to.contain('1000 others wait');
+    await pass(5_100);
+    expect((await failures[0])?.message).to.contain('could not be told');
+  });
+
+  it('has told all where there is nobody to tell', async () => {
+    await start().tell(refusal('a'));
   });
 
   it('waits for a journal that is away, and forgets nothing that was told meanwhile', async () => {

@@ -1,9 +1,10 @@
 import { JournalUnavailable } from '../journals/journal.ts';
-import { IncarnationLost, type WrittenAnnouncement } from '../journals/worker-journal.ts';
+import { type Announcement, IncarnationLost } from '../journals/worker-journal.ts';
 import { Backoff } from '../runtime/backoff.ts';
 import { type Clock, pause } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Runnable } from '../runtime/manager.ts';
+import { runKey } from '../saga/command.ts';
 import type { Announce, Announcements } from './announce.ts';
 import { eventOf } from './event.ts';
 import type { AnnouncerMetrics } from './metrics.ts';
@@ -18,6 +19,10 @@ const COLLECT_MILLIS = 20;
 /** What was written before somebody else told us. */
 const LOOK_EVERY_MILLIS = 1_000;
 const RETRY = { baseMs: 200, maxMs: 10_000, jitter: 0.2 };
+/** Who waits for a telling ({@link Announcer.tell}) has a sender that waits, for 10 s as a rule. */
+const TELL_MILLIS = 5_000;
+/** Tellings that are waited for at once. */
+const TELLINGS = 1_000;
 
 export interface AnnouncerOptions {
   readonly source: Announcements;
@@ -33,8 +38,15 @@ export interface AnnouncerOptions {
 
 /** One announcement, and how many have yet to hear it. */
 interface Pending {
-  readonly written: WrittenAnnouncement;
+  readonly announcement: Announcement;
+  /** Called when all have heard it. */
+  readonly toldToAll: () => void;
   left: number;
+}
+
+/** Not everybody was told in time; it may still be told. */
+export class NotTold extends Error {
+  override readonly name = 'NotTold';
 }
 
 /**
@@ -46,7 +58,10 @@ export class Announcer implements Runnable {
   readonly name = 'announcer';
   readonly needsLeaderElection: boolean;
   readonly #o: AnnouncerOptions;
+  /** By receipt: read from the journal, and not settled there. */
   readonly #pending = new Map<string, Pending>();
+  /** By run and sequence: in no journal, and not told to all. */
+  readonly #tellings = new Map<string, Promise<void>>();
   readonly #queues: Pending[][];
   readonly #toldToAll: string[] = [];
   readonly #wakers = new Set<() => void>();
@@ -66,6 +81,37 @@ export class Announcer implements Runnable {
   wake(): void {
     this.#news += 1;
     for (const waker of this.#wakers) waker();
+  }
+
+  /**
+   * Tells what no journal keeps, and resolves once all have it: until then who asks must keep it, and ask again after a failure, which is harmless. Without
+   * subscribers it resolves at once. @throws NotTold after 5 s, or when 1,000 others wait
+   */
+  async tell(announcement: Announcement): Promise<void> {
+    const key = `${runKey(announcement.id)}/${announcement.sequence}`;
+    const telling = this.#tellings.get(key) ?? this.#beginTelling(key, announcement);
+    const late = Promise.withResolvers<never>();
+    const cancel = this.#o.clock.after(TELL_MILLIS, () => {
+      const waiting = this.#o.subscribers.filter((_, i) => this.#queues[i]?.length !== 0).map(({ name }) => name);
+      late.reject(new NotTold(`${key} could not be told in ${TELL_MILLIS / 1000} s: see ${waiting.join(', ')}`));
+    });
+    await Promise.race([telling, late.promise]).finally(cancel);
+  }
+
+  #beginTelling(key: string, announcement: Announcement): Promise<void> {
+    if (this.#queues.length === 0) return Promise.resolve();
+    if (this.#tellings.size >= TELLINGS)
+      throw new NotTold(`${key} cannot be told now: ${TELLINGS} others wait for the subscribers`);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const toldToAll = (): void => {
+      this.#tellings.delete(key);
+      resolve();
+    };
+    this.#tellings.set(key, promise);
+    const pending: Pending = { announcement, toldToAll, left: this.#queues.length };
+    for (const queue of this.#queues) queue.push(pending);
+    this.wake();
+    return promise;
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -111,10 +157,11 @@ export class Announcer implements Runnable {
     for (const written of found) {
       if (this.#pending.has(written.receipt)) continue;
       fresh += 1;
-      const pending: Pending = { written, left: this.#queues.length };
+      const toldToAll = (): void => void this.#toldToAll.push(written.receipt);
+      const pending: Pending = { announcement: written.announcement, toldToAll, left: this.#queues.length };
       this.#pending.set(written.receipt, pending);
       for (const queue of this.#queues) queue.push(pending);
-      if (pending.left === 0) this.#toldToAll.push(written.receipt);
+      if (pending.left === 0) toldToAll();
     }
     if (fresh > 0) this.wake();
   }
@@ -138,7 +185,7 @@ export class Announcer implements Runnable {
       const batch = queue.slice(0, BATCH);
       if (batch.length === 0) continue;
       try {
-        await subscriber.send(batch.map(({ written }) => eventOf(written.announcement)));
+        await subscriber.send(batch.map(({ announcement }) => eventOf(announcement)));
       } catch (error) {
         metrics.told.inc({ subscriber: subscriber.name, outcome: 'Failed' }, batch.length);
         logger.warn('a subscriber did not take announcements, trying again', { subscriber: subscriber.name, error });
@@ -155,14 +202,14 @@ export class Announcer implements Runnable {
 
   #told(pending: Pending): void {
     pending.left -= 1;
-    if (pending.left === 0) this.#toldToAll.push(pending.written.receipt);
+    if (pending.left === 0) pending.toldToAll();
   }
 
   *#sight(): Iterable<readonly [string, number, number]> {
     const { subscribers, clock } = this.#o;
     for (const [index, { name }] of subscribers.entries()) {
       const queue = this.#queues[index] as Pending[];
-      const oldest = queue[0]?.written.announcement.at;
+      const oldest = queue[0]?.announcement.at;
       yield [name, queue.length, oldest === undefined ? 0 : Math.max(0, (clock.wall() - oldest) / 1000)];
     }
   }

@@ -1,9 +1,11 @@
+import type { Announcer } from '../announce/announcer.ts';
 import type { EventName } from '../intake/events.ts';
 import { HttpIntake } from '../intake/http.ts';
 import type { Intake, IntakeRefused } from '../intake/intake.ts';
 import { type IntakeMetrics, intakeMetrics } from '../intake/metrics.ts';
 import { Receiver } from '../intake/receive.ts';
 import { IntakeRefusals } from '../intake/refusals.ts';
+import { refusedAnnouncement, type TellRefused } from '../intake/refused.ts';
 import { sqsIntakeMetrics } from '../intake/sqs-metrics.ts';
 import { clusterKeys, TokenVerifier } from '../intake/tokens.ts';
 import { tracedIntake } from '../intake/traced.ts';
@@ -14,14 +16,21 @@ import type { Foundation } from './foundation.ts';
 /** What tokens of who sends events here are made for. */
 export const INTAKE_AUDIENCE = 'mercato-operator';
 
-/** Adds the fronts that orders come in by, as far as they were asked for. */
-export function addIntake(foundation: Foundation, untraced: Intake): void {
+/**
+ * Adds the fronts that orders come in by, as far as they were asked for.
+ * @param announcer tells of orders that are refused. @default nobody is told
+ */
+export function addIntake(foundation: Foundation, untraced: Intake, announcer?: Pick<Announcer, 'tell'>): void {
   const { intakeAddress, intakeQueue } = foundation.options;
   if (intakeAddress === undefined && intakeQueue === undefined) return;
   const intake = tracedIntake(untraced, foundation.tracing);
   const measured = intakeMetrics(foundation.metrics.registry);
-  if (intakeAddress !== undefined) addHttpIntake(foundation, intake, intakeAddress, measured);
-  if (intakeQueue !== undefined) foundation.manager.add(queueIntake(foundation, intake, intakeQueue, measured));
+  const tell: TellRefused = async (event, why) => {
+    const announcement = refusedAnnouncement(event, why, foundation.clock.wall());
+    if (announcement !== undefined) await announcer?.tell(announcement);
+  };
+  if (intakeAddress !== undefined) addHttpIntake(foundation, intake, intakeAddress, measured, tell);
+  if (intakeQueue !== undefined) foundation.manager.add(queueIntake(foundation, intake, intakeQueue, measured, tell));
 }
 
 function addHttpIntake(
@@ -29,6 +38,7 @@ function addHttpIntake(
   intake: Intake,
   address: Address,
   metrics: IntakeMetrics,
+  tellRefused: TellRefused,
 ): void {
   const { intakeSubjects, namespace } = options;
   const refusals = new IntakeRefusals({ client, namespace, clock, logger, metrics });
@@ -36,7 +46,7 @@ function addHttpIntake(
   manager.add(
     new HttpIntake({
       ...address,
-      receiver: new Receiver({ intake, refuse, metrics, clock }),
+      receiver: new Receiver({ intake, refuse, tellRefused, metrics, clock }),
       tokens: new TokenVerifier({
         audience: INTAKE_AUDIENCE,
         subjects: intakeSubjects,
@@ -56,6 +66,7 @@ function queueIntake(
   intake: Intake,
   url: string,
   measured: IntakeMetrics,
+  tellRefused: TellRefused,
 ): Runnable {
   return {
     name: 'sqs-intake',
@@ -70,6 +81,7 @@ function queueIntake(
         client,
         queueUrl: url,
         intake,
+        tellRefused,
         metrics: measured,
         queueMetrics: sqsIntakeMetrics(metrics.registry, () => front.inHand),
         clock,

@@ -77,6 +77,6 @@ export async function addWorkerRuns(
     needsLeaderElection: false,
   });
   const intake = new JournalIntake({ worker, journal, definitions, clock, namespaces: options.watchNamespaces });
-  addIntake(foundation, intake);
+  addIntake(foundation, intake, announcer);
   return { journal, opened: (signal) => worker.opened(signal), abandon: () => worker.runner.abandon() };
 }

@@ -63,6 +63,17 @@ export function tooOld(asked: Asked, wall: number): IntakeRefused | undefined {
   );
 }
 
+/** The run that an event is about, where it says so as it should: also one that cannot be taken. */
+export function runNamed(event: unknown): RunId | undefined {
+  if (typeof event !== 'object' || event === null) return undefined;
+  try {
+    return runOf(event as Readonly<Record<string, unknown>>);
+  } catch (error) {
+    if (error instanceof IntakeRefused) return undefined;
+    throw error;
+  }
+}
+
 /** What an event is called, whatever it is. */
 export function nameOf(event: unknown): EventName {
   const fields = (typeof event === 'object' && event !== null ? event : {}) as Readonly<Record<string, unknown>>;

@@ -46,7 +46,13 @@ describe('POST /events', () => {
     const http = new HttpIntake({
       host: '127.0.0.1',
       port,
-      receiver: new Receiver({ intake, refuse: async () => undefined, metrics, clock: new VirtualClock() }),
+      receiver: new Receiver({
+        intake,
+        refuse: async () => undefined,
+        tellRefused: async () => undefined,
+        metrics,
+        clock: new VirtualClock(),
+      }),
       tokens: {
         async check(authorization) {
           if (authorization === undefined) throw new CallerRefused(401, 'send a token');

@@ -30,7 +30,7 @@ export interface HttpIntakeOptions {
 
 /**
  * `POST /events`: CloudEvents in structured or batched JSON mode. 200 once the journal has all of them, or a record of why it never will; 503 with
- * Retry-After where the whole is to come again, which is harmless.
+ * Retry-After where some are to come again: `again` of the problem has their places in the batch, from 0. A sender that repeats the whole does no harm.
  *
  * On Node's own request and response: this is the hot path, and a framework's routing would be a good part of its cost.
  */
@@ -84,7 +84,8 @@ export class HttpIntake implements Runnable {
     if (this.#inFlight > MAX_REQUESTS)
       return problem(response, 429, 'Busy', `${MAX_REQUESTS} requests are being taken`, BUSY_RETRY_MILLIS);
     const { outcomes, again } = await this.#o.receiver.receive(await readEvents(request));
-    if (again !== undefined) return problem(response, 503, 'Busy', again.why, again.after);
+    if (again !== undefined)
+      return problem(response, 503, 'Busy', again.why, again.after, { again: again.events, outcomes });
     send(response, 200, 'application/json', JSON.stringify(outcomes));
   }
 
@@ -116,12 +117,19 @@ async function close(server: Server): Promise<void> {
   clearTimeout(cut);
 }
 
-/** RFC 9457. @param retryAfter milliseconds */
-function problem(response: ServerResponse, status: number, reason: string, detail: string, retryAfter?: number): void {
+/** RFC 9457. @param retryAfter milliseconds @param more members of its own */
+function problem(
+  response: ServerResponse,
+  status: number,
+  reason: string,
+  detail: string,
+  retryAfter?: number,
+  more: object = {},
+): void {
   if (retryAfter !== undefined) response.setHeader('retry-after', String(Math.ceil(retryAfter / 1000)));
   // What is left of a body that nobody reads is not worth reading to keep the connection; before "come again" it was read.
   if (status !== 503) response.setHeader('connection', 'close');
-  const body = { type: 'about:blank', title: reason, status, reason, detail };
+  const body = { type: 'about:blank', title: reason, status, reason, detail, ...more };
   send(response, status, 'application/problem+json', JSON.stringify(body));
 }
 

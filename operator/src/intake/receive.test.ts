@@ -4,6 +4,7 @@ import { JournalUnavailable } from '../journals/journal.ts';
 import { VirtualClock } from '../runtime/clock.ts';
 import { INPUT } from '../saga/rehearsal.ts';
 import type { RunId } from '../saga/types.ts';
+import { nameOf } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from './intake.ts';
 import { intakeMetrics } from './metrics.ts';
 import { Receiver } from './receive.ts';
@@ -12,9 +13,11 @@ import { Receiver } from './receive.ts';
 class Scripted implements Intake {
   readonly taken: string[] = [];
   failure: Error | undefined;
+  readonly gates = new Map<string, Promise<void>>();
 
   async take({ id }: PlacedOrder): Promise<Taken> {
     if (this.failure !== undefined) throw this.failure;
+    await this.gates.get(id.orderId);
     if (this.taken.includes(id.orderId)) return 'Known';
     this.taken.push(id.orderId);
     return 'Begun';
@@ -29,6 +32,8 @@ describe('A delivery of events', () => {
   let clock: VirtualClock;
   let intake: Scripted;
   let refused: string[];
+  let told: string[];
+  let canTell: boolean;
   let canRecord: boolean;
   let receiver: Receiver;
 
@@ -36,12 +41,18 @@ describe('A delivery of events', () => {
     clock = new VirtualClock();
     intake = new Scripted();
     refused = [];
+    told = [];
+    canTell = true;
     canRecord = true;
     receiver = new Receiver({
       intake,
       async refuse({ id }, { reason }) {
         if (!canRecord) throw new Error('no API server');
         refused.push(`${id} ${reason}`);
+      },
+      async tellRefused(event, { reason }) {
+        if (!canTell) throw new Error('nobody listens');
+        told.push(`${nameOf(event).id} ${reason}`);
       },
       metrics: intakeMetrics(new Registry()),
       clock,
@@ -99,24 +110,48 @@ describe('A delivery of events', () => {
     expect(intake.taken).to.deep.equal(['young']);
   });
 
-  it('comes again as a whole where the record cannot be written', async () => {
+  it('has those come again whose refusal cannot be recorded, or told, and no others', async () => {
     canRecord = false;
-    expect((await receive(event('c', 'placed', { data: {} }), event('a', 'placed'))).again?.why).to.contain(
-      'no API server',
-    );
+    const unrecorded = await receive(event('c', 'placed', { data: {} }), event('a', 'placed'));
+    expect(unrecorded.again).to.deep.include({ events: [0] });
+    expect(unrecorded.again?.why).to.contain('no API server');
     canRecord = true;
+    canTell = false;
+    const untold = await receive(event('a', 'placed'), event('c', 'placed', { data: {} }));
+    expect(untold.again).to.deep.include({ events: [1] });
+    expect(untold.again?.why).to.contain('nobody listens');
+    expect(told).to.deep.equal([]);
+    canTell = true;
     expect((await receive(event('c', 'placed', { data: {} }), event('a', 'placed'))).outcomes).to.include({
       Known: 1,
       Refused: 1,
     });
+    expect(told).to.deep.equal(['c/placed InputInvalid']);
+  });
+
+  it('is answered in six seconds: what is not done by then comes again, and holds up nothing else', async () => {
+    const slow = Promise.withResolvers<void>();
+    intake.gates.set('slow', slow.promise);
+    const received = receive(event('a', 'placed'), event('slow', 'placed'), event('b', 'placed'));
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(6_000);
+    const { outcomes, again } = await received;
+    expect(outcomes).to.include({ Begun: 2, Busy: 1 });
+    expect(again).to.deep.equal({ why: 'it was not done in 6 s', after: 1_000, events: [1] });
+    slow.resolve();
+    expect((await receive(event('slow', 'placed'))).again).to.equal(undefined);
   });
 
   it('comes again after the longest time that an event of it wants', async () => {
     intake.failure = new IntakeBusy('too much to do', 5_000);
     const busy = await receive(event('a', 'placed'), event('b', 'cancel-requested'));
-    expect(busy.again).to.deep.equal({ why: 'too much to do', after: 5_000 });
+    expect(busy.again).to.deep.equal({ why: 'too much to do', after: 5_000, events: [0, 1] });
     intake.failure = new JournalUnavailable('the disk is full');
-    expect((await receive(event('a', 'placed'))).again).to.deep.equal({ why: 'the disk is full', after: 1_000 });
+    expect((await receive(event('a', 'placed'))).again).to.deep.equal({
+      why: 'the disk is full',
+      after: 1_000,
+      events: [0],
+    });
     expect(refused).to.deep.equal([]);
   });
 

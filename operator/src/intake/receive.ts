@@ -5,22 +5,33 @@ import { type Asked, type EventName, nameOf, readEvent, tooOld } from './events.
 import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder } from './intake.ts';
 import type { EventOutcome, IntakeMetrics } from './metrics.ts';
 import { Patience } from './patience.ts';
+import type { TellRefused } from './refused.ts';
 
 /** A cancel comes behind its order, so one of an order that nobody knows is one of an order that was refused. */
 const CANCEL_PATIENCE_MILLIS = 30_000;
 const JOURNAL_RETRY_MILLIS = 1_000;
+/**
+ * What is not done by then comes again, so that a delivery is answered before its sender gives up (10 s), and a namespace whose admission webhook answers
+ * slowly holds up nobody else. What was begun goes on, and is found done.
+ */
+const ANSWER_MILLIS = 6_000;
 
 /** What became of a delivery. */
 export interface Receipt {
   readonly outcomes: Readonly<Record<EventOutcome, number>>;
-  /** Set where the delivery is to come again, as a whole: why, and after how many milliseconds. */
-  readonly again?: { readonly why: string; readonly after: number };
+  /**
+   * Set where some of the delivery is to come again: why, after how many milliseconds, and which of its events, counted from 0. All of them may come,
+   * which is harmless.
+   */
+  readonly again?: { readonly why: string; readonly after: number; readonly events: readonly number[] };
 }
 
 export interface ReceiverOptions {
   readonly intake: Intake;
   /** Puts an event on record that can never be taken. Rejects where that cannot be done now. */
   readonly refuse: (event: EventName, why: IntakeRefused) => Promise<void>;
+  /** Tells who waits for its order. */
+  readonly tellRefused: TellRefused;
   readonly metrics: IntakeMetrics;
   readonly clock: Clock;
 }
@@ -28,7 +39,7 @@ export interface ReceiverOptions {
 /** What one event of a delivery came to. */
 type Result = { readonly outcome: EventOutcome } | { readonly busy: IntakeBusy };
 
-/** Takes deliveries of CloudEvents: all of one is durable when it was received, or the whole comes again, which is harmless. */
+/** Takes deliveries of CloudEvents: each event of one is durable when it was received, or is named as one that is to come again. */
 export class Receiver {
   readonly #o: ReceiverOptions;
   readonly #patience: Patience;
@@ -40,20 +51,40 @@ export class Receiver {
 
   /** Never rejects for anything that a sender, the journal or the API server can do. */
   async receive(events: readonly unknown[]): Promise<Receipt> {
+    // Cancels wait for all orders: a delivery may have both of one.
+    const ordersDone = Promise.withResolvers<void>();
     const orders: Promise<Result>[] = [];
-    const cancels: { readonly event: unknown; readonly asked: Extract<Asked, { type: 'Cancel' }> }[] = [];
-    for (const event of events) {
+    const results = events.map((event) => {
       const asked = this.#read(event);
-      if (asked instanceof IntakeRefused) orders.push(this.#refuse(event, asked));
-      else if (asked.type === 'Placed') orders.push(this.#take(event, asked.order));
-      else if (asked.type === 'Cancel') cancels.push({ event, asked });
-      else orders.push(Promise.resolve({ outcome: 'Ignored' }));
+      if (!(asked instanceof IntakeRefused) && asked.type === 'Cancel')
+        return ordersDone.promise.then(() => this.#cancel(event, asked));
+      const result = this.#order(event, asked);
+      orders.push(result);
+      return result;
+    });
+    void Promise.allSettled(orders).then(() => ordersDone.resolve());
+    return this.#sum(await this.#inTime(results));
+  }
+
+  async #order(event: unknown, asked: Exclude<Asked, { type: 'Cancel' }> | IntakeRefused): Promise<Result> {
+    if (asked instanceof IntakeRefused) return this.#refuse(event, asked);
+    return asked.type === 'Placed' ? this.#take(event, asked.order) : { outcome: 'Ignored' };
+  }
+
+  /** The results, with "not now" for what is not done in {@link ANSWER_MILLIS}. */
+  async #inTime(results: readonly Promise<Result>[]): Promise<Result[]> {
+    const late = Promise.withResolvers<Result>();
+    const why = `it was not done in ${ANSWER_MILLIS / 1000} s`;
+    const cancel = this.#o.clock.after(ANSWER_MILLIS, () =>
+      late.resolve({ busy: new IntakeBusy(why, JOURNAL_RETRY_MILLIS) }),
+    );
+    try {
+      return await Promise.all(results.map((result) => Promise.race([result, late.promise])));
+    } finally {
+      cancel();
+      // Nobody waits for what is late; an error of it is told by the next delivery.
+      for (const result of results) result.catch(() => undefined);
     }
-    const results = await Promise.all(orders);
-    // Behind all orders: a delivery may have both of one.
-    for (const result of await Promise.all(cancels.map(({ event, asked }) => this.#cancel(event, asked))))
-      results.push(result);
-    return this.#sum(results);
   }
 
   #read(event: unknown): Asked | IntakeRefused {
@@ -96,10 +127,11 @@ export class Receiver {
   async #refuse(event: unknown, why: IntakeRefused): Promise<Result> {
     try {
       await this.#o.refuse(nameOf(event), why);
+      await this.#o.tellRefused(event, why);
       return { outcome: 'Refused' };
     } catch (error) {
       const said = error instanceof Error ? error.message : String(error);
-      return { busy: new IntakeBusy(`a refused event cannot be put on record: ${said}`, JOURNAL_RETRY_MILLIS) };
+      return { busy: new IntakeBusy(`a refused event cannot be recorded and told: ${said}`, JOURNAL_RETRY_MILLIS) };
     }
   }
 
@@ -113,17 +145,19 @@ export class Receiver {
       Refused: 0,
       Busy: 0,
     };
-    let again: Receipt['again'];
-    for (const result of results) {
+    const waiting: number[] = [];
+    let busiest: IntakeBusy | undefined;
+    for (const [index, result] of results.entries()) {
       if ('outcome' in result) outcomes[result.outcome] += 1;
       else {
         outcomes.Busy += 1;
-        const { message, retryAfter } = result.busy;
-        if (again === undefined || retryAfter > again.after) again = { why: message, after: retryAfter };
+        waiting.push(index);
+        if (busiest === undefined || result.busy.retryAfter > busiest.retryAfter) busiest = result.busy;
       }
     }
     for (const [outcome, count] of Object.entries(outcomes))
       if (count > 0) this.#o.metrics.events.inc({ outcome }, count);
-    return again === undefined ? { outcomes } : { outcomes, again };
+    if (busiest === undefined) return { outcomes };
+    return { outcomes, again: { why: busiest.message, after: busiest.retryAfter, events: waiting } };
   }
 }

@@ -11,7 +11,7 @@ import { eventually } from '../kube/testing.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import type { RunId } from '../saga/types.ts';
-import { CANCEL_REQUESTED, ORDER_PLACED } from './events.ts';
+import { CANCEL_REQUESTED, nameOf, ORDER_PLACED } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from './intake.ts';
 import { intakeMetrics } from './metrics.ts';
 import { SqsIntake, type SqsIntakeOptions } from './sqs-intake.ts';
@@ -96,6 +96,8 @@ for (const [emulator, start] of Object.entries(emulators)) {
     let deadLetters: Queue;
     let memory: MemoryIntake;
     let registry: Registry;
+    let told: string[];
+    let deaf: boolean;
     let stopping: AbortController;
     let ended: Promise<void>;
 
@@ -107,6 +109,8 @@ for (const [emulator, start] of Object.entries(emulators)) {
       ({ queue, deadLetters } = await testQueueWithDeadLetters(client, 'intake'));
       memory = new MemoryIntake();
       registry = new Registry();
+      told = [];
+      deaf = false;
     });
 
     afterEach(async () => {
@@ -121,6 +125,10 @@ for (const [emulator, start] of Object.entries(emulators)) {
         client,
         queueUrl: queue.url,
         intake: memory,
+        tellRefused: async (event, { reason }) => {
+          if (deaf) throw new Error('nobody listens');
+          told.push(`${nameOf(event).subject} ${reason}`);
+        },
         metrics: intakeMetrics(registry),
         queueMetrics: sqsIntakeMetrics(registry, () => intake.inHand),
         logger: silentLogger,
@@ -179,6 +187,25 @@ for (const [emulator, start] of Object.entries(emulators)) {
       const letters = await receiveAll(deadLetters, poison.length);
       expect(new Map(letters.map(({ body, attributes }) => [body, attributes[REASON]]))).to.deep.equal(new Map(poison));
       for (const { attributes } of letters) expect(attributes[MESSAGE]).to.not.contain(PAYMENT_TOKEN);
+      expect(new Set(told)).to.deep.equal(
+        new Set([' EventInvalid', 'order-3 InputInvalid', 'order-2 SagaUnknown', 'order-4 TooOld']),
+      );
+    });
+
+    it('puts poison aside only when who waits for its order was told, and takes the rest meanwhile', async () => {
+      deaf = true;
+      await sendAll([{ ...placed('order-1'), data: {} }, placed('order-2')]);
+      begin();
+      await eventually('the rest was taken', () => memory.begun.includes('order-2'));
+      await eventually(
+        'it was tried',
+        async () => (await metric('mercato_intake_events_total', { outcome: 'Busy' })) === 1,
+      );
+      expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
+      deaf = false;
+      await gone();
+      expect(told).to.deep.equal(['order-1 InputInvalid']);
+      expect(await depth(deadLetters)).to.deep.equal({ visible: 1, inFlight: 0 });
     });
 
     if (emulator === 'MiniStack') {

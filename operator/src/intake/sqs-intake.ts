@@ -11,6 +11,7 @@ import type { Runnable } from '../runtime/manager.ts';
 import type { Asked } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused } from './intake.ts';
 import type { EventOutcome, IntakeMetrics } from './metrics.ts';
+import type { TellRefused } from './refused.ts';
 import { type Letter, openLetter, REDRIVEN, readLetter } from './sqs-message.ts';
 import type { SqsIntakeMetrics } from './sqs-metrics.ts';
 import { tracedBy } from './traced.ts';
@@ -21,6 +22,8 @@ export interface SqsIntakeOptions {
   /** A standard queue with a redrive policy. */
   readonly queueUrl: string;
   readonly intake: Intake;
+  /** Tells who waits for an order that can never be taken. */
+  readonly tellRefused: TellRefused;
   readonly metrics: IntakeMetrics;
   readonly queueMetrics: SqsIntakeMetrics;
   readonly logger: Logger;
@@ -162,13 +165,24 @@ export class SqsIntake implements Runnable {
     return new IntakeRefused('OrderUnknown', `there is no run to cancel: ${error.message}`);
   }
 
-  /** Poison: a copy with its reason into the dead-letter queue, and only then away from here. */
+  /** Poison: whoever waits for its order is told, a copy with its reason goes into the dead-letter queue, and only then it goes away from here. */
   async #putAside(
     message: Received,
     letter: Letter | undefined,
-    { reason, message: why }: IntakeRefused,
+    refusal: IntakeRefused,
     deadLetters: Queue,
   ): Promise<Disposal> {
+    const { reason, message: why } = refusal;
+    try {
+      if (letter !== undefined) await this.#o.tellRefused(letter.event, refusal);
+    } catch (error) {
+      this.#count('Busy');
+      this.#o.logger.warn('an order was refused, and who waits for it cannot be told yet', {
+        event: letter?.name,
+        error,
+      });
+      return { do: 'Return', after: backoffDelay(UNAVAILABLE, message.receives - 1) };
+    }
     const { traceparent } = message.attributes;
     const attributes = {
       [REASON]: reason,

@@ -67,9 +67,10 @@ export interface RunSight {
 export interface Announcement {
   readonly id: RunId;
   readonly sequence: number;
-  readonly type: 'held' | 'resumed' | 'succeeded' | 'compensated' | 'aborted';
+  /** `refused` is no state of a run: intake will not begin one (intake/refused.ts). Its sequence is 0, below all that a run says. */
+  readonly type: 'held' | 'resumed' | 'succeeded' | 'compensated' | 'aborted' | 'refused';
   readonly at: WallMillis;
-  /** Why, where there is a reason: of the hold, or of the compensation. */
+  /** Why, where there is a reason: of the hold, of the compensation, of the refusal. */
   readonly reason?: string;
   readonly message?: string;
   readonly step?: string;

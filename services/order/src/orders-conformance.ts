@@ -291,6 +291,26 @@ export function describeOrders(name: string, subject: OrdersSubject): void {
         expect(story(await drain(mailer))).to.deep.equal(['held 2']);
       });
 
+      it('tells that an order was refused, once, and what its saga does if one is begun after all', async () => {
+        const order = await place();
+        const refused = { ...say(order, 0, 'refused'), reason: 'SagaNotFound' };
+        const answers = await orders.apply([refused, refused], later(1));
+        expect(answers.map(({ type }) => type)).to.deep.equal(['Applied', 'Duplicate']);
+        expect(await stateOf(order)).to.equal('Failed');
+        expect((await orders.open()).get('Placed') ?? 0).to.equal(0);
+        expect(await orders.apply([say(order, 1, 'held')], later(2))).to.deep.equal([
+          { type: 'Applied', from: 'Failed', to: 'Held' },
+        ]);
+        expect((await orders.open()).get('Held')).to.equal(1);
+        expect((await orders.apply([refused], later(3)))[0]?.type).to.equal('Stale');
+        await orders.apply([say(order, 2, 'resumed'), say(order, 3, 'succeeded')], later(4));
+        expect(await stateOf(order)).to.equal('Completed');
+        const told = (await drain(mailer)).map(
+          ({ type, data }) => `${type.split('.').at(-1)} ${data['reason'] ?? '-'}`,
+        );
+        expect(told).to.deep.equal(['failed NotPossible', 'held NeedsAttention', 'completed -']);
+      });
+
       it('lets a cancel and an end race, and either win', async () => {
         for (let i = 0; i < 5; i++) {
           const order = await place();
@@ -311,20 +331,24 @@ export function describeOrders(name: string, subject: OrdersSubject): void {
           type: fc.constantFrom<SagaEvent['type']>('held', 'resumed', 'succeeded', 'compensated', 'aborted'),
           reason: fc.constantFrom('Cancelled', 'OutOfStock', 'Anything'),
         });
+        const refusal = fc.constant({ sequence: 0, type: 'refused', reason: 'SagaNotFound' } as const);
         await fc.assert(
-          fc.asyncProperty(fc.array(fc.array(event, { maxLength: 4 }), { maxLength: 4 }), async (deliveries) => {
-            const order = await place();
-            let expected = placed(noon);
-            for (const [i, delivery] of deliveries.entries()) {
-              const events = delivery.map((each) => ({ ...each, orderId: order.id }));
-              for (const each of events) {
-                const heard = hear(expected, each, later(i));
-                if (heard.type === 'Applied') expected = heard.progress;
+          fc.asyncProperty(
+            fc.array(fc.array(fc.oneof(event, refusal), { maxLength: 4 }), { maxLength: 4 }),
+            async (deliveries) => {
+              const order = await place();
+              let expected = placed(noon);
+              for (const [i, delivery] of deliveries.entries()) {
+                const events = delivery.map((each) => ({ ...each, orderId: order.id }));
+                for (const each of events) {
+                  const heard = hear(expected, each, later(i));
+                  if (heard.type === 'Applied') expected = heard.progress;
+                }
+                await orders.apply(events, later(i));
               }
-              await orders.apply(events, later(i));
-            }
-            expect((await orders.find(order.id))?.progress).to.deep.equal(expected);
-          }),
+              expect((await orders.find(order.id))?.progress).to.deep.equal(expected);
+            },
+          ),
           { numRuns: 30 },
         );
       });

@@ -12,7 +12,7 @@ export interface ReceivedEvent {
   readonly namespace: string;
   readonly saga: string;
   readonly orderId: string;
-  /** Counts the order's events of this source from 1. */
+  /** Counts the order's events of this source from 1; 0 comes before all of them. */
   readonly sequence: number;
   readonly data: JsonObject;
   readonly traceparent?: string;
@@ -38,7 +38,7 @@ const OrderEnvelope = Type.Intersect([
     subject: text(253),
     mercatonamespace: text(253),
     mercatosaga: text(253),
-    sequence: Type.String({ pattern: '^[1-9][0-9]{0,14}$' }),
+    sequence: Type.String({ pattern: '^(0|[1-9][0-9]{0,14})$' }),
     data: Type.Record(Type.String(), Type.Unknown()),
     traceparent: Type.Optional(text(256)),
   }),

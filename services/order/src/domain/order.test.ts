@@ -2,7 +2,7 @@ import { after, instant, minutes } from '@mercato/kit';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { newOrderId } from './ids.ts';
-import { askToCancel, ended, hear, KEPT, type Progress, placed, type SagaEvent } from './order.ts';
+import { askToCancel, ended, hear, KEPT, type Progress, placed, type SagaEvent, wasRefused } from './order.ts';
 import { isOver, orderStates, orderTriggers, transitions } from './states.ts';
 
 const noon = instant(Date.UTC(2026, 10, 22, 12));
@@ -30,9 +30,12 @@ function cancelled(progress: Progress): Progress {
 }
 
 describe('the table of transitions', () => {
-  it('lets nothing happen to an order that is over', () => {
+  it('lets nothing happen to an order that is over, but that a saga revives one that was refused', () => {
     for (const state of orderStates)
-      expect(Object.keys(transitions[state]).length === 0, state).to.equal(isOver(state));
+      expect(Object.keys(transitions[state]).filter((trigger) => trigger !== 'revived').length === 0, state).to.equal(
+        isOver(state),
+      );
+    expect(orderStates.filter((state) => transitions[state].revived !== undefined)).to.deep.equal(['Failed']);
   });
 
   it('reaches every state, and uses every trigger', () => {
@@ -72,6 +75,40 @@ describe('an order', () => {
     expect(told(placed(noon), said(1, 'held'), said(2, 'resumed')).state).to.equal('Placed');
   });
 
+  it('fails when its saga will not be begun, and says no more than that', () => {
+    for (const open of [placed(noon), cancelled(placed(noon))]) {
+      const progress = told(open, said(0, 'refused', 'SagaNotFound'));
+      expect([progress.state, progress.notice?.reason, progress.heard]).to.deep.equal(['Failed', 'NotPossible', 0]);
+      expect(progress.notice?.message).to.contain('not been charged');
+      expect(hear(progress, said(0, 'refused', 'SagaNotFound'), noon)).to.deep.equal({ type: 'Duplicate' });
+      expect(askToCancel(progress, noon)).to.deep.equal({ type: 'Over' });
+    }
+  });
+
+  it('is not refused once its saga was heard of, however late the refusal comes', () => {
+    for (const type of ['held', 'succeeded', 'compensated'] as const)
+      expect(hear(told(placed(noon), said(1, type)), said(0, 'refused'), noon)).to.deep.equal({ type: 'Stale' });
+  });
+
+  it('follows its saga when one is begun after it was refused, from the first that it says', () => {
+    const refused = told(placed(noon), said(0, 'refused', 'SagaNotFound'));
+    const ran = told(refused, said(1, 'succeeded'));
+    expect([ran.state, ran.heard, ran.notice]).to.deep.equal(['Completed', 1, undefined]);
+    expect(ran.moments.map(({ state }) => state)).to.deep.equal(['Placed', 'Failed', 'Placed', 'Completed']);
+    expect(told(refused, said(1, 'held'), said(2, 'resumed'), said(3, 'compensated', 'OutOfStock'))).to.include({
+      state: 'Failed',
+      heard: 3,
+    });
+    expect(told(cancelled(placed(noon)), said(0, 'refused'), said(1, 'compensated', 'Cancelled')).state).to.equal(
+      'Cancelled',
+    );
+  });
+
+  it('that its saga failed is revived by nothing', () => {
+    const failed = told(placed(noon), said(1, 'compensated', 'OutOfStock'));
+    expect(hear(failed, said(2, 'succeeded'), noon).type).to.equal('Refused');
+  });
+
   it('says that a cancel came too late', () => {
     const progress = told(cancelled(placed(noon)), said(1, 'succeeded'));
     expect([progress.state, progress.notice?.reason]).to.deep.equal(['Completed', 'CancelTooLate']);
@@ -105,10 +142,11 @@ describe('an order', () => {
     ),
     reason: fc.constantFrom('Cancelled', 'OutOfStock'),
   });
+  const refusal = fc.constant({ sequence: 0, type: 'refused', reason: 'SagaNotFound' } as const);
 
   it('never goes back, never forgets what it heard, and ends once, whatever comes', () => {
     fc.assert(
-      fc.property(fc.array(event, { maxLength: 40 }), (events) => {
+      fc.property(fc.array(fc.oneof({ weight: 9, arbitrary: event }, refusal), { maxLength: 40 }), (events) => {
         let progress = placed(noon);
         for (const [i, { type, sequence, reason }] of events.entries()) {
           const at = after(noon, minutes(i));
@@ -116,9 +154,10 @@ describe('an order', () => {
             type === 'cancel' ? askToCancel(progress, at) : hear(progress, { orderId, type, sequence, reason }, at);
           if (!('progress' in answer)) continue;
           const next = answer.progress;
-          expect(ended(progress), 'what is over stays over').to.equal(false);
-          expect(next.version).to.equal(progress.version + 1);
-          if (type !== 'cancel') expect(next.heard).to.equal(sequence).and.to.be.greaterThan(progress.heard);
+          expect(ended(progress) && !wasRefused(progress), 'what is over stays over').to.equal(false);
+          expect(next.version).to.be.greaterThan(progress.version);
+          if (type === 'refused') expect([progress.heard, next.heard]).to.deep.equal([0, 0]);
+          else if (type !== 'cancel') expect(next.heard).to.equal(sequence).and.to.be.greaterThan(progress.heard);
           if (progress.cancel !== undefined) expect(next.cancel).to.deep.equal(progress.cancel);
           expect(next.moments.at(-1)?.state).to.equal(next.state);
           progress = next;
@@ -131,8 +170,9 @@ describe('an order', () => {
 
   it('comes to the same end, in whatever order and however often the events of its saga come', () => {
     const course = [said(1, 'held'), said(2, 'resumed'), said(3, 'held'), said(4, 'resumed'), said(5, 'succeeded')];
+    course.push(said(0, 'refused', 'SagaNotFound'));
     fc.assert(
-      fc.property(fc.array(fc.nat(4), { maxLength: 20 }), (deliveries) => {
+      fc.property(fc.array(fc.nat(5), { maxLength: 20 }), (deliveries) => {
         let progress = placed(noon);
         for (const index of [...deliveries, 4]) {
           const heard = hear(progress, course[index]!, noon);

@@ -51,9 +51,9 @@ export const KEPT = 63;
 /** What the saga says of an order's run. */
 export interface SagaEvent {
   readonly orderId: OrderId;
-  /** Rises with each event of the run. */
+  /** Rises with each event of the run, from 1; 0 is said before there is one: `refused`. */
   readonly sequence: number;
-  readonly type: 'held' | 'resumed' | 'succeeded' | 'compensated' | 'aborted';
+  readonly type: 'held' | 'resumed' | 'succeeded' | 'compensated' | 'aborted' | 'refused';
   /** CamelCase, as the saga's participants give it. */
   readonly reason?: string;
   readonly traceparent?: string;
@@ -89,17 +89,41 @@ export type Heard =
   | { readonly type: 'Stale' }
   | { readonly type: 'Refused'; readonly why: string };
 
+/**
+ * Whether the order failed because no run was begun for it. Nothing was heard of a run then: one that begins after all (somebody moved its letter back, or
+ * two intakes did not agree) is heard from its first event on.
+ */
+export const wasRefused = ({ state, heard }: Progress): boolean => state === 'Failed' && heard === 0;
+
 /** The saga says something of an order. */
 export function hear(progress: Progress, event: SagaEvent, at: Instant): Heard {
+  if (event.type === 'refused') return hearRefused(progress, event, at);
   const { sequence } = event;
   if (sequence === progress.heard) return { type: 'Duplicate' };
   if (sequence < progress.heard) return { type: 'Stale' };
+  return wasRefused(progress) ? hearRun(revived(progress, at), event, at) : hearRun(progress, event, at);
+}
+
+/** A run that was heard of outranks a refusal, whichever comes first. */
+function hearRefused(progress: Progress, event: SagaEvent, at: Instant): Heard {
+  if (progress.heard > 0) return { type: 'Stale' };
+  const state = next(progress.state, 'refused');
+  if (state === undefined) return { type: 'Duplicate' };
+  return { type: 'Applied', progress: moved(progress, state, at, failureNotice(event.reason)) };
+}
+
+function revived(progress: Progress, at: Instant): Progress {
+  const state = next(progress.state, 'revived');
+  return state === undefined ? progress : moved(progress, state, at, undefined);
+}
+
+function hearRun(progress: Progress, event: SagaEvent, at: Instant): Heard {
   const trigger = triggerOf(progress, event);
   const state = next(progress.state, trigger);
   if (state === undefined) return { type: 'Refused', why: `an order that is ${progress.state} takes no ${trigger}` };
   return {
     type: 'Applied',
-    progress: { ...moved(progress, state, at, noticeOf(progress, state, event)), heard: sequence },
+    progress: { ...moved(progress, state, at, noticeOf(progress, state, event)), heard: event.sequence },
   };
 }
 

@@ -14,6 +14,8 @@ export type OrderState = (typeof orderStates)[number];
  * - `held`, `aborted`, `succeeded`: as its saga says.
  * - `resumed`, `resumedToCancel`: its saga goes on after a hold; the second where a cancel was asked for.
  * - `compensated`, `cancelled`: its saga was undone; the second because of a cancel.
+ * - `refused`: no saga will be begun for it.
+ * - `revived`: a saga was begun all the same, after it was refused.
  */
 export const orderTriggers = [
   'cancel',
@@ -24,6 +26,8 @@ export const orderTriggers = [
   'compensated',
   'cancelled',
   'aborted',
+  'refused',
+  'revived',
 ] as const;
 export type OrderTrigger = (typeof orderTriggers)[number];
 
@@ -35,12 +39,13 @@ const ends = { succeeded: 'Completed', compensated: 'Failed', cancelled: 'Cancel
  */
 export const transitions: Readonly<Record<OrderState, Readonly<Partial<Record<OrderTrigger, OrderState>>>>> = {
   // `resumed` without a hold: the event of the hold came late, and was dropped.
-  Placed: { cancel: 'Cancelling', held: 'Held', resumed: 'Placed', ...ends },
-  Cancelling: { cancel: 'Cancelling', held: 'Held', resumedToCancel: 'Cancelling', ...ends },
+  Placed: { cancel: 'Cancelling', held: 'Held', resumed: 'Placed', ...ends, refused: 'Failed' },
+  Cancelling: { cancel: 'Cancelling', held: 'Held', resumedToCancel: 'Cancelling', ...ends, refused: 'Failed' },
   // A cancel that is asked for meanwhile is passed on; the hold goes on until somebody decides.
   Held: { cancel: 'Held', held: 'Held', resumed: 'Placed', resumedToCancel: 'Cancelling', ...ends },
   Completed: {},
-  Failed: {},
+  // What happens to goods and money is the saga's to say, whatever was said before it began.
+  Failed: { revived: 'Placed' },
   Cancelled: {},
   Aborted: {},
 };
@@ -49,7 +54,7 @@ export const transitions: Readonly<Record<OrderState, Readonly<Partial<Record<Or
 export const openStates = ['Placed', 'Cancelling', 'Held'] as const satisfies readonly OrderState[];
 export type OpenState = (typeof openStates)[number];
 
-/** Whether nothing more happens to an order. */
+/** Whether nothing more happens to an order, unless it was refused and is revived. */
 export const isOver = (state: OrderState): boolean => !(openStates as readonly OrderState[]).includes(state);
 
 /** Where a trigger leads; undefined when it is refused. */

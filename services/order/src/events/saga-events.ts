@@ -24,6 +24,7 @@ const TYPES: readonly string[] = [
   'succeeded',
   'compensated',
   'aborted',
+  'refused',
 ] satisfies SagaEvent['type'][];
 
 const isWanted = (source: string, type: string): boolean =>

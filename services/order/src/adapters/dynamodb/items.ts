@@ -68,7 +68,7 @@ export function progressChange(
   const when = '#version = :seen';
   if (!isOver(state)) {
     const open = S(openPart(state as OpenState, shard));
-    return { update: `${common}, #open = :open`, when, values: { ...values, ':open': open } };
+    return { update: `${common}, #open = :open REMOVE #expires`, when, values: { ...values, ':open': open } };
   }
   const expires = N(secondsUntil(order.placedAt, retention.orders));
   return { update: `${common}, #expires = :expires REMOVE #open`, when, values: { ...values, ':expires': expires } };
