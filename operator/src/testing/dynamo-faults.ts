@@ -1,11 +1,15 @@
 import {
+  type CancellationReason,
   ConditionalCheckFailedException,
+  DynamoDBServiceException,
   InternalServerError,
   ProvisionedThroughputExceededException,
   ThrottlingException,
+  TransactionCanceledException,
   TransactionConflictException,
 } from '@aws-sdk/client-dynamodb';
 import type { Calls, Send } from '../journals/dynamodb/calls.ts';
+import type { Item } from '../journals/dynamodb/keys.ts';
 
 /**
  * What becomes of a call. `conflict`, `throttled`, `throughput` and `refused condition` do nothing; `internal` and `unsent` did nothing either, but nobody
@@ -29,7 +33,7 @@ export interface Call {
 export type FaultPlan = (call: Call) => DynamoFault | undefined | Promise<DynamoFault | undefined>;
 
 /** What DynamoDB answers, as the SDK reports it. */
-const ERRORS: Readonly<Record<DynamoFault, () => Error>> = {
+export const DYNAMO_ERRORS: Readonly<Record<DynamoFault, () => Error>> = {
   conflict: () => new TransactionConflictException({ $metadata, message: 'Transaction is ongoing for the item' }),
   throttled: () => new ThrottlingException({ $metadata, message: 'Throughput exceeds the current capacity' }),
   throughput: () => new ProvisionedThroughputExceededException({ $metadata, message: 'Rate exceeded' }),
@@ -39,6 +43,26 @@ const ERRORS: Readonly<Record<DynamoFault, () => Error>> = {
   'answer lost': timedOut,
 };
 const $metadata = {};
+
+/** A condition did not hold. @param found the item, where it was asked for and is there */
+export const refused = (found: Item | undefined): Error =>
+  new ConditionalCheckFailedException({
+    $metadata,
+    message: 'The conditional request failed',
+    ...(found === undefined ? {} : { Item: { ...found } }),
+  });
+
+/** A transaction did nothing; a reason for each of its parts, `None` where that part could have been done. */
+export const cancelled = (reasons: CancellationReason[]): Error =>
+  new TransactionCanceledException({
+    $metadata,
+    message: `Transaction cancelled, please refer cancellation reasons for specific reasons [${reasons.map(({ Code }) => Code).join(', ')}]`,
+    CancellationReasons: reasons,
+  });
+
+/** A request that DynamoDB does not carry out. */
+export const invalid = (message: string): Error =>
+  new DynamoDBServiceException({ name: 'ValidationException', $fault: 'client', $metadata, message });
 
 function timedOut(): Error {
   return Object.assign(new Error('a request has exceeded the configured 3000 ms requestTimeout'), {
@@ -63,9 +87,9 @@ export class FaultySend {
   readonly send: Send = async (name, input) => {
     this.calls.push({ name, input });
     const fault = await this.plan({ name, input });
-    if (fault !== undefined && fault !== 'answer lost') throw ERRORS[fault]();
+    if (fault !== undefined && fault !== 'answer lost') throw DYNAMO_ERRORS[fault]();
     const answer = await this.#answer(name, input);
-    if (fault !== undefined) throw ERRORS[fault]();
+    if (fault !== undefined) throw DYNAMO_ERRORS[fault]();
     return answer;
   };
 
@@ -102,4 +126,4 @@ export class FaultySend {
 
 /** Whether a call changes the table. */
 export const isWrite = ({ name }: Call): boolean =>
-  name === 'PutItem' || name === 'UpdateItem' || name === 'DeleteItem';
+  name === 'PutItem' || name === 'UpdateItem' || name === 'DeleteItem' || name === 'TransactWriteItems';

@@ -3,7 +3,7 @@ import { eventually } from '../../kube/testing.ts';
 import { runKey } from '../../saga/command.ts';
 import { begin } from '../../saga/engine.ts';
 import { businessFailure, CHECKOUT, INPUT, revision, success, unknown } from '../../saga/rehearsal.ts';
-import type { RunId, RunState } from '../../saga/types.ts';
+import type { GivenUp, RunId, RunState } from '../../saga/types.ts';
 import { JournalUnavailable, VersionConflict } from '../journal.ts';
 import {
   type Announcement,
@@ -19,6 +19,14 @@ import { REVISION, rejection, Stage, type Worker } from './stage.ts';
 const PATIENCE_MILLIS = 60_000;
 const DAY_MILLIS = 86_400_000;
 const HELD = revision(CHECKOUT, { onStepFailure: 'Hold' });
+const ABORTED: GivenUp = {
+  decision: 'Abort',
+  kind: 'action',
+  step: 'reserve',
+  state: 'Unknown',
+  by: 'ann',
+  reason: 'it was done by hand',
+};
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 /** How long the suite's harnesses keep an ended run: by its outcome, so that a journal must ask. Milliseconds. */
@@ -417,6 +425,42 @@ export function workerJournalConformance<J extends WorkerJournal>(harness: Journ
         expect(found).to.deep.equal([{ sequence: 1, type: 'succeeded' }]);
         await settle(other.journal);
         expect(await other.journal.unannounced(10)).to.deep.equal([]);
+      });
+    });
+
+    describe('puts what a run gave up on record with its end (rule 2): nobody takes up what has ended', () => {
+      const SKIPPED: GivenUp = { ...ABORTED, decision: 'Skip', step: 'book', reason: 'booked by hand: "№ 7"' };
+      const end = (...givenUp: readonly GivenUp[]): RunState => ({
+        ...begin(HELD, stage.clock.wall()),
+        givenUp,
+        ended: 'Aborted',
+        finishedAt: stage.clock.wall(),
+      });
+
+      it('in one: whoever writes it may die before another call', async () => {
+        const { journal } = await stage.worker();
+        const version = await stage.place.begin(journal, stage.newRun());
+        await journal.recordException(stage.id(), SKIPPED, 5);
+        await journal.write(stage.id(), end(SKIPPED, ABORTED, ABORTED), version);
+        expect(await stage.givenUp()).to.deep.equal(['Abort reserve', 'Skip book']);
+        await journal.recordException(stage.id(), ABORTED, 6);
+        expect(await stage.givenUp(), 'once').to.deep.equal(['Abort reserve', 'Skip book']);
+        const heir = await stage.place.succeed(journal, 'died');
+        expect(await heir.look(stage.id())).to.have.nested.property('record.state.ended', 'Aborted');
+      });
+
+      it('and not where the end is refused, or was not written', async () => {
+        const { journal } = await stage.worker();
+        const version = await stage.place.begin(journal, stage.newRun());
+        expect(await rejection(journal.write(stage.id(), end(ABORTED), '7'))).to.be.instanceOf(VersionConflict);
+        expect(await stage.givenUp(), 'refused').to.deep.equal([]);
+        stage.place.fail(journal, 'refused');
+        expect(await rejection(journal.write(stage.id(), end(ABORTED), version))).to.be.instanceOf(JournalUnavailable);
+        expect(await stage.givenUp(), 'not written').to.deep.equal([]);
+        stage.place.fail(journal, 'answer lost');
+        expect(await rejection(journal.write(stage.id(), end(ABORTED), version))).to.be.instanceOf(JournalUnavailable);
+        expect(await stage.givenUp(), 'written, and nobody told').to.deep.equal(['Abort reserve']);
+        expect(await journal.unannounced(10)).to.have.length(1);
       });
     });
 

@@ -16,6 +16,9 @@ import {
   QueryCommand,
   type QueryCommandInput,
   type QueryCommandOutput,
+  TransactWriteItemsCommand,
+  type TransactWriteItemsCommandInput,
+  type TransactWriteItemsCommandOutput,
   UpdateItemCommand,
   type UpdateItemCommandInput,
   type UpdateItemCommandOutput,
@@ -29,6 +32,7 @@ export interface Calls {
   readonly GetItem: { input: GetItemCommandInput; output: GetItemCommandOutput };
   readonly BatchGetItem: { input: BatchGetItemCommandInput; output: BatchGetItemCommandOutput };
   readonly Query: { input: QueryCommandInput; output: QueryCommandOutput };
+  readonly TransactWriteItems: { input: TransactWriteItemsCommandInput; output: TransactWriteItemsCommandOutput };
 }
 
 /** How a call reaches DynamoDB: the one place where a test gets between. Rejects with the SDK's errors. */
@@ -44,6 +48,7 @@ const COMMANDS = {
   GetItem: GetItemCommand,
   BatchGetItem: BatchGetItemCommand,
   Query: QueryCommand,
+  TransactWriteItems: TransactWriteItemsCommand,
 } as const;
 
 export interface ClientOptions {

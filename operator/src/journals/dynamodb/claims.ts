@@ -4,6 +4,7 @@ import type { RunId } from '../../saga/types.ts';
 import { JournalUnavailable } from '../journal.ts';
 import { announcementOf, type ClaimedRun, type Creation, type NewRun } from '../worker-journal.ts';
 import type { Book } from './book.ts';
+import type { Chance } from './chance.ts';
 import { type Incarnation, type Item, idOf, lifeShard, N, numberOf, runItemKey, S, TRUE, textOf } from './keys.ts';
 import type { Ledger, Ticket } from './ledger.ts';
 import type { Life, Lives } from './lives.ts';
@@ -21,6 +22,7 @@ export interface ClaimsPorts {
   readonly ledger: Ledger;
   readonly mailbox: Mailbox;
   readonly clock: Clock;
+  readonly chance: Chance;
   readonly create: (run: NewRun) => Promise<Creation>;
 }
 
@@ -41,10 +43,10 @@ export class Claims {
 
   constructor(ports: ClaimsPorts) {
     this.#o = ports;
-    const { store, clock } = ports;
-    this.#runs = new Sweeps(store, clock, { name: INDEX.owner, key: 'ownerShard' });
+    const { store, clock, chance } = ports;
+    this.#runs = new Sweeps(store, clock, chance, { name: INDEX.owner, key: 'ownerShard' });
     const from = ({ watermark }: Life): readonly [string, number] => ['ticket', watermark];
-    this.#ends = new Sweeps(store, clock, { name: INDEX.end, key: 'endShard', from });
+    this.#ends = new Sweeps(store, clock, chance, { name: INDEX.end, key: 'endShard', from });
   }
 
   /** It is not known whether the run was created: this life sees to it that it is, and drives it. */

@@ -16,12 +16,23 @@ import type {
 } from '../worker-journal.ts';
 import { Book, type Counts } from './book.ts';
 import { type Connection, connect } from './calls.ts';
+import { type Chance, systemChance } from './chance.ts';
 import { Claims } from './claims.ts';
 import { exceptionKey, type Item, idOf, lifeShard, N, revisionKey, runItemKey, S, textOf } from './keys.ts';
 import { Ledger } from './ledger.ts';
 import { Lives } from './lives.ts';
 import { Mailbox } from './mailbox.ts';
-import { isForgotten, isVisible, newRunItem, outcomeOf, recordOf, sightOf, standingOf, versionOf } from './record.ts';
+import {
+  exceptionItem,
+  isForgotten,
+  isVisible,
+  newRunItem,
+  outcomeOf,
+  recordOf,
+  sightOf,
+  standingOf,
+  versionOf,
+} from './record.ts';
 import { attention } from './sights.ts';
 import { NotDone, Store } from './store.ts';
 import { Tally } from './tally.ts';
@@ -37,6 +48,8 @@ export interface DynamoJournalOptions {
   readonly name?: string;
   /** @default the machine's clocks */
   readonly clock?: Clock;
+  /** @default the machine's */
+  readonly chance?: Chance;
 }
 
 /** A version of a run that nobody has written yet. */
@@ -79,18 +92,19 @@ export class DynamoJournal implements WorkerJournal {
   readonly #tally: Tally;
   #asking: Promise<void> | undefined;
 
-  constructor({ connection, table, retention, name = hostname(), clock = systemClock }: DynamoJournalOptions) {
+  constructor(options: DynamoJournalOptions) {
+    const { connection, table, retention, name = hostname(), clock = systemClock, chance = systemChance } = options;
     this.#connection = connection;
     this.#store = new Store(connection.send, table);
     this.#clock = clock;
     this.#name = name;
     const wall = (): number => clock.wall();
-    this.#lives = new Lives(this.#store, clock);
+    this.#lives = new Lives(this.#store, clock, chance);
     this.#tally = new Tally(this.#store, clock);
-    this.#mailbox = new Mailbox(this.#store, wall);
+    this.#mailbox = new Mailbox(this.#store, wall, chance);
     const parts = { store: this.#store, lives: this.#lives, book: this.#book, ledger: this.#ledger };
     this.#writer = new Writer({ ...parts, retention, wall });
-    this.#claims = new Claims({ ...parts, mailbox: this.#mailbox, clock, create: (run) => this.create(run) });
+    this.#claims = new Claims({ ...parts, mailbox: this.#mailbox, clock, chance, create: (run) => this.create(run) });
   }
 
   async open(): Promise<string> {
@@ -167,7 +181,7 @@ export class DynamoJournal implements WorkerJournal {
   }
 
   async recordException(id: RunId, entry: GivenUp, at: number): Promise<void> {
-    const item = { ...exceptionKey(id, entry), entry: S(JSON.stringify(entry)), at: N(at) };
+    const item = { ...exceptionKey(id, entry), ...exceptionItem(entry, at) };
     await this.#store.put(item, 'attribute_not_exists(#pk)');
   }
 

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../runtime/clock.ts';
 import { IncarnationLost } from '../worker-journal.ts';
 import type { Counts } from './book.ts';
+import type { Chance } from './chance.ts';
 import { type Incarnation, type Item, LIVES, lifeKey, N, numberOf, S, textOf } from './keys.ts';
 import type { Ticket } from './ledger.ts';
 import type { Store } from './store.ts';
@@ -41,6 +41,7 @@ export interface Told {
 export class Lives {
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #chance: Chance;
   /** When each life's last beat was seen first. */
   readonly #seen = new Map<Incarnation, { readonly beats: number; readonly at: number }>();
   #known: readonly Life[] = [];
@@ -49,9 +50,10 @@ export class Lives {
   #over: string | undefined;
   #beganBeat = Number.NEGATIVE_INFINITY;
 
-  constructor(store: Store, clock: Clock) {
+  constructor(store: Store, clock: Clock, chance: Chance) {
     this.#store = store;
     this.#clock = clock;
+    this.#chance = chance;
   }
 
   /** This worker's life. @throws IncarnationLost when it is over @throws Error before it began */
@@ -68,7 +70,7 @@ export class Lives {
 
   /** Begins a life. @throws JournalUnavailable; then call it again */
   async begin(name: string): Promise<Incarnation> {
-    const incarnation = `${name}-${randomBytes(6).toString('hex')}`;
+    const incarnation = `${name}-${this.#chance.name(6)}`;
     const begun = this.#clock.monotonic();
     const life = { standing: S('Alive'), beats: N(0), watermark: N(1), begunAt: N(this.#clock.wall()) };
     await this.#store.put({ ...lifeKey(incarnation), ...life }, 'attribute_not_exists(#pk)');

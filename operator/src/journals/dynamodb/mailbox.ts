@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { runKey } from '../../saga/command.ts';
 import type { RunId } from '../../saga/types.ts';
 import type { Mail, ReceivedMail } from '../worker-journal.ts';
+import type { Chance } from './chance.ts';
 import { type Incarnation, type Item, idOf, N, numberOf, runItemKey, S, textOf } from './keys.ts';
 import { isForgotten, outcomeOf } from './record.ts';
 import type { Store } from './store.ts';
@@ -28,18 +28,20 @@ interface Letter {
 export class Mailbox {
   readonly #store: Store;
   readonly #wall: () => number;
+  readonly #chance: Chance;
   /** Runs that came to this worker with mail: the index has it under their former owner. */
   readonly #inherited = new Map<string, RunId>();
 
-  constructor(store: Store, wall: () => number) {
+  constructor(store: Store, wall: () => number, chance: Chance) {
     this.#store = store;
     this.#wall = wall;
+    this.#chance = chance;
   }
 
   /** See WorkerJournal.post. */
   async post(id: RunId, mail: Mail): Promise<'Posted' | 'NotFound' | 'Ended'> {
     const at = this.#wall();
-    const letter: Letter = { id: randomBytes(8).toString('hex'), at, mail };
+    const letter: Letter = { id: this.#chance.name(8), at, mail };
     const written = await this.#store.update(runItemKey(id), {
       update: `SET #${ATTRIBUTE[mail.type]} = :letter, #mailFor = #owner, #mailAt = if_not_exists(#mailAt, :at)`,
       when: 'attribute_exists(#owner)',

@@ -1,6 +1,6 @@
 import { sha256 } from '../../saga/canonical.ts';
 import { runKey } from '../../saga/command.ts';
-import type { RunId, RunInput, RunState } from '../../saga/types.ts';
+import type { GivenUp, RunId, RunInput, RunState } from '../../saga/types.ts';
 import type { JournalRecord, Version } from '../journal.ts';
 import type { Announcement, NewRun, Outcome, RunSight } from '../worker-journal.ts';
 import { type Item, idOf, N, numberOf, runItemKey, S, textOf } from './keys.ts';
@@ -86,6 +86,9 @@ export function isForgotten(item: Item, wall: number): boolean {
 export function isVisible(item: Item, wall: number): boolean {
   return outcomeOf(item) === undefined || wall < (numberOf(item, 'visibleUntil') ?? 0);
 }
+
+/** The attributes of an exception record. @param at Unix milliseconds */
+export const exceptionItem = (entry: GivenUp, at: number): Item => ({ entry: S(JSON.stringify(entry)), at: N(at) });
 
 /** Announcements as they stand in their run's item: what the item itself says is left out. */
 type Stored = Omit<Announcement, 'id' | 'traceparent'>;

@@ -1,4 +1,8 @@
-import { ConditionalCheckFailedException, type QueryCommandInput } from '@aws-sdk/client-dynamodb';
+import {
+  ConditionalCheckFailedException,
+  type QueryCommandInput,
+  TransactionCanceledException,
+} from '@aws-sdk/client-dynamodb';
 import { JournalUnavailable } from '../journal.ts';
 import type { Calls, Send } from './calls.ts';
 import type { Item } from './keys.ts';
@@ -21,6 +25,17 @@ export interface Change {
   /** Whether the item is wanted as it is then. @default false */
   readonly answer?: boolean;
 }
+
+/** An item that is written beside a conditional change. Of an attribute that is there already nothing changes. */
+export interface Companion {
+  readonly key: Item;
+  readonly attributes: Item;
+}
+
+/** Parts that one transaction takes. */
+const TRANSACTION = 100;
+/** Items that {@link Store.updateWith} takes beside the first. */
+export const COMPANIONS = TRANSACTION - 1;
 
 export interface Page {
   readonly items: readonly Item[];
@@ -79,6 +94,24 @@ export class Store {
         ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
       }),
     );
+  }
+
+  /** As `update`, with other items written in the same transaction: all of it is done, or nothing. @param others up to {@link COMPANIONS}, each once */
+  async updateWith(key: Item, { update, when, values }: Change, others: readonly Companion[]): Promise<Written> {
+    const first = {
+      TableName: this.#table,
+      Key: { ...key },
+      UpdateExpression: update,
+      ConditionExpression: when,
+      ...named(`${update} ${when}`),
+      ...valued(values),
+      ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
+    };
+    const rest = others.map((other) => ({ Update: this.#unlessThere(other) }));
+    return this.#conditional(key, async () => {
+      await this.#call('TransactWriteItems', { TransactItems: [{ Update: first }, ...rest] });
+      return {};
+    });
   }
 
   async delete(key: Item, when: string, values: Item = {}): Promise<Written> {
@@ -144,6 +177,13 @@ export class Store {
     return total;
   }
 
+  #unlessThere({ key, attributes }: Companion): { TableName: string; Key: Record<string, Item[string]> } & Expression {
+    const sets = Object.keys(attributes).map((name) => `#${name} = if_not_exists(#${name}, :${name})`);
+    const UpdateExpression = `SET ${sets.join(', ')}`;
+    const values = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`:${name}`, value]));
+    return { TableName: this.#table, Key: { ...key }, UpdateExpression, ...named(UpdateExpression), ...valued(values) };
+  }
+
   async #query(input: Omit<QueryCommandInput, 'TableName'>): Promise<Calls['Query']['output']> {
     return this.#call('Query', { TableName: this.#table, ...input });
   }
@@ -152,8 +192,8 @@ export class Store {
     try {
       return { done: true, item: (await write()).Attributes ?? key };
     } catch (error) {
-      if (!(error instanceof ConditionalCheckFailedException)) throw error;
-      return { done: false, found: error.Item };
+      if (!isRefusal(error)) throw error;
+      return { done: false, found: error instanceof ConditionalCheckFailedException ? error.Item : refusedItem(error) };
     }
   }
 
@@ -161,11 +201,26 @@ export class Store {
     try {
       return await this.#send(name, input);
     } catch (error) {
-      if (error instanceof ConditionalCheckFailedException) throw error;
+      if (isRefusal(error)) throw error;
       throw unavailable(this.#table, name, error);
     }
   }
 }
+
+interface Expression {
+  readonly UpdateExpression: string;
+  readonly ExpressionAttributeNames?: Record<string, string>;
+  readonly ExpressionAttributeValues?: Record<string, Item[string]>;
+}
+
+/** A condition does not hold: that of the one item, or that of a transaction's first part, which alone has one. */
+function isRefusal(error: unknown): error is ConditionalCheckFailedException | TransactionCanceledException {
+  if (error instanceof ConditionalCheckFailedException) return true;
+  if (!(error instanceof TransactionCanceledException)) return false;
+  return error.CancellationReasons?.[0]?.Code === 'ConditionalCheckFailed';
+}
+
+const refusedItem = (error: TransactionCanceledException): Item | undefined => error.CancellationReasons?.[0]?.Item;
 
 /** Keys that BatchGetItem takes. */
 const BATCH = 100;
@@ -178,6 +233,7 @@ const NOTHING_DONE: Readonly<Record<string, string>> = {
   ThrottlingException: 'it is throttled: the account or the table takes no more for now',
   RequestLimitExceeded: "the account's throughput is used up: ask AWS for a higher quota, or start fewer workers",
   TransactionConflictException: 'another transaction has the item: it is tried again',
+  TransactionCanceledException: 'part of the transaction was throttled, or another has its item: it is tried again',
   ResourceNotFoundException:
     'there is no such table, or it lacks an index: create it as the chart of AWS does, or correct --journal-table and AWS_REGION',
   AccessDeniedException: "the worker's role may not do this: see docs/reference/aws.md",

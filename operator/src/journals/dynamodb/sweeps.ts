@@ -1,4 +1,5 @@
 import type { Clock } from '../../runtime/clock.ts';
+import type { Chance } from './chance.ts';
 import { type Incarnation, type Item, lifeShardAt } from './keys.ts';
 import type { Life } from './lives.ts';
 import type { Page, Store } from './store.ts';
@@ -28,12 +29,14 @@ const PAGE = 100;
 export class Sweeps {
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #chance: Chance;
   readonly #index: LifeIndex;
   readonly #schedules = new Map<Incarnation, Schedule>();
 
-  constructor(store: Store, clock: Clock, index: LifeIndex) {
+  constructor(store: Store, clock: Clock, chance: Chance, index: LifeIndex) {
     this.#store = store;
     this.#clock = clock;
+    this.#chance = chance;
     this.#index = index;
   }
 
@@ -49,7 +52,7 @@ export class Sweeps {
   ): Promise<T[]> {
     const taken: T[] = [];
     try {
-      for (const life of shuffled(lives)) {
+      for (const life of this.#shuffled(lives)) {
         const schedule = this.#scheduleOf(life.incarnation);
         if (taken.length >= limit) break;
         if (!schedule.isDue(this.#clock.monotonic())) continue;
@@ -79,7 +82,7 @@ export class Sweeps {
     take: (item: Item, life: Life) => Promise<T | undefined>,
   ): Promise<number | 'stopped'> {
     let found = 0;
-    for (const shard of shuffled(SHARDS)) {
+    for (const shard of this.#shuffled(SHARDS)) {
       for (let next: Item | undefined, first = true; first || next !== undefined; first = false) {
         if (taken.length >= limit) return 'stopped';
         const page: Page = await this.#page(life, shard, Math.min(limit - taken.length, PAGE), next);
@@ -99,6 +102,15 @@ export class Sweeps {
     const { name, key, from } = this.#index;
     const of = [key, lifeShardAt(life.incarnation, shard)] as const;
     return this.#store.query({ index: name, of, limit, after, ...(from === undefined ? {} : { from: from(life) }) });
+  }
+
+  #shuffled<T>(all: readonly T[]): T[] {
+    const left = [...all];
+    for (let last = left.length - 1; last > 0; last--) {
+      const other = Math.floor(this.#chance.fraction() * (last + 1));
+      [left[last], left[other]] = [left[other] as T, left[last] as T];
+    }
+    return left;
   }
 
   #scheduleOf(incarnation: Incarnation): Schedule {
@@ -136,12 +148,3 @@ class Schedule {
 }
 
 const SHARDS = Array.from({ length: LIFE_SHARDS }, (_, shard) => shard);
-
-function shuffled<T>(all: readonly T[]): T[] {
-  const left = [...all];
-  for (let last = left.length - 1; last > 0; last--) {
-    const other = Math.floor(Math.random() * (last + 1));
-    [left[last], left[other]] = [left[other] as T, left[last] as T];
-  }
-  return left;
-}

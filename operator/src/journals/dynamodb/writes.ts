@@ -1,14 +1,24 @@
 import { runKey } from '../../saga/command.ts';
-import type { RunId, RunState } from '../../saga/types.ts';
+import type { GivenUp, RunId, RunState } from '../../saga/types.ts';
 import { JournalUnavailable, type Version, VersionConflict } from '../journal.ts';
 import { announcementOf, type Outcome, type Retention } from '../worker-journal.ts';
 import type { Book, Outlook, OwnRun, OwnStanding } from './book.ts';
-import { attentionShard, type Incarnation, type Item, lifeShard, N, runItemKey, S, textOf } from './keys.ts';
+import {
+  attentionShard,
+  exceptionKey,
+  type Incarnation,
+  type Item,
+  lifeShard,
+  N,
+  runItemKey,
+  S,
+  textOf,
+} from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Lives } from './lives.ts';
 import { MAIL_ATTRIBUTES } from './mailbox.ts';
-import { announcementsItem, encode, encodedItem, standingOf, versionOf } from './record.ts';
-import { NotDone, type Store } from './store.ts';
+import { announcementsItem, encode, encodedItem, exceptionItem, standingOf, versionOf } from './record.ts';
+import { COMPANIONS, type Companion, NotDone, type Store } from './store.ts';
 
 /** Longer than any redelivery can take (design rule 1). */
 export const REMEMBERED_MILLIS = 35 * 86_400_000;
@@ -24,7 +34,7 @@ export interface WriterPorts {
 
 /**
  * Writes the states of this life's runs: one UpdateItem each, conditional on version and owner, that also moves the run in and out of the sparse indexes
- * and carries what is to be announced.
+ * and carries what is to be announced. An end that gave up on something is a transaction, with its exception records.
  */
 export class Writer {
   readonly #o: WriterPorts;
@@ -45,11 +55,15 @@ export class Writer {
     const next = Number(version) + 1;
     const set = { ...encodedItem(encoded), ...this.#beside(own, state, outlook, life), version: N(next) };
     try {
-      const written = await store.update(runItemKey(id), {
+      const change = {
         update: updateOf(set, removed(own, outlook)),
         when: '#version = :was AND #owner = :me',
         values: { ...valuesOf(set), ':was': N(next - 1), ':me': S(life) },
-      });
+      };
+      const records = state.ended === undefined ? [] : exceptionsOf(id, state.givenUp, this.#o.wall());
+      const written = await (records.length === 0
+        ? store.update(runItemKey(id), change)
+        : store.updateWith(runItemKey(id), change, records));
       if (!written.done) throw this.#refused(id, written.found, version);
     } catch (error) {
       // It may yet turn out to have happened: then what it announces is to be told.
@@ -143,6 +157,20 @@ function ending(id: RunId, outcome: Outcome, now: number, retention: Retention):
   const visible = retention.ended(id, outcome);
   const kept = Math.max(visible, retention.remembered ?? REMEMBERED_MILLIS);
   return { ended: S(outcome), visibleUntil: N(now + visible), expires: N(Math.ceil((now + kept) / 1000)) };
+}
+
+/**
+ * What an ended run gave up on: on record in the same transaction, since nobody takes up a run that has ended, so that nobody would write the records
+ * that its worker died before. What was recorded before keeps its time. A run gives up on a few steps; more than a transaction takes are left to the
+ * runner, which records each.
+ */
+function exceptionsOf(id: RunId, givenUp: readonly GivenUp[], at: number): readonly Companion[] {
+  const records = new Map<string, Companion>();
+  for (const entry of givenUp) {
+    const key = exceptionKey(id, entry);
+    records.set(textOf(key, 'sk') ?? '', { key, attributes: exceptionItem(entry, at) });
+  }
+  return [...records.values()].slice(0, COMPANIONS);
 }
 
 /** The attributes that a write takes away. An attempt that was not answered may have set any of them. */
