@@ -6,6 +6,7 @@ import type { Undelivered } from './status.ts';
 export interface ViewMetrics {
   readonly views: Gauge<string>;
   readonly excess: Gauge<string>;
+  readonly closed: Gauge<string>;
   readonly failures: Counter<string>;
   readonly decisions: Counter<'outcome'>;
   /** A round went well at this moment. */
@@ -30,7 +31,12 @@ export function viewMetrics(registry: Registry): ViewMetrics {
   for (const outcome of ['Posted', 'NotFound', 'Ended'] satisfies ('Posted' | Undelivered)[])
     decisions.inc({ outcome }, 0);
   return {
-    views: new Gauge({ name: 'mercato_views', help: 'OrderSagaRuns of mode View.', registers }),
+    views: new Gauge({ name: 'mercato_views', help: 'OrderSagaRuns of mode View that are open.', registers }),
+    closed: new Gauge({
+      name: 'mercato_views_closed',
+      help: 'Views that people asked for and that are closed, because too many are asked for.',
+      registers,
+    }),
     excess: new Gauge({
       name: 'mercato_views_excess',
       help: 'Runs that need a person and do not show as Views, because there are too many.',

@@ -10,9 +10,9 @@ export interface KeptView {
 }
 
 export interface ViewLimits {
-  /** At most so many Views. Those that people ask for count, and are never refused. */
+  /** So many Views are open at most. Those that people ask for have half of them, rounded down, where runs that need a person want the rest. */
   readonly cap: number;
-  /** How long a View stays after its run needed nobody any more. Milliseconds. */
+  /** How long a View stays after its run needed nobody any more, and one that was closed. Milliseconds. */
   readonly ttl: number;
   /** How long a View that a person asked for stays where its run needs nobody. Milliseconds. */
   readonly askedTtl: number;
@@ -23,30 +23,51 @@ export interface Selection {
   readonly make: readonly string[];
   /** To be deleted. */
   readonly remove: readonly string[];
+  /** Asked for beyond what there may be: they stay for a while, say so, and show nothing. */
+  readonly close: readonly string[];
+}
+
+/** How many Views that people ask for are open at once, those aside that are among the first to need a person. */
+export function askedShare(cap: number): number {
+  return Math.floor(cap / 2);
 }
 
 /**
  * Which Views there are to be. `attention` names the runs that need a person, the longest first. Those show as far as there is room; a View of a run that needs
- * nobody any more goes when its time is over, or when its room is wanted. More than `cap` there never are, unless people ask for more by themselves.
+ * nobody any more goes when its time is over, or when its room is wanted. What people ask for by name has half of the room and no more, whoever asked
+ * first: those who list runs by a script are not to hide the ones that wait for a decision. Open are never more than `cap`.
  */
 export function select(attention: readonly string[], views: readonly KeptView[], limits: ViewLimits): Selection {
-  const asked = views.filter((view) => view.asked);
+  const { cap, ttl, askedTtl } = limits;
+  const share = askedShare(cap);
   const own = new Map(views.filter((view) => !view.asked).map((view) => [view.name, view]));
-  const shown = new Set(asked.map(({ name }) => name));
-  const room = Math.max(0, limits.cap - asked.length);
-  const wanted = new Set(attention.filter((name) => !shown.has(name)).slice(0, room));
+  const asked = views.filter((view) => view.asked);
+  const over = new Set(
+    asked.filter(({ calm, age }) => calm !== undefined && Math.min(calm, age) >= askedTtl).map(({ name }) => name),
+  );
+  // One that was asked for of a run that has its share anyway takes nothing from the others.
+  const first = new Set(attention.slice(0, cap - share));
+  const inTurn = asked
+    .filter(({ name }) => !first.has(name) && !over.has(name))
+    .sort((a, b) => b.age - a.age || (a.name < b.name ? -1 : 1));
+  const open = new Set(inTurn.slice(0, share).map(({ name }) => name));
+  const room = cap - open.size;
+  const wanted = new Set(attention.filter((name) => !open.has(name)).slice(0, room));
   const spare = [...own.values()]
-    .filter(({ name, calm }) => !wanted.has(name) && calm !== undefined && calm < limits.ttl)
+    .filter(({ name, calm }) => !wanted.has(name) && calm !== undefined && calm < ttl)
     .sort((a, b) => (a.calm ?? 0) - (b.calm ?? 0))
     .slice(0, room - wanted.size);
   const kept = new Set([...wanted, ...spare.map(({ name }) => name)]);
+  const closed = inTurn.slice(share).filter(({ name }) => !wanted.has(name));
+  const isOver = ({ calm = Number.POSITIVE_INFINITY, age }: KeptView): boolean => Math.min(calm, age) >= ttl;
+  const askedFor = new Set(asked.map(({ name }) => name));
   return {
-    make: [...wanted].filter((name) => !own.has(name)),
+    make: [...wanted].filter((name) => !own.has(name) && !askedFor.has(name)),
     remove: [
       ...[...own.keys()].filter((name) => !kept.has(name)),
-      ...asked
-        .filter(({ calm, age }) => calm !== undefined && Math.min(calm, age) >= limits.askedTtl)
-        .map(({ name }) => name),
+      ...over,
+      ...closed.filter(isOver).map(({ name }) => name),
     ],
+    close: closed.filter((view) => !isOver(view)).map(({ name }) => name),
   };
 }

@@ -55,6 +55,22 @@ export function viewStatus(ports: ViewPorts): OrderSagaRunStatus {
   } as OrderSagaRunStatus;
 }
 
+/**
+ * The status of a View that a person asked for and that is closed, since too many are asked for: nothing of its run, which would go stale.
+ * @param share how many Views that people ask for may be open
+ */
+export function closedStatus(view: OrderSagaRun, share: number, now: WallMillis): OrderSagaRunStatus {
+  const message = `${share} Views that people asked for are open, and no more may be (half of --max-views): delete those that nobody needs any more, and this one opens; otherwise it goes by itself, and can be asked for again`;
+  const observedGeneration = view.metadata.generation ?? 0;
+  const said = view.status?.conditions?.filter(({ type }) => type === 'Accepted');
+  const verdict = { type: 'Accepted', status: 'False', reason: 'TooManyViews', message, observedGeneration } as const;
+  return {
+    observedGeneration,
+    conditions: [...setCondition(said, verdict, new Date(now).toISOString())],
+    nextAction: clip(`this window is closed: ${message}`, MESSAGE_LENGTH),
+  };
+}
+
 const UNDELIVERED: Readonly<Record<Undelivered, Omit<Observation, 'observedGeneration'>>> = {
   NotFound: {
     type: 'DecisionAccepted',

@@ -18,7 +18,9 @@ import { viewMetrics } from './metrics.ts';
 import { VIEW_LABEL, Views } from './views.ts';
 
 const REVISION = revision();
-const CAP = 3;
+const CAP = 4;
+/** Longer than a creation time, whole seconds, can be wrong by. */
+const TTL_MILLIS = 3_000;
 
 describe('a View', () => {
   let cluster: TestCluster;
@@ -59,7 +61,7 @@ describe('a View', () => {
       metrics: viewMetrics(metrics.registry),
       clock: systemClock,
       logger: silentLogger,
-      limits: { cap: CAP, ttl: 1_000, askedTtl: 600_000 },
+      limits: { cap: CAP, ttl: TTL_MILLIS, askedTtl: 600_000 },
     });
     manager.add(views);
     const stop = new AbortController();
@@ -168,19 +170,49 @@ describe('a View', () => {
   });
 
   it('is one of at most so many: the rest is counted', async () => {
-    for (const orderId of ['o-1', 'o-2', 'o-3', 'o-4', 'o-5']) await held(orderId);
+    for (const orderId of ['o-1', 'o-2', 'o-3', 'o-4', 'o-5', 'o-6']) await held(orderId);
     await eventually(
       async () => (await shown()).length === CAP && views.populationOf(cluster.namespace, 'checkout').excessViews === 2,
       () => JSON.stringify(views.populationOf(cluster.namespace, 'checkout')),
     );
-    expect((await shown()).map(({ spec }) => spec.orderId)).to.deep.equal(['o-1', 'o-2', 'o-3']);
-    expect(views.populationOf(cluster.namespace, 'checkout')).to.deep.include({ active: 0, heldCount: 5 });
+    expect((await shown()).map(({ spec }) => spec.orderId)).to.deep.equal(['o-1', 'o-2', 'o-3', 'o-4']);
+    expect(views.populationOf(cluster.namespace, 'checkout')).to.deep.include({ active: 0, heldCount: 6 });
     await tell('o-1', { type: 'LetGo', reason: 'the test ends it' });
-    await cluster.untilPhase('o-4', 'Held');
+    await cluster.untilPhase('o-5', 'Held');
     await eventually(
       async () => (await shown()).length === CAP,
       () => 'there are more than the cap',
     );
+  });
+
+  it('is closed where too many are asked for, and says what to do; those of runs that need a person are not', async () => {
+    const closed = (run: OrderSagaRun): boolean => conditionOf(run, 'Accepted')?.reason === 'TooManyViews';
+    for (const orderId of ['a-1', 'a-2', 'a-3']) await take(orderId);
+    for (const orderId of ['a-1', 'a-2']) {
+      await ask(orderId);
+      await cluster.untilPhase(orderId, 'Pending');
+    }
+    await ask('a-3');
+    const view = await cluster.until('a-3', closed);
+    expect(conditionOf(view, 'Accepted')).to.include({ status: 'False' });
+    expect(conditionOf(view, 'Accepted')?.message).to.match(/^2 Views that people asked for .* delete those/);
+    expect(view.status, 'nothing of its run').not.to.have.any.keys('phase', 'steps', 'revision');
+    for (const orderId of ['h-1', 'h-2', 'h-3', 'h-4']) await held(orderId);
+    await cluster.untilPhase('h-1', 'Held');
+    await cluster.untilPhase('h-2', 'Held');
+    await eventually(
+      () => views.populationOf(cluster.namespace, 'checkout').excessViews === 2,
+      () => JSON.stringify(views.populationOf(cluster.namespace, 'checkout')),
+    );
+    expect((await cluster.run('a-1'))?.status?.phase, 'the first that was asked for').to.equal('Pending');
+    await cluster.untilGone('a-3');
+    await ask('h-4');
+    await cluster.until('h-4', closed);
+    const { hold } = driven.get('h-4')?.state ?? {};
+    await cluster.decide('h-4', { holdId: hold?.id, do: 'Abort' });
+    await cluster.untilEvent('h-4', 'DecisionCarried');
+    for (const orderId of ['a-1', 'a-2']) await cluster.deleteRun(orderId);
+    for (const orderId of ['h-3', 'h-4']) await cluster.untilPhase(orderId, 'Held');
   });
 
   it('is kept although another cannot be made', async () => {

@@ -17,8 +17,8 @@ import type { Revision, RunId, RunState } from '../../saga/types.ts';
 import { type Standing, sagaKey } from '../ordersaga/controller.ts';
 import { idOf } from '../ordersagarun/run.ts';
 import type { ViewMetrics } from './metrics.ts';
-import { type KeptView, select, type ViewLimits } from './selection.ts';
-import { type Undelivered, viewStatus } from './status.ts';
+import { askedShare, type KeptView, select, type ViewLimits } from './selection.ts';
+import { closedStatus, type Undelivered, viewStatus } from './status.ts';
 
 /** On a View that its run's need of a person made, and not a person. */
 export const VIEW_LABEL = 'mercato.dev/view';
@@ -112,7 +112,7 @@ export class Views implements Runnable {
    * @throws AggregateError that says what went wrong with single Views, after all others were kept; the journal's errors
    */
   async keep(): Promise<void> {
-    const { journal, limits } = this.#o;
+    const { journal, limits, metrics } = this.#o;
     const isCalmRound = this.#round % CALM_ROUNDS === 0;
     const [{ runs, total }, counts] = await Promise.all([
       journal.attention(limits.cap),
@@ -124,18 +124,23 @@ export class Views implements Runnable {
     const views = new Map([...this.#o.runs.values()].filter(isView).map((view) => [runKey(idOf(view)), view]));
     for (const key of this.#memory.keys()) if (!views.has(key)) this.#memory.delete(key);
     for (const key of this.#nameless) if (!attention.has(key)) this.#nameless.delete(key);
-    const { make, remove } = select([...attention.keys()], [...views].map(this.#asKept(attention)), limits);
+    const { make, remove, close } = select([...attention.keys()], [...views].map(this.#asKept(attention)), limits);
     const made = new Set<string>();
     const failures = await each(make, async (key) => {
       if (await this.#make(attention.get(key) as RunSight)) made.add(key);
     });
     const removed = new Set(remove);
     failures.push(...(await each(removed, (key) => this.#remove(views.get(key) as OrderSagaRun))));
-    const shown = [...views].filter(
+    const there = [...views].filter(
       ([key, view]) => !removed.has(key) && view.metadata.deletionTimestamp === undefined,
     );
+    const closed = new Set(close);
+    const shown = there.filter(([key]) => !closed.has(key));
+    const shut = there.filter(([key]) => closed.has(key));
+    failures.push(...(await each(shut, ([key, view]) => this.#shut(view, attention.get(key)))));
     failures.push(...(await each(shown, ([key, view]) => this.#show(view, attention.get(key), isCalmRound))));
     this.#take([...attention], new Set([...shown.map(([key]) => key), ...made]), total);
+    metrics.closed.set(shut.length);
     if (failures.length > 0)
       throw new AggregateError(
         failures,
@@ -212,6 +217,16 @@ export class Views implements Runnable {
     const revision = state && (await this.#revisionOf(id, state.revision));
     const { undelivered } = memory;
     const status = viewStatus({ view, id, sight, revision, undelivered, now: this.#o.clock.wall() });
+    if (!isDeepStrictEqual(status, view.status)) await this.#write(view, id, status);
+  }
+
+  /** One of too many that were asked for: it shows nothing, and a decision in it is carried all the same. */
+  async #shut(view: OrderSagaRun, known: RunSight | undefined): Promise<void> {
+    const id = idOf(view);
+    const { limits, clock, journal } = this.#o;
+    if (this.#isUnsettled(view))
+      await this.#decide(view, id, known ?? (await journal.look(id)), this.#remember(runKey(id)));
+    const status = closedStatus(view, askedShare(limits.cap), clock.wall());
     if (!isDeepStrictEqual(status, view.status)) await this.#write(view, id, status);
   }
 
