@@ -92,6 +92,20 @@ export function serviceSchema(service: Service) {
         'NetworkPolicy peers outside the cluster that it may call. A block with instance metadata in it must leave that out: except: [169.254.0.0/16]',
         outsidePeer('A peer'),
       ),
+      announceTo: group(`Who is told over HTTP ${service.announces?.why ?? 'what happened'}`, {
+        addresses: list(
+          'Where they take CloudEvents in batches, as https://crm.example/events',
+          Type.String({ pattern: '^https?://[A-Za-z0-9._~:/?=&%-]+$', maxLength: 1024 }),
+        ),
+        audience: string('Of the token that they get', service.announces?.audience ?? name, {
+          pattern: '^[A-Za-z0-9:/._-]{1,253}$',
+        }),
+        peers: list(
+          'What they are, as NetworkPolicy peers; a block with instance metadata in it must leave that out: except: [169.254.0.0/16]',
+          outsidePeer('A peer'),
+        ),
+        ports: list('Their ports', Type.Integer({ minimum: 1, maximum: 65_535 }), [443]),
+      }),
       podAnnotations: strings('More annotations of its pods'),
       nodeSelector: strings('Nodes that it may run on'),
       tolerations: list('Taints that it bears', verbatim('A toleration')),
@@ -114,6 +128,7 @@ function applicable<T extends TObject>(service: Service, schema: T): T {
     // The PciBoundary says who calls a service of the card zone, and whom it calls.
     callers: service.zone === 'card',
     outsidePeers: service.zone === 'card' || (outside.length === 0 && !usesAws(service)),
+    announceTo: service.announces === undefined,
   };
   const properties = Object.entries(schema.properties).filter(([name]) => !ignored[name as keyof typeof ignored]);
   return { ...schema, properties: Object.fromEntries(properties), required: properties.map(([name]) => name) };

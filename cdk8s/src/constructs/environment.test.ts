@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { readConfig } from '@mercato/kit/config.ts';
 import { expect } from 'chai';
 import type { Overrides } from '../backends/values.ts';
@@ -69,6 +69,23 @@ describe("a program's environment", () => {
   it('has the token for events only where events go', () => {
     expect(environmentOf('shipping')).to.include({ MERCATO_RELAY_TOKEN_FILE: '/var/run/mercato/relay/token' });
     expect(environmentOf('payment')).not.to.have.any.keys('MERCATO_RELAY_TOKEN_FILE', 'MERCATO_EVENT_SUBSCRIBERS');
+  });
+
+  it('says who is told what customers are told, where an installation names them, with a token for them and not for services', () => {
+    const announceTo = { addresses: ['https://crm.example/events', 'http://mail.a.svc:8080/in'], audience: 'crm' };
+    const { MERCATO_EVENT_SUBSCRIBERS, MERCATO_RELAY_TOKEN_FILE = '' } = environmentOf('order', { announceTo });
+    expect(MERCATO_EVENT_SUBSCRIBERS).to.equal('https://crm.example/events,http://mail.a.svc:8080/in');
+    expect(environmentOf('order').MERCATO_EVENT_SUBSCRIBERS).to.equal('');
+    const { spec } = podTemplateOf(rendered(withSearch, 'order', { announceTo }));
+    const relay = (spec.volumes as { name: string; projected?: { sources: unknown[] } }[]).find(
+      ({ name }) => name === 'relay',
+    );
+    expect(relay?.projected?.sources).to.deep.equal([
+      { serviceAccountToken: { audience: 'crm', expirationSeconds: 3_600, path: 'token' } },
+    ]);
+    const mounts = (spec.containers[0] as unknown as { volumeMounts: { name: string; mountPath: string }[] })
+      .volumeMounts;
+    expect(mounts.find(({ name }) => name === 'relay')?.mountPath).to.equal(dirname(MERCATO_RELAY_TOKEN_FILE));
   });
 
   it('has no token settings and no volume for them where no tokens are asked for', () => {

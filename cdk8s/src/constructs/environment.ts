@@ -66,12 +66,12 @@ function tokens({ model, service, values }: ServiceContext): k8s.EnvVar[] {
 
 /** Where the service's events go. */
 function events({ model, service, values }: ServiceContext): k8s.EnvVar[] {
+  const relayToken = { name: 'MERCATO_RELAY_TOKEN_FILE', value: `${RELAY}/token` };
+  if (service.announces !== undefined)
+    return [{ name: 'MERCATO_EVENT_SUBSCRIBERS', value: joined(values.announceTo.addresses, ',') }, relayToken];
   const subscribers = subscribersOf(model, service).map((each) => text(addressOf(each, values.global), '/events'));
   if (subscribers.length === 0) return [];
-  return [
-    { name: 'MERCATO_EVENT_SUBSCRIBERS', value: commaSeparated(subscribers) },
-    { name: 'MERCATO_RELAY_TOKEN_FILE', value: `${RELAY}/token` },
-  ];
+  return [{ name: 'MERCATO_EVENT_SUBSCRIBERS', value: commaSeparated(subscribers) }, relayToken];
 }
 
 function settings({ service, values }: ServiceContext): k8s.EnvVar[] {

@@ -145,6 +145,24 @@ describe('network policies', function () {
     expect(ask({ settings: { ranking: 'engine' } }, 9200)).to.equal(false);
   });
 
+  it('open the way to those who are told what customers are told, on their ports, and none without them', () => {
+    const crm = stranger('crm', { app: 'crm' });
+    const peers = [
+      {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'crm' } },
+        podSelector: { matchLabels: { app: 'crm' } },
+      },
+    ];
+    const ask = (announceTo: object, to: Workload, port: number) =>
+      reachOf(policies(({ name }) => (name === 'order' ? { announceTo } : {}))).ask(pods('order'), to, port, 'TCP')
+        .allowed;
+    expect(ask({ peers, ports: [8080] }, crm, 8080)).to.equal(true);
+    expect(ask({ peers, ports: [8080] }, crm, 8081)).to.equal(false);
+    expect(ask({ peers, ports: [8080] }, stranger('crm'), 8080)).to.equal(false);
+    expect(ask({ peers, ports: [] }, crm, 8080), 'no ports are not all of them').to.equal(false);
+    expect(ask({ peers: [], ports: [8080] }, crm, 8080), 'no peers are not everybody').to.equal(false);
+  });
+
   it('open AWS, and the Pod Identity agent, only where they are used', () => {
     const outsidePeers = [{ ipBlock: { cidr: '192.168.0.0/16' } }];
     const asked = (aws: object) => {

@@ -77,6 +77,15 @@ function egress(scope: Scope, ctx: ServiceContext): void {
     });
   for (const { name, ports, when } of service.outside ?? [])
     scope.when(applies(when, values), (inner) => toOutside(inner, `to-outside-${name}`, ports));
+  if (service.announces !== undefined) {
+    const { peers, ports } = values.announceTo;
+    scope.when(all(not(isEmpty(peers)), not(isEmpty(ports))), (inner) => {
+      const to = peers as k8s.NetworkPolicyPeer[];
+      policy(inner, ctx, 'to-announced', {
+        egress: [{ to, ports: tcpPorts(ports) as unknown as k8s.NetworkPolicyPort[] }],
+      });
+    });
+  }
   if (usesAws(service))
     scope.when(aws.enabled, (inner) => {
       toOutside(inner, 'to-aws', [443]);

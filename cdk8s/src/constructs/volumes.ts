@@ -67,9 +67,10 @@ function jwks(): Mounted {
   return { volume: { name: 'jwks', projected: { sources } }, mountPath: JWKS, readOnly: true };
 }
 
-/** The token that events are sent with. All subscribers want the same audience (checkModel). */
-function relay({ model, service }: ServiceContext): Mounted[] {
-  const audience = subscribersOf(model, service)[0]?.tokens?.audience;
+/** The token that events are sent with. All subscribers want the same audience (checkModel), but those whom an installation names have one of their own. */
+function relay({ model, service, values }: ServiceContext): Mounted[] {
+  const audience =
+    service.announces === undefined ? subscribersOf(model, service)[0]?.tokens?.audience : values.announceTo.audience;
   // A controller asks for its tokens itself.
   if (audience === undefined || isController(service)) return [];
   return [{ volume: projected('relay', audience), mountPath: RELAY, readOnly: true }];

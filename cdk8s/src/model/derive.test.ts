@@ -85,6 +85,10 @@ describe('the model', () => {
       },
       says: 'shipping: sends events to inventory and search: each would get the token for the other; use a queue',
     },
+    'announcements of a service whose events go to another with a token': {
+      model: withChanged(shipping, { announces: { audience: 'parcels', why: 'where parcels are' } }),
+      says: 'shipping: sends events to inventory and announces them too: others would get the token for that; use a queue',
+    },
   };
   for (const [what, { model, says }] of Object.entries(refused))
     it(`refuses ${what}`, () => expect(() => checkModel(model)).to.throw(ModelError, says));

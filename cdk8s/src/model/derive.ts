@@ -99,6 +99,8 @@ function* ways(model: Model, service: Service): Iterable<string> {
   const audiences = new Set(subscribersOf(model, service).map((subscriber) => subscriber.tokens?.audience));
   if (audiences.size > 1)
     yield `sends events to ${[...audiences].join(' and ')}: each would get the token for the other; use a queue`;
+  if (audiences.size > 0 && service.announces !== undefined)
+    yield `sends events to ${[...audiences].join(' and ')} and announces them too: others would get the token for that; use a queue`;
   const condition = unknownCondition(service);
   if (condition !== undefined) yield `has something for ${condition}, which none of its settings can be`;
   if (cardData !== (zone === 'card')) yield 'card data lives in the zone card, and nothing else does';

@@ -114,6 +114,13 @@ export interface Events {
   readonly consumes: readonly { readonly types: readonly string[]; readonly queue: string }[];
 }
 
+/** Whoever an installation names may be told of events over HTTP, beside services of the model. */
+export interface Announcing {
+  /** Of the token that they get. */
+  readonly audience: string;
+  readonly why: string;
+}
+
 /** An SNS topic. */
 export interface Topic {
   readonly name: string;
@@ -186,6 +193,8 @@ export interface Service {
   readonly queues?: readonly Queue[];
   readonly topics?: readonly Topic[];
   readonly events?: Events;
+  /** @default services of the model are told, and nobody else */
+  readonly announces?: Announcing;
   /** Whether card data goes through it: then it lives in the zone `card`, and what reaches it is declared in the PciBoundary. */
   readonly cardData: boolean;
   readonly settings?: readonly Setting[];

@@ -62,6 +62,7 @@ export const order: Service = {
       },
     ],
   },
+  announces: { audience: 'order-announcements', why: 'what customers are told of their orders' },
   cardData: false,
   settings: [
     {
