@@ -26,7 +26,9 @@ import { request } from '@mercato/order/testing/samples.ts';
 import { expect } from 'chai';
 
 const MAIN = new URL('../services/order/src/main.ts', import.meta.url);
-const SAGA_TYPES = ['held', 'resumed', 'succeeded', 'compensated', 'aborted'].map((end) => `dev.mercato.saga.${end}`);
+const SAGA_TYPES = ['held', 'resumed', 'succeeded', 'compensated', 'aborted', 'refused'].map(
+  (end) => `dev.mercato.saga.${end}`,
+);
 const INTAKE_TYPES = ['dev.mercato.order.placed', 'dev.mercato.order.cancel-requested'];
 
 /** The order service as a process, its bus, queues, topic and table in an emulator; the operator's own code at both of its ends. */

@@ -43,7 +43,7 @@ async function main(): Promise<number> {
 
 async function ask({ orderService, tokenFile }: RedriveFlags, orderId: string): ReturnType<typeof standingOf> {
   if (orderService === undefined)
-    return { standing: 'Untold', why: 'it is older than intake remembers: give --order-service' };
+    return { standing: 'Untold', why: 'only the order service knows whether it is over: give --order-service' };
   return standingOf({ baseUrl: orderService, ...(tokenFile === undefined ? {} : { tokenFile }) }, orderId);
 }
 

@@ -185,6 +185,10 @@ describe('readAnswer', () => {
   describe('of 202, 425 and 429', () => {
     it('reads the wait', () => {
       expect(read(raw(202, undefined, '', { retryAfter: '0.2' }))).to.deep.equal({ type: 'Accepted', retryAfter: 200 });
+      const exact = raw(202, undefined, '', { retryAfter: '1', retryAfterMs: '200' });
+      expect(read(exact), 'exactly').to.deep.equal({ type: 'Accepted', retryAfter: 200 });
+      for (const retryAfterMs of ['', '-1', '0.2', '1e3', 'soon'])
+        expect(read(raw(202, undefined, '', { retryAfter: '1', retryAfterMs }))).to.include({ retryAfter: 1000 });
       expect(read(raw(202, 'application/json', '{}'))).to.deep.equal({ type: 'Accepted' });
       expect(read(raw(425, undefined, '', { retryAfter: '2' }))).to.include({
         type: 'NotNow',

@@ -10,6 +10,8 @@ export interface RawAnswer {
   readonly contentType?: string | undefined;
   /** The Retry-After header. */
   readonly retryAfter?: string | undefined;
+  /** The Mercato-Retry-After-Ms header: the same exactly, since Retry-After has whole seconds. */
+  readonly retryAfterMs?: string | undefined;
   readonly body: Buffer;
   /** The body was longer than the limit and is cut off there. */
   readonly truncated?: boolean;
@@ -43,7 +45,7 @@ const MAX_MESSAGE = 256;
  * know is `Unknown`: it never counts as done, and never as not done. Never throws, whatever came in.
  */
 export function readAnswer(raw: RawAnswer, expected: Expected): Answer {
-  const retryAfter = parseRetryAfter(raw.retryAfter, raw.receivedAt);
+  const retryAfter = waitOf(raw);
   switch (raw.status) {
     case 200: {
       const parsed = parseBody(raw, 'application/json', expected);
@@ -100,7 +102,7 @@ export type BatchReading = { readonly items: readonly unknown[] } | { readonly w
  */
 export function readBatch(raw: RawAnswer, count: number, where: string): BatchReading {
   const expected: Expected = { where, command: 'the batch', reasons: [] };
-  if (raw.status === 429) return { whole: readWait(429, parseRetryAfter(raw.retryAfter, raw.receivedAt), expected) };
+  if (raw.status === 429) return { whole: readWait(429, waitOf(raw), expected) };
   if (raw.status !== 200) return { whole: unexpectedStatus(raw, expected) };
   const parsed = parseBody(raw, 'application/json', expected);
   if ('type' in parsed) return { whole: parsed };
@@ -115,8 +117,14 @@ export function readBatch(raw: RawAnswer, count: number, where: string): BatchRe
   };
 }
 
+/** When to come again, as exactly as it was said. */
+function waitOf({ retryAfter, retryAfterMs, receivedAt }: RawAnswer): RunMillis | undefined {
+  const exact = /^\s*\d{1,9}\s*$/.test(retryAfterMs ?? '') ? Number(retryAfterMs) : undefined;
+  return exact === undefined ? parseRetryAfter(retryAfter, receivedAt) : Math.min(exact, MAX_RETRY_AFTER);
+}
+
 /**
- * A Retry-After header as milliseconds: seconds (the contract allows decimals) or an HTTP date (RFC 9110, 10.2.3), at most a day. `undefined` when it
+ * A Retry-After header as milliseconds: seconds (decimals, which RFC 9110 does not have, are understood) or an HTTP date (RFC 9110, 10.2.3), at most a day. `undefined` when it
  * is absent or says nothing.
  */
 export function parseRetryAfter(header: string | undefined, receivedAt: WallMillis): RunMillis | undefined {

@@ -53,6 +53,7 @@ class Handler implements Dispatcher.DispatchHandler, Exchange {
   #status = 0;
   #contentType: string | undefined;
   #retryAfter: string | undefined;
+  #retryAfterMs: string | undefined;
   #body: Buffer = Buffer.alloc(0);
   #length = 0;
   #truncated = false;
@@ -88,6 +89,7 @@ class Handler implements Dispatcher.DispatchHandler, Exchange {
     this.#status = status;
     this.#contentType = first(headers['content-type']);
     this.#retryAfter = first(headers['retry-after']);
+    this.#retryAfterMs = first(headers['mercato-retry-after-ms']);
     if (Number(first(headers['content-length'])) > this.#maxBytes) this.#truncate(controller);
   }
 
@@ -140,6 +142,7 @@ class Handler implements Dispatcher.DispatchHandler, Exchange {
       status: this.#status,
       contentType: this.#contentType,
       retryAfter: this.#retryAfter,
+      retryAfterMs: this.#retryAfterMs,
       body: this.#body.subarray(0, this.#length),
       truncated: this.#truncated,
       receivedAt: this.#wallClock(),

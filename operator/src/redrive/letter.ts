@@ -1,10 +1,13 @@
 import { MESSAGE, REASON } from '../aws/dead-letters.ts';
 import type { Received } from '../aws/sqs.ts';
-import { REMEMBERED } from '../intake/events.ts';
+import { ORDER_PLACED, REMEMBERED } from '../intake/events.ts';
 import { IntakeRefused } from '../intake/intake.ts';
 import { openLetter } from '../intake/sqs-message.ts';
 import { excerpt } from '../participants/excerpt.ts';
 import type { Selection } from './options.ts';
+
+/** Of a letter that its redrive policy put aside. Nobody was told of it. */
+const RECEIVED_TOO_OFTEN = 'ReceivedTooOften';
 
 /** What a person sees of a dead letter. Nothing of an event's data is among it, so neither payment tokens nor addresses. */
 export interface DeadLetter {
@@ -27,12 +30,17 @@ export type Verdict =
   /** It was not chosen. */
   | 'NotChosen'
   | 'Move'
+  /** Its order was told to have failed, when intake refused it: the order service has to say how it stands. */
+  | 'AskRefused'
   /** Intake may have forgotten its order: the order service has to say whether it has ended. */
-  | 'Ask';
+  | 'AskOld';
 
 /** How an order stands, as the order service tells. */
 export type Standing =
   | 'Open'
+  /** Over: it was refused, or its run was undone. */
+  | 'Failed'
+  /** Over in another way. */
   | 'Ended'
   /** It has no such order. */
   | 'Unknown'
@@ -50,7 +58,7 @@ export function readDeadLetter({ id, body, attributes, sentAt }: Received): Dead
   const madeAt = Date.parse(said('time'));
   return {
     messageId: id,
-    reason: excerpt(attributes[REASON] ?? 'ReceivedTooOften', 40),
+    reason: excerpt(attributes[REASON] ?? RECEIVED_TOO_OFTEN, 40),
     why: excerpt(attributes[MESSAGE] ?? 'it was received too often; see the log of the workers', 256),
     run: orderId === '' ? '' : `${said('mercatonamespace')}/${said('mercatosaga')}/${orderId}`,
     orderId,
@@ -63,8 +71,9 @@ export function readDeadLetter({ id, body, attributes, sentAt }: Received): Dead
 /** Whether a letter may be moved. @param now milliseconds since the epoch */
 export function judge(letter: DeadLetter, selection: Selection, now: number): Verdict {
   if (!isChosen(letter, selection)) return 'NotChosen';
-  const isOld = letter.madeAt !== undefined && now - letter.madeAt > REMEMBERED;
-  return isOld && letter.orderId !== '' ? 'Ask' : 'Move';
+  if (letter.orderId === '') return 'Move';
+  if (letter.madeAt !== undefined && now - letter.madeAt > REMEMBERED) return 'AskOld';
+  return letter.type === ORDER_PLACED && letter.reason !== RECEIVED_TOO_OFTEN ? 'AskRefused' : 'Move';
 }
 
 function isChosen({ orderId, reason }: DeadLetter, selection: Selection): boolean {

@@ -5,12 +5,14 @@ export interface RedriveFlags {
   readonly queue: string;
   /** @default where the queue's redrive policy puts them */
   readonly deadLetters?: string;
-  /** Where old orders are asked about. */
+  /** Where orders are asked about. */
   readonly orderService?: string;
   /** The file of the token that the order service is shown. */
   readonly tokenFile?: string;
   readonly selection: Selection;
   readonly move: boolean;
+  /** Also run orders whose customers were told that they failed. */
+  readonly revive: boolean;
   readonly discardEnded: boolean;
   readonly limit: number;
 }
@@ -26,8 +28,11 @@ export const USAGE = `mercato-redrive: shows what lies in intake's dead-letter q
   --order A,B               choose the letters of these orders
   --all true|false          choose all letters (default: false)
   --move true|false         move what is chosen back to the queue (default: false: only show)
-  --order-service URL       where orders older than 35 days are asked about; without it they are not moved
+  --order-service URL       where orders are asked about that were refused, or are older than 35 days; without it they
+                            are not moved
   --token-file FILE         the token that the order service is shown
+  --revive true|false       with --move: also move orders that failed for their customers when they were refused, and
+                            are younger than 35 days; ask those customers first (default: false)
   --discard-ended true|false  with --move: delete what is chosen and of an order that has ended (default: false)
   --limit N                 look at so many letters (default: 1000)
 
@@ -44,6 +49,7 @@ const FLAGS = [
   'move',
   'order-service',
   'token-file',
+  'revive',
   'discard-ended',
   'limit',
 ] as const;
@@ -62,10 +68,14 @@ export function parseRedriveFlags(args: readonly string[]): RedriveFlags | 'help
     throw new UsageError('--move true: say what to move, with --reason, --order or --all true');
   const discardEnded = flag('discard-ended', values['discard-ended']);
   if (discardEnded && !move) throw new UsageError('--discard-ended true: goes with --move true');
+  const revive = flag('revive', values.revive);
+  if (revive && !move) throw new UsageError('--revive true: goes with --move true');
+  if (revive && discardEnded) throw new UsageError('--revive true: goes without --discard-ended true');
   return {
     queue: url('queue', queue),
     selection,
     move,
+    revive,
     discardEnded,
     limit,
     ...optional('deadLetters', 'dead-letter', values['dead-letter'], url),

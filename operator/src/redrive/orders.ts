@@ -4,7 +4,7 @@ import type { Standing } from './letter.ts';
 
 /** States of the order service (services/order, docs/reference/order.md) in which an order's run may still be wanted. */
 const OPEN: ReadonlySet<unknown> = new Set(['Placed', 'Cancelling', 'Held']);
-const OVER: ReadonlySet<unknown> = new Set(['Completed', 'Failed', 'Cancelled', 'Aborted']);
+const OVER: ReadonlySet<unknown> = new Set(['Completed', 'Cancelled', 'Aborted']);
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 1_048_576;
 
@@ -34,6 +34,7 @@ export async function standingOf(
     if (statusCode !== 200 || text.length > MAX_ANSWER_BYTES)
       return { standing: 'Untold', why: `the order service answered ${statusCode}` };
     const { state } = JSON.parse(text) as { state?: unknown };
+    if (state === 'Failed') return { standing: 'Failed', why: 'the order is Failed, and its customer was told so' };
     if (OVER.has(state)) return { standing: 'Ended', why: `the order is ${String(state)}` };
     return OPEN.has(state)
       ? { standing: 'Open' }

@@ -90,15 +90,42 @@ describe('the redrive of dead letters', function () {
   });
 
   it('moves back the letters of a reason as they were, and no others', async () => {
+    states.set('order-1', 'Placed');
     await putAside(placed('order-1'), 'SagaUnknown');
     await putAside(placed('order-2'), 'InputInvalid');
-    const { code, stdout } = await run('--reason', 'SagaUnknown', '--move', 'true');
+    const { code, stdout } = await run('--reason', 'SagaUnknown', '--move', 'true', '--order-service', orderService());
     expect(code).to.equal(0);
     expect(stdout).to.contain('1 Shown, 1 Moved');
     expect(await depth(deadLetters)).to.deep.equal({ visible: 1, inFlight: 0 });
     const [moved] = await queue.receive({ visibility: 30, wait: 2 });
     expect(moved).to.deep.include({ attributes: {} });
     expect(JSON.parse(moved!.body)).to.include({ subject: 'order-1' });
+  });
+
+  it('runs no order whose customer was told that it failed, unless it is to be revived', async () => {
+    states.set('order-told', 'Failed').set('order-old', 'Failed').set('order-cancelled', 'Cancelled');
+    await putAside(placed('order-told'), 'SagaNotFound');
+    await putAside(placed('order-old', 36 * DAY), 'TooOld');
+    await putAside(placed('order-cancelled'), 'SagaNotFound');
+    const unasked = await run('--all', 'true', '--move', 'true');
+    expect(line(unasked.stdout, 'order-told')).to.match(/^Unsure .*--order-service/);
+    const flags = ['--all', 'true', '--move', 'true', '--order-service', orderService()];
+    const asked = await run(...flags);
+    for (const id of ['order-told', 'order-old'])
+      expect(line(asked.stdout, id)).to.match(/^Ended .*is Failed, and its customer was told so/);
+    expect(await depth(queue)).to.deep.equal({ visible: 0, inFlight: 0 });
+    const revived = await run(...flags, '--revive', 'true');
+    expect(line(revived.stdout, 'order-told')).to.match(/^Moved/);
+    // It may have failed by a run that intake has forgotten.
+    expect(line(revived.stdout, 'order-old')).to.match(/^Ended/);
+    expect(line(revived.stdout, 'order-cancelled')).to.match(/^Ended/);
+    const moved = await queue.receive({ visibility: 30, wait: 2 });
+    expect(moved.map(({ body, attributes }) => [body.includes('order-told'), attributes])).to.deep.equal([[true, {}]]);
+  });
+
+  it('moves without asking what nobody was told of', async () => {
+    await deadLetters.send({ body: placed('order-1') });
+    expect((await run('--reason', 'ReceivedTooOften', '--move', 'true')).stdout).to.contain('1 Moved');
   });
 
   it('asks about orders older than intake remembers, and runs none again that has ended', async () => {
@@ -154,6 +181,8 @@ describe('the flags of the redrive', () => {
       [[...queue, '--move', 'yes'], '--move yes'],
       [[...queue, '--all', 'true', '--order', 'a'], '--all true'],
       [[...queue, '--discard-ended', 'true'], '--discard-ended true'],
+      [[...queue, '--revive', 'true'], '--revive true'],
+      [[...queue, '--all', 'true', '--move', 'true', '--discard-ended', 'true', '--revive', 'true'], '--revive true'],
       [[...queue, '--limit', '0'], '--limit 0'],
     ];
     for (const [args, message] of wrong) expect(() => parseRedriveFlags(args), message).to.throw(message);

@@ -25,7 +25,7 @@ export interface Entry {
   readonly why?: string;
 }
 
-export interface RedriveOptions extends Pick<RedriveFlags, 'selection' | 'move' | 'discardEnded' | 'limit'> {
+export interface RedriveOptions extends Pick<RedriveFlags, 'selection' | 'move' | 'revive' | 'discardEnded' | 'limit'> {
   readonly queue: Queue;
   readonly deadLetters: Queue;
   /** Asks about an order. */
@@ -44,7 +44,8 @@ const WAIT = 2;
 
 /**
  * Goes through a dead-letter queue once, and moves back what was chosen: first into the queue, then away from here, so that a letter is rather there twice
- * than lost. Orders that intake may have forgotten are asked about, and what has ended is not run again. What is not moved lies there as before.
+ * than lost. Orders that were refused, or that intake may have forgotten, are asked about, and what has ended is not run again; nor what failed for its
+ * customer when it was refused, unless it is to be revived. What is not moved lies there as before.
  */
 export async function redrive(options: RedriveOptions): Promise<Readonly<Record<Result, number>>> {
   const { deadLetters, limit, onEntry, signal } = options;
@@ -75,17 +76,19 @@ async function dealWith(message: Received, options: RedriveOptions): Promise<Ent
   const now = options.now();
   const verdict = judge(letter, options.selection, now);
   if (verdict === 'NotChosen') return { letter, result: 'Shown' };
-  if (verdict === 'Ask') {
+  if (verdict !== 'Move') {
     const { standing, why } = await options.standingOf(letter.orderId);
     const told = why === undefined ? {} : { why };
-    if (standing === 'Ended') {
+    // An old one may have failed by a run that intake has forgotten.
+    const isRevived = options.revive && standing === 'Failed' && verdict === 'AskRefused';
+    if (standing === 'Ended' || (standing === 'Failed' && !isRevived)) {
       if (!options.discardEnded) return { letter, result: 'Ended', ...told };
       return { letter, ...told, ...(await attempt('Discarded', () => remove(message, options))) };
     }
-    if (standing !== 'Open') return { letter, result: 'Unsure', ...told };
+    if (standing !== 'Open' && !isRevived) return { letter, result: 'Unsure', ...told };
   }
   if (!options.move) return { letter, result: 'Shown' };
-  const asked = verdict === 'Ask' ? { [REDRIVEN]: new Date(now).toISOString() } : {};
+  const asked = verdict === 'AskOld' ? { [REDRIVEN]: new Date(now).toISOString() } : {};
   return { letter, ...(await attempt('Moved', () => moveBack(message, asked, options))) };
 }
 

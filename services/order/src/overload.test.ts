@@ -23,7 +23,7 @@ describe('too many orders at once', () => {
     expect(placed.length).to.be.greaterThan(0);
     expect(refused.length).to.be.greaterThan(0);
     expect(placed.length + refused.length, 'no other answer').to.equal(200);
-    for (const [, { headers }] of refused) expect(Number(headers.get('retry-after'))).to.be.within(1, 8);
+    for (const [, { headers }] of refused) expect(Number(headers.get('retry-after'))).to.be.oneOf([1, 2]);
     expect(bench.rows('shop_order')).to.equal(placed.length);
     expect(bench.rows('order_key')).to.equal(placed.length);
     expect(bench.rows('outbox')).to.equal(placed.length);

@@ -6,6 +6,7 @@ import { type Answer, refused } from '../participant/answer.ts';
 import type { CommandRequest, Participant } from '../participant/participant.ts';
 import { ProblemError } from '../problem.ts';
 import { readJson } from './body.ts';
+import { retryAfterHeaders, spread } from './retry-after.ts';
 
 /** The contract's limits. */
 export const maxCommandBytes = 64 * 1024;
@@ -107,11 +108,15 @@ export function send(response: ServerResponse, answer: Answer): void {
   response.statusCode = answer.status;
   response.setHeader('Content-Type', answer.status < 400 ? 'application/json' : 'application/problem+json');
   response.setHeader('Content-Length', Buffer.byteLength(text));
-  if (answer.retryAfter !== undefined) response.setHeader('Retry-After', String(answer.retryAfter));
+  if (answer.retryAfter !== undefined)
+    for (const [name, value] of retryAfterHeaders(answer.retryAfter)) response.setHeader(name, value);
   // What is left of a body that is too large is not worth reading to keep the connection.
   if (answer.status === 413) response.setHeader('Connection', 'close');
   response.end(text);
 }
+
+/** How long who is turned away is to stay away, at least: {@link spread} makes it up to twice that. Seconds, by status. */
+const LEAST_PAUSE: Readonly<Record<number, number>> = { 429: 0.5, 503: 1 };
 
 /** Answers an error with its problem; what is not one is logged and told as 500 without its cause. */
 export function sendError(response: ServerResponse, error: unknown, onError: (error: unknown) => void): void {
@@ -122,6 +127,7 @@ export function sendError(response: ServerResponse, error: unknown, onError: (er
   }
   const { problem } = error;
   if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
-  const retryAfter = problem.status === 429 ? 0.5 : problem.status === 503 ? 1 : undefined;
+  const least = LEAST_PAUSE[problem.status];
+  const retryAfter = least === undefined ? undefined : spread(least);
   send(response, { status: problem.status, body: problem, ...(retryAfter === undefined ? {} : { retryAfter }) });
 }

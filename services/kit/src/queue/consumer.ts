@@ -1,5 +1,6 @@
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs';
 import type { TokenCheck } from '../auth/tokens.ts';
+import { spread } from '../http/retry-after.ts';
 import { commandOf, maxCommandBytes } from '../http/saga.ts';
 import type { Answer } from '../participant/answer.ts';
 import type { CommandRequest, Participant } from '../participant/participant.ts';
@@ -134,7 +135,7 @@ export class CommandConsumer {
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
       const { problem } = error;
-      return { status: problem.status, body: problem, ...(problem.status === 503 ? { retryAfter: 1 } : {}) };
+      return { status: problem.status, body: problem, ...(problem.status === 503 ? { retryAfter: spread(1) } : {}) };
     }
   }
 

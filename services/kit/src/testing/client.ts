@@ -84,12 +84,12 @@ export class TestClient {
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.body.text();
-    const retryAfter = response.headers['retry-after'];
+    const retryAfterMs = response.headers['mercato-retry-after-ms'];
     return {
       status: response.statusCode,
       body: JSON.parse(text) as JsonObject,
       contentType: String(response.headers['content-type']),
-      ...(retryAfter === undefined ? {} : { retryAfter: Number(retryAfter) }),
+      ...(retryAfterMs === undefined ? {} : { retryAfter: Number(retryAfterMs) / 1000 }),
     };
   }
 

@@ -94,7 +94,8 @@ describe('The OpenAPI document of the order service', () => {
     await bench.restart();
     for (const [method, path, body, headers] of operations(id)) {
       const { status, headers: answered } = await bench.call(method, path, body, headers);
-      expect([status, answered.get('retry-after')], path).to.deep.equal([503, '1']);
+      expect(status, path).to.equal(503);
+      expect(answered.get('retry-after'), path).to.match(/^[12]$/);
     }
     bench.issuer.down(false);
   });

@@ -12,6 +12,7 @@ import {
   traceparentOf,
 } from '@mercato/kit';
 import { readJson } from '@mercato/kit/http/body.ts';
+import { spread } from '@mercato/kit/http/retry-after.ts';
 import { send } from '@mercato/kit/http/saga.ts';
 import { Type } from '@sinclair/typebox';
 import type { Admission } from '../admission/admission.ts';
@@ -142,7 +143,7 @@ function isRefused({ admission, onOverload }: PlaceOptions, response: ServerResp
   if (pause === undefined) return false;
   onOverload?.();
   const detail = 'more orders come in than can be carried out in time: send it again later, nothing was stored';
-  send(response, { status: 429, body: problem(429, 'Overloaded', detail), retryAfter: Math.ceil(pause / 1000) });
+  send(response, { status: 429, body: problem(429, 'Overloaded', detail), retryAfter: spread(pause / 1000) });
   return true;
 }
 

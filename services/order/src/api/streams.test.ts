@@ -68,7 +68,8 @@ describe('GET /orders/{id}/events', () => {
     const ids = [await bench.placed(), await bench.placed()];
     for (let i = 0; i < 3; i++) expect((await watch(ids[i % 2]!)).status).to.equal(200);
     const refused = await watch(ids[0]!);
-    expect([refused.status, refused.headers.get('retry-after')]).to.deep.equal([429, '5']);
+    expect(refused.status).to.equal(429);
+    expect(refused.headers.get('retry-after')).to.match(/^([5-9]|10)$/);
     clients[0]?.close();
     await bench.until(async () => (await watch(ids[1]!)).status === 200);
   });

@@ -12,6 +12,7 @@ import {
   seconds,
   type TokenCheck,
 } from '@mercato/kit';
+import { spread } from '@mercato/kit/http/retry-after.ts';
 import { send } from '@mercato/kit/http/saga.ts';
 import { Type } from '@sinclair/typebox';
 import { type OrderId, parseOrderId } from '../domain/ids.ts';
@@ -125,7 +126,11 @@ export class Streams {
     if (this.#isClosed) throw new ProblemError(503, 'Stopping', 'the service is stopping: come again');
     if (this.#count >= maxStreams) {
       const detail = `${this.#count} streams are open: ask GET /orders/{id} from time to time instead`;
-      return send(response, { status: 429, body: problem(429, 'TooManyStreams', detail), retryAfter: NO_ROOM_SECONDS });
+      return send(response, {
+        status: 429,
+        body: problem(429, 'TooManyStreams', detail),
+        retryAfter: spread(NO_ROOM_SECONDS),
+      });
     }
     const stream: Stream = { id, response, until: (clock.now() + lifetime) as Instant, sent };
     // Watched before it is read, so that no change falls between the two.

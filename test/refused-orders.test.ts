@@ -1,0 +1,200 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  CreateEventBusCommand,
+  EventBridgeClient,
+  PutRuleCommand,
+  PutTargetsCommand,
+} from '@aws-sdk/client-eventbridge';
+import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { Emulator } from '@mercato/aws-emulators';
+import { sharedMiniStack } from '@mercato/aws-emulators/testing.ts';
+import { freePort } from '@mercato/controlplane/ports.ts';
+import { Program } from '@mercato/kit/testing/program.ts';
+import { REASON } from '@mercato/operator/aws/dead-letters.ts';
+import { type Queue, sqsClient } from '@mercato/operator/aws/sqs.ts';
+import { depth, testQueueWithDeadLetters } from '@mercato/operator/aws/testing.ts';
+import { eventually, TestCluster } from '@mercato/operator/testing/cluster.ts';
+import { createJournalTable } from '@mercato/operator/testing/journal-table.ts';
+import { Subscriber } from '@mercato/operator/testing/subscriber.ts';
+import { request } from '@mercato/order/testing/samples.ts';
+import { expect } from 'chai';
+
+const MAIN = new URL('../services/order/src/main.ts', import.meta.url);
+
+/** A customer's subscriber, the order service as a process, and an operator that does not look after the namespace of its orders. */
+class Shop {
+  readonly cluster: TestCluster;
+  readonly folder: string;
+  readonly customers: Subscriber;
+  readonly #service: Program;
+
+  private constructor(cluster: TestCluster, folder: string, customers: Subscriber, service: Program) {
+    this.cluster = cluster;
+    this.folder = folder;
+    this.customers = customers;
+    this.#service = service;
+  }
+
+  /** @param settings of the order service, beyond those of a laptop */
+  static async open(cluster: TestCluster, settings: Readonly<Record<string, string>>): Promise<Shop> {
+    const folder = await mkdtemp(join(tmpdir(), 'mercato-refused-'));
+    const customers = await Subscriber.start();
+    const service = await Program.start(MAIN, {
+      PORT: '0',
+      DATA_DIR: folder,
+      MERCATO_INSECURE_NO_AUTH: 'true',
+      MERCATO_NAMESPACE: 'elsewhere',
+      MERCATO_EVENT_SUBSCRIBERS: customers.url,
+      ...settings,
+    });
+    return new Shop(cluster, folder, customers, service);
+  }
+
+  /** Starts an operator that tells this order service. */
+  async operate(...flags: string[]): Promise<void> {
+    await this.cluster.startOperator(...flags, `--announce-to=${this.#service.url}/events`);
+  }
+
+  async place(key: string): Promise<string> {
+    const response = await fetch(`${this.#service.url}/orders`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify(request()),
+    });
+    expect(response.status).to.equal(201);
+    return ((await response.json()) as { id: string }).id;
+  }
+
+  async cancel(id: string): Promise<void> {
+    expect((await fetch(`${this.#service.url}/orders/${id}/cancel`, { method: 'POST' })).status).to.equal(202);
+  }
+
+  async until(id: string, state: string): Promise<Readonly<Record<string, unknown>>> {
+    let seen: Readonly<Record<string, unknown>> = {};
+    await eventually(
+      async () => {
+        seen = (await (await fetch(`${this.#service.url}/orders/${id}`)).json()) as typeof seen;
+        return seen['state'] === state;
+      },
+      () => `the order is ${JSON.stringify(seen)}: ${this.#service.output}`,
+    );
+    return seen;
+  }
+
+  /** Waits until its customer has heard this of an order. */
+  untilTold(id: string, ...what: string[]): Promise<void> {
+    return eventually(
+      async () => what.every((each) => this.customers.toldOf(id).includes(each)),
+      () => `its customer was told ${this.customers.toldOf(id).join(', ')}: ${this.#service.output}`,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.cluster.stopOperator();
+    await this.#service.end('SIGTERM');
+    await this.customers.stop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+describe('An order that the operator refuses for good', function () {
+  this.timeout(120_000);
+  let cluster: TestCluster;
+  let shop: Shop | undefined;
+
+  before(async () => {
+    cluster = await TestCluster.create();
+    await cluster.kubectl('create', 'serviceaccount', 'order');
+  });
+  afterEach(async () => {
+    await shop?.close();
+    shop = undefined;
+  });
+  after(() => cluster.close());
+
+  async function expectFailed(id: string): Promise<void> {
+    const order = await shop?.until(id, 'Failed');
+    expect(order).to.include({ reason: 'NotPossible' });
+    await shop?.untilTold(id, 'failed');
+    expect(JSON.stringify(shop?.customers.events))
+      .to.contain('You have not been charged')
+      .and.not.contain('look after');
+  }
+
+  /** The order service's token for intake, and the address of the intake. */
+  async function intakeOverHttp(): Promise<{ settings: Record<string, string>; flags: string[] }> {
+    const wish = { audiences: ['mercato-operator'], expirationSeconds: 600 };
+    const { token } = await cluster.client.createToken({ namespace: cluster.namespace, name: 'order' }, wish);
+    const file = join(await mkdtemp(join(tmpdir(), 'mercato-refused-token-')), 'token');
+    await writeFile(file, token, { mode: 0o600 });
+    const address = `127.0.0.1:${await freePort()}`;
+    return {
+      settings: { MERCATO_INTAKE_URL: `http://${address}/events`, MERCATO_INTAKE_TOKEN_FILE: file },
+      flags: [`--intake-address=${address}`, `--intake-subjects=system:serviceaccount:${cluster.namespace}:order`],
+    };
+  }
+
+  const journals: Readonly<Record<string, () => string[]>> = {
+    kubernetes: () => [],
+    sqlite: () => ['--journal=sqlite', `--journal-path=${join(shop?.folder ?? '', 'journal.db')}`],
+  };
+  for (const [journal, flagsOf] of Object.entries(journals))
+    it(`fails for its customer, asked for over HTTP (${journal})`, async () => {
+      const { settings, flags } = await intakeOverHttp();
+      shop = await Shop.open(cluster, settings);
+      const [id, cancelled] = [await shop.place('one'), await shop.place('two')];
+      await shop.cancel(cancelled);
+      await shop.operate(...flagsOf(), ...flags);
+      await expectFailed(id);
+      await expectFailed(cancelled);
+    });
+
+  describe('from a queue', () => {
+    let aws: Emulator;
+    let sqs: SQSClient;
+    let queue: Queue;
+    let deadLetters: Queue;
+    let saved: Record<string, string | undefined>;
+    const name = `refused-${randomBytes(4).toString('hex')}`;
+
+    before(async () => {
+      aws = await sharedMiniStack();
+      sqs = sqsClient({ config: aws.client });
+      ({ queue, deadLetters } = await testQueueWithDeadLetters(sqs, name));
+      const bus = new EventBridgeClient(aws.client);
+      await bus.send(new CreateEventBusCommand({ Name: name }));
+      const EventPattern = JSON.stringify({ 'detail-type': ['dev.mercato.order.placed'] });
+      await bus.send(new PutRuleCommand({ Name: name, EventBusName: name, EventPattern }));
+      const { QueueArn } = await queue.attributes(['QueueArn']);
+      const target = { Rule: name, EventBusName: name, Targets: [{ Id: 'queue', Arn: QueueArn }] };
+      await bus.send(new PutTargetsCommand(target));
+      bus.destroy();
+      await createJournalTable(aws.client, name);
+      saved = { ...process.env };
+      Object.assign(process.env, aws.environment);
+    });
+    after(() => {
+      for (const variable of Object.keys(process.env)) if (!(variable in saved)) delete process.env[variable];
+      Object.assign(process.env, saved);
+      sqs.destroy();
+    });
+
+    it('fails for its customer, and lies aside with its reason (dynamodb)', async () => {
+      shop = await Shop.open(cluster, { ...aws.environment, MERCATO_EVENT_BUS: name });
+      const id = await shop.place('three');
+      const journal = ['--role=worker', '--journal=dynamodb', `--journal-table=${name}`];
+      await shop.operate(...journal, `--intake-queue=${queue.url}`);
+      await expectFailed(id);
+      await eventually(
+        async () => Object.values(await depth(queue)).every((count) => count === 0),
+        () => 'it is still in the queue',
+      );
+      const letters = await deadLetters.receive({ visibility: 30, wait: 5 });
+      expect(letters.map(({ attributes }) => attributes[REASON])).to.deep.equal(['NamespaceNotWatched']);
+      expect(letters[0]?.body).to.contain(id);
+    });
+  });
+});
