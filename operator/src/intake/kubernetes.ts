@@ -3,31 +3,38 @@ import { FINALIZER, idOf, outcomeOf, TRACE_ANNOTATION, trim } from '../controlle
 import { JournalUnavailable } from '../journals/journal.ts';
 import { orderSagaRuns, placeOf } from '../journals/kubernetes/journal.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../kube/errors.ts';
+import { ApiError, isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../kube/errors.ts';
+import { excerpt } from '../participants/excerpt.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { runKey } from '../saga/command.ts';
 import type { RunId } from '../saga/types.ts';
+import { AilingNamespaces } from './ailing.ts';
 import { type Intake, IntakeBusy, IntakeRefused, mustBeWatched, type PlacedOrder, type Taken } from './intake.ts';
 import { Patience } from './patience.ts';
 
-/** A namespace that is missing is made by people, who take minutes. */
-const NAMESPACE_PATIENCE_MILLIS = 600_000;
+/** A namespace that is missing is made by people, a quota is raised by people: they take minutes. */
+const PATIENCE_MILLIS = 600_000;
 const RETRY_MILLIS = 2_000;
 
 /**
  * Intake for the kubernetes journal: an order becomes an OrderSagaRun. It begins as one that a person applies: an OrderSaga that is missing is told by
  * the object's condition, and is no reason to refuse the order.
+ *
+ * A namespace that lets nothing in (a quota, an admission policy, a webhook) is waited for by itself: its orders come again, and after ten minutes each is
+ * refused, as `NotAdmitted`. What it does badly ({@link AilingNamespaces}) holds up no other namespace.
  */
 export class KubernetesIntake implements Intake {
   readonly #client: KubeClient;
   readonly #namespaces: readonly string[];
   readonly #patience: Patience;
+  readonly #ailing: AilingNamespaces;
 
   /** @param namespaces those that this operator looks after; empty: all */
   constructor(client: KubeClient, clock: Clock, namespaces: readonly string[]) {
     this.#client = client;
     this.#namespaces = namespaces;
-    this.#patience = new Patience(clock, NAMESPACE_PATIENCE_MILLIS);
+    this.#patience = new Patience(clock, PATIENCE_MILLIS);
+    this.#ailing = new AilingNamespaces(clock);
   }
 
   async take({ id, input, traceparent }: PlacedOrder): Promise<Taken> {
@@ -42,8 +49,10 @@ export class KubernetesIntake implements Intake {
       spec: { sagaRef: { name: id.saga }, orderId: id.orderId, input, mode: 'Execute' },
     };
     try {
-      await this.#client.create(orderSagaRuns, object as unknown as OrderSagaRun);
+      const create = () => this.#client.create(orderSagaRuns, object as unknown as OrderSagaRun);
+      await this.#ailing.within(id.namespace, create);
       this.#patience.forget(id.namespace);
+      this.#patience.forget(runKey(id));
       return 'Begun';
     } catch (error) {
       if (isAlreadyExists(error)) return this.#compared(id);
@@ -95,11 +104,17 @@ export class KubernetesIntake implements Intake {
   }
 
   #read(id: RunId, error: unknown): unknown {
-    if (error instanceof IntakeRefused) return error;
-    const said = error instanceof Error ? error.message : String(error);
+    if (error instanceof IntakeRefused || error instanceof IntakeBusy) return error;
+    // An API server's words, and a webhook's, may quote the object.
+    const said = excerpt(error instanceof Error ? error.message : String(error), 512);
     if (isInvalid(error)) return new IntakeRefused('InputInvalid', said);
     // Quotas, admission policies, a namespace that ends: people change them. One that is missing may be a mistyped name.
-    if (isForbidden(error)) return new IntakeBusy(said, RETRY_MILLIS);
+    if (isForbidden(error)) {
+      if (this.#patience.isOver(runKey(id))) return new IntakeRefused('NotAdmitted', said);
+      return new IntakeBusy(said, RETRY_MILLIS);
+    }
+    // A webhook that fails looks so, and is its namespace's: other orders are worth a try.
+    if (error instanceof ApiError && error.code >= 500) return new IntakeBusy(said, RETRY_MILLIS);
     if (!isNotFound(error)) return new JournalUnavailable(said, { cause: error });
     if (this.#patience.isOver(id.namespace)) return new IntakeRefused('NamespaceNotFound', said);
     return new IntakeBusy(said, RETRY_MILLIS);
