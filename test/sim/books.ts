@@ -1,4 +1,4 @@
-import type { Announcement } from '@mercato/operator/journals/worker-journal.ts';
+import type { Announcement, Mail } from '@mercato/operator/journals/worker-journal.ts';
 import type { SendEffect } from '@mercato/operator/participants/participants.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
 import { pivotIndex } from '@mercato/operator/saga/revision.ts';
@@ -164,6 +164,18 @@ export class Books {
     const object = this.#api().get(key);
     if (object !== undefined && stateOf(object)?.ended === undefined && !this.#order(key).disturbed)
       this.#fail(`${key} is said to have ended before that is durable`);
+  }
+
+  /** Something that was left for an open run is taken away: its effect must be durable by then. */
+  settled(key: string, mail: Mail): void {
+    const state = stateOf(this.#api().get(key));
+    if (state?.ended !== undefined) return;
+    const seen = state?.observedDecision;
+    const shows =
+      mail.type === 'Cancel'
+        ? state?.cancel !== undefined
+        : seen?.holdId === mail.decision.holdId && seen.do === mail.decision.do;
+    if (!shows) this.#fail(`${key}: ${mail.type} is taken away before the run shows what came of it`);
   }
 
   /** The pause is over. */

@@ -12,13 +12,16 @@ export interface Process {
 
 /** The operator's processes over one of the journals: who leads, who died, and who goes on although it leads no more. */
 export interface Crew {
+  /** Who leads. Of processes that share the work one, another each time that it is asked for. */
   readonly leader: Process | undefined;
-  /** A new process leads from now on. `died`: whoever led before did not hand over. */
+  /** A new process leads from now on; where they share the work, all begin. `died`: whoever led before did not hand over. */
   elect(died: boolean): void;
-  /** The leader is replaced behind its back, and goes on with what it has until it hears of that. */
+  /** One is replaced behind its back, and goes on with what it has until it hears of that. */
   makeZombie(): void;
-  /** The leader hands over in good order: a new version of the operator. */
+  /** One hands over in good order: a new version of the operator. */
   handOver(): void;
+  /** All stop. */
+  end(): void;
 }
 
 /** How orders and what people want of them reach the operator. */

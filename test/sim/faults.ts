@@ -13,15 +13,15 @@ const CHANCES = {
   delay: [0.02, 0.2],
   /** Something in between answers instead: a proxy's page, a 401, a 404, a 500, half a body. */
   garble: [0.02, 0.2],
-  /** The API server does the write, and the answer is an error. */
+  /** The journal does the write, and the answer is an error, or none comes; in DynamoDB's case it may also not have done it. */
   'journal-timeout': [0.02, 0.2],
-  /** A watch delivers seconds late: the worker acts on what was. */
+  /** A watch, an index or a read that is not consistent is seconds late: the worker acts on what was. */
   'watch-lag': [0.05, 0.5],
   /** The operator dies before or after it does something that others can see. */
   'worker-crash': [0.003, 0.04],
   /** A service dies at one of the kit's crash points. */
   'service-crash': [0.01, 0.08],
-  /** A commit fails: the disk is full. */
+  /** Nothing is written, and the answer says so: the disk is full, DynamoDB throttles or has a conflict. */
   'disk-full': [0.02, 0.25],
 } as const satisfies Record<string, readonly [number, number]>;
 
@@ -29,7 +29,7 @@ export type FaultKind = keyof typeof CHANCES;
 
 /** What can happen to a world as a whole; each comes with the moments at which it happens, in milliseconds. */
 const EVENTS = {
-  /** The leader loses its lease, does not notice for a while, and goes on. */
+  /** The leader loses its lease, does not notice for a while, and goes on; a worker stands still, or does not reach its table. */
   zombie: 2,
   /** The leader hands over in good order: a new version of the operator. */
   handover: 2,

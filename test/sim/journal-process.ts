@@ -1,9 +1,5 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { JournalUnavailable } from '@mercato/operator/journals/journal.ts';
-import { InProcess } from '@mercato/operator/journals/sqlite/in-process.ts';
-import { SqliteJournal } from '@mercato/operator/journals/sqlite/journal.ts';
-import { type Call, CommitFailed, type Executor } from '@mercato/operator/journals/sqlite/operations.ts';
-import { IncarnationLost } from '@mercato/operator/journals/worker-journal.ts';
+import { IncarnationLost, type WorkerJournal } from '@mercato/operator/journals/worker-journal.ts';
 import type { Participants } from '@mercato/operator/participants/participants.ts';
 import { silentLogger } from '@mercato/operator/runtime/logger.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
@@ -21,26 +17,35 @@ import type { Random } from './random.ts';
 import type { Stage } from './stage.ts';
 
 const ANNOUNCE_EVERY_MILLIS = 500;
-/** Longer than any simulation. */
-const KEPT_MILLIS = 86_400_000 * 35;
+/** How long an ended run is kept: longer than any simulation. */
+export const KEPT_MILLIS = 86_400_000 * 35;
+
+/** What a process runs on. */
+export interface Machine {
+  readonly node: Node;
+  readonly random: Random;
+  /** Asked before and after everything that others can see; true when the process died there. */
+  readonly mayDie: (point: string) => boolean;
+}
 
 export interface ProcessOptions {
   readonly stage: Stage;
   readonly name: string;
-  /** Survives it. */
-  readonly database: DatabaseSync;
   readonly random: Random;
-  /** Something is on disk now. */
-  readonly committed: () => void;
-  readonly isLeader: () => boolean;
+  /** What it opens: its own way to what survives it. */
+  readonly journal: (machine: Machine) => WorkerJournal;
+  /** See the worker's Life. @default nobody else could take its runs */
+  readonly fenceMillis?: number;
+  /** Another has its place already: said in the trace. */
+  readonly isZombie: () => boolean;
   /** It ended, and nobody ended it. */
   readonly died: () => void;
 }
 
-/** An operator with the sqlite journal: its own worker, intake and journal, on the simulation's clock, disk and network. */
+/** An operator with a journal of its own workers: its worker, intake and journal, on the simulation's clock and network. */
 export class JournalProcess implements Process {
   readonly node: Node;
-  readonly journal: SqliteJournal;
+  readonly journal: WorkerJournal;
   readonly intake: JournalIntake;
   readonly #o: ProcessOptions;
   readonly #worker: Worker;
@@ -51,12 +56,7 @@ export class JournalProcess implements Process {
     this.#o = options;
     const { stage, name, random } = options;
     this.node = new Node(name, stage.scheduler);
-    this.journal = new SqliteJournal({
-      executor: this.#executor(),
-      retention: { ended: () => KEPT_MILLIS },
-      wall: () => this.node.wall(),
-      defer: (flush) => void this.node.after(random.int(0, 3), flush),
-    });
+    this.journal = options.journal({ node: this.node, random, mayDie: (point) => this.#mayDie(point) });
     const participants = new SimulatedParticipants(
       this.node,
       stage.network,
@@ -74,6 +74,7 @@ export class JournalProcess implements Process {
       clock: this.node,
       logger: silentLogger,
       maxInWork: 1_000,
+      ...(options.fenceMillis === undefined ? {} : { fenceMillis: options.fenceMillis }),
       metrics: (sight) => workerMetrics(new Registry(), sight),
     });
     const { journal, node: clock } = this;
@@ -90,7 +91,10 @@ export class JournalProcess implements Process {
         this.#o.stage.fail(`${this.node.name}: ${error instanceof Error ? error.stack : String(error)}`);
       },
     );
-    this.#announce();
+    const { signal } = this.#stopping;
+    void this.#worker.opened(signal).then(() => {
+      if (!signal.aborted) this.#announce();
+    });
   }
 
   /** The worker looks for itself, twice a second. */
@@ -120,36 +124,6 @@ export class JournalProcess implements Process {
     return true;
   }
 
-  /** The disk: it takes its time, it may be full, and the process may die before and after it has everything. */
-  #executor(): Executor {
-    const { stage, database, random, committed } = this.#o;
-    const { faults } = stage;
-    let group = '';
-    const file = new InProcess(() => database, {
-      borrowed: true,
-      at: (point) => {
-        if (point === 'answer') committed();
-        if (this.#mayDie(`${point} of ${group}`)) throw new Error('the process died');
-        const kind = point === 'commit' ? 'disk-full' : 'journal-timeout';
-        if (faults.strikes(kind, `${this.node.name}: ${group}`)) throw new Error('database or disk is full');
-      },
-    });
-    const execute = (life: number | undefined, calls: readonly Call[]) =>
-      new Promise<readonly unknown[]>((resolve, reject) => {
-        this.node.after(random.int(1, 8), () => {
-          group = calls.map(([name]) => name).join(', ');
-          try {
-            const results = file.carryOut(life, calls);
-            if (this.node.alive) resolve(results);
-          } catch (error) {
-            // Who died hears nothing.
-            if (this.node.alive) reject(error instanceof Error ? error : new CommitFailed(String(error)));
-          }
-        });
-      });
-    return { execute, close: () => file.close() };
-  }
-
   /** The OrderSaga as this process's cache shows it. */
   #definitions(): Definitions {
     const { saga } = this.#o.stage;
@@ -171,7 +145,7 @@ export class JournalProcess implements Process {
     return {
       send: (id, effect, signal) => {
         const driven = this.#worker.runner.find(id);
-        const mark = this.#o.isLeader() ? '' : ' (zombie)';
+        const mark = this.#o.isZombie() ? ' (zombie)' : '';
         note(`SEND ${effect.key} epoch ${effect.epoch} send ${effect.send}${mark}`);
         if (driven !== undefined) books.sent(runKey(id), effect, driven.revision);
         return participants.send(id, effect, signal);

@@ -24,7 +24,7 @@ export class Network {
       const back = (answer: A | undefined): void => {
         if (this.#isLost(what, 'answer')) return;
         this.#scheduler.after(this.#latency(what, 'answer'), () => {
-          if (from.alive) resolve(answer);
+          from.whenAwake(() => resolve(answer));
         });
       };
       const arrive = (): void => {

@@ -15,6 +15,7 @@ export class Node implements Clock, KitClock {
   readonly #started: number;
   #offset = 0;
   #alive = true;
+  #frozenUntil = 0;
 
   constructor(name: string, scheduler: Scheduler) {
     this.name = name;
@@ -28,6 +29,18 @@ export class Node implements Clock, KitClock {
 
   die(): void {
     this.#alive = false;
+  }
+
+  /** Stands still for so long, as a stopped process does: its clocks go on, and what fell due happens afterwards. */
+  freeze(millis: number): void {
+    this.#frozenUntil = Math.max(this.#frozenUntil, this.#scheduler.now + millis);
+  }
+
+  /** Does it now, or when it stands still no longer; not at all when it is dead. */
+  whenAwake(task: () => void): void {
+    if (!this.#alive) return;
+    if (this.#scheduler.now >= this.#frozenUntil) return task();
+    this.#scheduler.after(this.#frozenUntil - this.#scheduler.now, () => this.whenAwake(task));
   }
 
   /** Moves the wall clock, and nothing else. */
@@ -48,9 +61,15 @@ export class Node implements Clock, KitClock {
   }
 
   after(millis: number, task: () => void): () => void {
-    return this.#scheduler.after(millis, () => {
-      if (this.#alive) task();
-    });
+    let cancelled = false;
+    const due = () => {
+      if (!cancelled) task();
+    };
+    const cancel = this.#scheduler.after(millis, () => this.whenAwake(due));
+    return () => {
+      cancelled = true;
+      cancel();
+    };
   }
 
   schedule(delay: number, task: () => void): () => void {

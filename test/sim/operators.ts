@@ -56,11 +56,15 @@ export class Operators implements Crew, Desk {
     const worker = this.#leader;
     if (worker === undefined || !worker.node.alive) return;
     this.#stage.note(`${worker.node.name} hands over`);
-    void worker.release().then(() => {
+    void worker.release().then((isKnown) => {
       if (worker !== this.#leader || !worker.node.alive) return;
       worker.stop();
-      this.elect(false);
+      this.elect(!isKnown);
     });
+  }
+
+  end(): void {
+    this.#leader?.stop();
   }
 
   place(id: RunId, input: RunInput): void {

@@ -50,6 +50,8 @@ export class Tally {
 
   summary(): string {
     const ends = [...this.#ends].sort(([, a], [, b]) => b - a).map(([end, count]) => `${end} ${count}`);
-    return `${Math.round(this.#steps / Math.max(1, this.#seeds))} steps a seed; orders: ${ends.join(', ')}`;
+    const journals = [...this.#journals].sort(([, a], [, b]) => b - a).map(([name, count]) => `${name} ${count}`);
+    const steps = Math.round(this.#steps / Math.max(1, this.#seeds));
+    return `${steps} steps a seed; seeds: ${journals.join(', ')}; orders: ${ends.join(', ')}`;
   }
 }

@@ -6,8 +6,8 @@ import { Calamities } from './calamities.ts';
 import { conservationProblems } from './conservation.ts';
 import { drawRevision } from './definitions.ts';
 import type { Crew, Desk } from './desk.ts';
+import { DynamoCrew } from './dynamo/crew.ts';
 import { Faults } from './faults.ts';
-import { JournalCrew } from './journal-crew.ts';
 import { EVENTS_OF, type JournalName, journalOf } from './journals.ts';
 import { Network } from './network.ts';
 import { Node } from './node.ts';
@@ -17,6 +17,7 @@ import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { ServiceHost } from './service-host.ts';
 import { serviceSources, toldLog } from './services.ts';
+import { SqliteCrew } from './sqlite-crew.ts';
 import type { Stage } from './stage.ts';
 
 /** Faults end here, in milliseconds. */
@@ -46,7 +47,7 @@ export class World {
   readonly #seed: number;
   readonly #journal: JournalName;
   readonly #stage: Stage;
-  readonly #operators: Crew & Desk;
+  readonly #operators: Crew;
   readonly #customers: Customers;
   readonly #responders: Responders;
   readonly #calamities: Calamities;
@@ -65,7 +66,7 @@ export class World {
       () => this.#stage.api,
       () => scheduler.now,
     );
-    const operators = (): Desk => this.#operators;
+    let desk: Desk | undefined;
     this.#stage = {
       random,
       scheduler,
@@ -76,7 +77,7 @@ export class World {
       books,
       hosts: new Map(),
       get desk() {
-        return operators();
+        return desk as Desk;
       },
       saga: {
         revision: drawRevision(random.fork('revision'), random.fork('definition').int(0, 1)),
@@ -86,7 +87,9 @@ export class World {
       note,
       fail: (text) => this.#problems.push(text),
     };
-    this.#operators = this.#journal === 'sqlite' ? new JournalCrew(this.#stage) : new Operators(this.#stage);
+    const { crew, desk: made } = operatorsOf(this.#journal, this.#stage);
+    this.#operators = crew;
+    desk = made;
     this.#customers = new Customers(this.#stage);
     this.#responders = new Responders(this.#stage);
     this.#calamities = new Calamities(this.#stage, this.#operators, this.#customers);
@@ -104,7 +107,7 @@ export class World {
     await this.#run(scheduler.now + SETTLED_WITHIN, () => this.#isSettled());
     await this.#quieten();
     if (books.violation !== undefined) this.#problems.push(books.violation);
-    this.#operators.leader?.stop();
+    this.#operators.end();
     for (const host of hosts.values()) host.end();
     return {
       seed: this.#seed,
@@ -166,7 +169,7 @@ export class World {
     if (this.#customers.left > 0) return false;
     return [...books.orders.values()].every(({ key, last, withdrawn }) => {
       if (withdrawn) return true;
-      if (this.#journal === 'sqlite' && !books.isTold(key)) return false;
+      if (this.#journal !== 'kubernetes' && !books.isTold(key)) return false;
       return last?.ended !== undefined && api.finished.has(key) && api.get(key)?.deleting !== true;
     });
   }
@@ -178,7 +181,7 @@ export class World {
     const inventory = (hosts.get('inventory') as ServiceHost).database;
     for (;;) {
       if (this.#isOver()) return;
-      const untold = this.#journal === 'sqlite' ? books.untold() : [];
+      const untold = this.#journal === 'kubernetes' ? [] : books.untold();
       const problems = [...conservationProblems(books, api, inventory, scheduler.now), ...untold];
       if (problems.length === 0) return;
       if (scheduler.now >= until) {
@@ -188,6 +191,15 @@ export class World {
       await this.#run(Math.min(until, scheduler.now + 2_000), () => false);
     }
   }
+}
+
+function operatorsOf(journal: JournalName, stage: Stage): { readonly crew: Crew; readonly desk: Desk } {
+  if (journal === 'kubernetes') {
+    const operators = new Operators(stage);
+    return { crew: operators, desk: operators };
+  }
+  const crew = journal === 'sqlite' ? new SqliteCrew(stage) : new DynamoCrew(stage);
+  return { crew, desk: crew.desk };
 }
 
 function watchedApi(books: Books, note: (text: string) => void): ApiServer {

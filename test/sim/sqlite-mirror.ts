@@ -2,8 +2,17 @@ import type { DatabaseSync } from 'node:sqlite';
 import { encode, type JournalledStatus } from '@mercato/operator/journals/kubernetes/codec.ts';
 import { idOf, readRow } from '@mercato/operator/journals/sqlite/codec.ts';
 import type { Row } from '@mercato/operator/journals/sqlite/operations.ts';
+import type { Mail } from '@mercato/operator/journals/worker-journal.ts';
 import type { GivenUp, Revision } from '@mercato/operator/saga/types.ts';
 import type { ApiServer, Outcome } from './api-server.ts';
+import type { Books } from './books.ts';
+
+interface MailRow {
+  readonly n: number;
+  readonly kind: string;
+  readonly key: string;
+  readonly mail: string;
+}
 
 /**
  * Shows the observers what a sqlite journal has on disk, after each commit: they read it themselves, and ask nobody. What they look at has the form that
@@ -15,10 +24,14 @@ export class Mirror {
   /** Versions that were shown, by the run's number. */
   readonly #shown = new Map<number, number>();
   readonly #recorded = new Set<string>();
+  readonly #books: Books;
+  /** What was left for runs, by the run's number and the kind. */
+  #mail: ReadonlyMap<string, MailRow> = new Map();
 
-  constructor(database: DatabaseSync, api: ApiServer) {
+  constructor(database: DatabaseSync, api: ApiServer, books: Books) {
     this.#database = database;
     this.#api = api;
+    this.#books = books;
   }
 
   /** Something was committed. */
@@ -30,6 +43,7 @@ export class Mirror {
       this.#shown.set(row.n, row.version);
       this.#showRun(row);
     }
+    this.#showMail();
     for (const { key, outcome } of this.#all<{ key: string; outcome: Outcome }>('ended'))
       this.#api.finished.set(key, outcome);
     for (const { key, entry } of this.#all<{ key: string; entry: string }>('exception')) {
@@ -37,6 +51,17 @@ export class Mirror {
       this.#recorded.add(`${key} ${entry}`);
       this.#api.record(idOf(key), JSON.parse(entry) as GivenUp);
     }
+  }
+
+  /** A letter of the same kind replaces the one before it; what is gone without another was taken away. */
+  #showMail(): void {
+    const rows = this.#database
+      .prepare('SELECT n, kind, key, mail FROM mail JOIN run USING (n)')
+      .all() as unknown as MailRow[];
+    const now = new Map(rows.map((row) => [`${row.n} ${row.kind}`, row]));
+    for (const [name, { key, mail }] of this.#mail)
+      if (!now.has(name)) this.#books.settled(key, JSON.parse(mail) as Mail);
+    this.#mail = now;
   }
 
   #showRun(row: Row): void {

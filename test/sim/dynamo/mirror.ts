@@ -1,0 +1,72 @@
+import { type Item, idOf, textOf } from '@mercato/operator/journals/dynamodb/keys.ts';
+import { newRunOf, outcomeOf, recordOf } from '@mercato/operator/journals/dynamodb/record.ts';
+import { encode, type JournalledStatus } from '@mercato/operator/journals/kubernetes/codec.ts';
+import type { Mail } from '@mercato/operator/journals/worker-journal.ts';
+import { runKey } from '@mercato/operator/saga/command.ts';
+import type { GivenUp, Revision } from '@mercato/operator/saga/types.ts';
+import type { ApiServer } from '../api-server.ts';
+import type { Books } from '../books.ts';
+
+/**
+ * Shows the observers what a simulated table has, after each call that changed it: they read it themselves, and ask nobody. What they look at has the form
+ * that they know from the API server.
+ */
+export class DynamoMirror {
+  readonly #api: ApiServer;
+  readonly #books: Books;
+  /** What was left for runs, by the run's key. */
+  readonly #mail = new Map<string, readonly string[]>();
+  /** Versions that were shown, by the run's key. */
+  readonly #shown = new Map<string, string>();
+  readonly #recorded = new Set<string>();
+
+  constructor(api: ApiServer, books: Books) {
+    this.#api = api;
+    this.#books = books;
+  }
+
+  /** These were changed together. */
+  show(items: readonly Item[]): void {
+    // What a run gave up on is on record with its end: the run says so first.
+    for (const item of items) if (textOf(item, 'sk') === 'run') this.#showRun(item);
+    for (const item of items) {
+      const entry = textOf(item, 'entry');
+      const content = textOf(item, 'content');
+      if (entry !== undefined) this.#record(item, entry);
+      if (content !== undefined) this.#api.revisions.set(textOf(item, 'sk') ?? '', JSON.parse(content) as Revision);
+    }
+  }
+
+  #showRun(item: Item): void {
+    const run = newRunOf(item);
+    const key = runKey(run.id);
+    this.#showMail(key, item);
+    const record = recordOf(item);
+    if (this.#shown.get(key) === record.version) return;
+    this.#shown.set(key, record.version);
+    this.#api.create(run.id, run.input);
+    if (!('state' in record) || record.state === undefined) return;
+    const { state } = record;
+    this.#api.patch(key, () => ({ status: encode(run.id, state) as JournalledStatus }));
+    const outcome = outcomeOf(item);
+    if (outcome !== undefined) this.#api.finished.set(key, outcome);
+  }
+
+  /** Called before the state is shown: mail that goes with a state's write goes with an end, and that alone needs no other sign. */
+  #showMail(key: string, item: Item): void {
+    const kinds = ['decision', 'cancel'] as const;
+    const before = this.#mail.get(key) ?? [];
+    const now = kinds.map((kind) => textOf(item, kind) ?? '');
+    this.#mail.set(key, now);
+    if (outcomeOf(item) !== undefined) return;
+    for (const [n, letter] of before.entries())
+      if (letter !== '' && now[n] === '') this.#books.settled(key, (JSON.parse(letter) as { mail: Mail }).mail);
+  }
+
+  #record(item: Item, entry: string): void {
+    const name = `${textOf(item, 'pk')} ${textOf(item, 'sk')}`;
+    if (this.#recorded.has(name)) return;
+    this.#recorded.add(name);
+    this.#api.record(idOf(item), JSON.parse(entry) as GivenUp);
+  }
+}
