@@ -91,6 +91,33 @@ describe("Who sends events is known by the cluster's keys", () => {
     expect(reads).to.equal(2);
   });
 
+  it('refuses a token whose key was withdrawn, eleven minutes later at most, however often it came meanwhile', async () => {
+    const stolen = await token({ life: 86_400 });
+    expect(await check(stolen)).to.equal(ORDER);
+    keys = [];
+    await addKey();
+    keys = keys.map((key) => ({ ...key, kid: 'new', jwk: { ...key.jwk, kid: 'new' } }));
+    for (let passed = 0; passed < 11 * 60_000; passed += 10_000) {
+      clock.advance(10_000);
+      await check(stolen);
+    }
+    expect(await check(stolen)).to.be.oneOf([401, 503]);
+    expect(await check(await token())).to.equal(ORDER);
+  });
+
+  it('lets nobody in by keys that could not be read again for a day', async () => {
+    const long = await token({ life: 200_000 });
+    expect(await check(long)).to.equal(ORDER);
+    isAway = true;
+    clock.advance(86_400_000);
+    expect(await check(long)).to.equal(ORDER);
+    clock.advance(60_000);
+    expect(await check(long)).to.equal(503);
+    isAway = false;
+    clock.advance(10_000);
+    expect(await check(long)).to.equal(ORDER);
+  });
+
   it('tells nobody off while the keys cannot be read, and goes on with those that it has', async () => {
     isAway = true;
     expect(await check(await token())).to.equal(503);

@@ -47,10 +47,23 @@ export interface TokenVerifierOptions {
 const ALGORITHMS = ['RS256', 'ES256'];
 /** Tokens that are remembered; the oldest gives way. */
 const REMEMBERED = 1_024;
+/** For so long a token is not verified again: with what follows, a key that is withdrawn counts for 11 minutes at most while the API server answers. */
+const VERIFIED_MILLIS = 60_000;
 /** Keys older than this are read again; the old ones serve while that fails. */
 const KEYS_LIVE_MILLIS = 600_000;
+/** Keys older than this serve nobody: one that was withdrawn meanwhile must not count for ever because the API server cannot be asked. */
+const KEYS_SERVE_MILLIS = 86_400_000;
 /** The shortest time between two reads: a token with an invented key id must not be a load on the API server. */
 const COOLDOWN_MILLIS = 10_000;
+
+/** What is remembered of a token. */
+interface Verified {
+  readonly subject: string;
+  /** By its own word, in Unix milliseconds. */
+  readonly expires: number;
+  /** When it is verified again, by the monotonic clock. */
+  readonly until: number;
+}
 
 /**
  * Verifies service-account tokens by the cluster's published keys, as services do (services/kit/src/auth/tokens.ts, which the operator does not import).
@@ -60,7 +73,7 @@ const COOLDOWN_MILLIS = 10_000;
  */
 export class TokenVerifier {
   readonly #o: TokenVerifierOptions;
-  readonly #verified = new Map<string, { readonly subject: string; readonly expires: number }>();
+  readonly #verified = new Map<string, Verified>();
   #known: { issuer: string; set: ReturnType<typeof createLocalJWKSet>; at: number } | undefined;
   #lastTry = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
@@ -81,11 +94,12 @@ export class TokenVerifier {
     if (token === '') throw new CallerRefused(401, 'send Authorization: Bearer with a service-account token');
     const hash = createHash('sha256').update(token).digest('base64');
     const known = this.#verified.get(hash);
-    if (known !== undefined && known.expires > this.#o.clock.wall()) return known.subject;
+    const { clock } = this.#o;
+    if (known !== undefined && known.expires > clock.wall() && known.until > clock.monotonic()) return known.subject;
     this.#verified.delete(hash);
     const { sub = '', exp = 0 } = await this.#verify(token);
     if (this.#verified.size >= REMEMBERED) this.#verified.delete(this.#verified.keys().next().value as string);
-    this.#verified.set(hash, { subject: sub, expires: exp * 1000 });
+    this.#verified.set(hash, { subject: sub, expires: exp * 1000, until: clock.monotonic() + VERIFIED_MILLIS });
     return sub;
   }
 
@@ -108,6 +122,8 @@ export class TokenVerifier {
 
   async #verifyOnce(token: string): Promise<JWTPayload> {
     if (this.#known === undefined) throw new CallerRefused(503, "the cluster's keys could not be read yet: try again");
+    if (this.#o.clock.monotonic() - this.#known.at > KEYS_SERVE_MILLIS)
+      throw new CallerRefused(503, "the cluster's keys could not be read for a day: try again");
     const { payload } = await jwtVerify(token, this.#known.set, {
       issuer: this.#known.issuer,
       audience: this.#o.audience,

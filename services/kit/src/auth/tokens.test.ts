@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { VirtualClock } from '../clock.ts';
 import { ProblemError } from '../problem.ts';
 import { TestIssuer, testAudience, testSubject } from '../testing/issuer.ts';
-import { instant, minutes, seconds } from '../units.ts';
+import { days, instant, minutes, seconds } from '../units.ts';
 import { JwksTokenCheck } from './tokens.ts';
 
 describe('the token check', () => {
@@ -84,6 +84,32 @@ describe('the token check', () => {
     expect(await status(known)).to.equal(200);
     expect(await status(sameKey)).to.equal(200);
     expect(await status(await issuer.mint())).to.equal(503);
+  });
+
+  it('refuses a token whose key was withdrawn, eleven minutes later at most, however often it came meanwhile', async () => {
+    const stolen = await issuer.mint({ lifetime: 86_400 });
+    expect(await status(stolen)).to.equal(200);
+    issuer.withdrawKeys();
+    await issuer.addKey();
+    for (let passed = 0; passed < 11 * 60; passed += 10) {
+      clock.advance(seconds(10));
+      await status(stolen);
+    }
+    expect(await status(stolen)).to.be.oneOf([401, 503]);
+    expect(await status(await issuer.mint())).to.equal(200);
+  });
+
+  it('lets nobody in by keys that could not be fetched again for a day', async () => {
+    const long = await issuer.mint({ lifetime: 200_000 });
+    expect(await status(long)).to.equal(200);
+    issuer.down(true);
+    clock.advance(days(1));
+    expect(await status(long)).to.equal(200);
+    clock.advance(minutes(1));
+    expect(await status(long)).to.equal(503);
+    issuer.down(false);
+    clock.advance(seconds(11));
+    expect(await status(long)).to.equal(200);
   });
 
   it('answers 503 when it never had keys', async () => {

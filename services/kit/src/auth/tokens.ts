@@ -4,7 +4,7 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVeri
 import { Agent, request } from 'undici';
 import { type Clock, systemClock } from '../clock.ts';
 import { ProblemError } from '../problem.ts';
-import { type Milliseconds, minutes, seconds } from '../units.ts';
+import { days, type Milliseconds, minutes, seconds } from '../units.ts';
 
 /** Who calls. */
 export interface Caller {
@@ -41,13 +41,17 @@ export interface TokenOptions {
 
 const algorithms = ['RS256', 'ES256'];
 const maxCached = 4096;
+/** For so long a token is not verified again: with `jwksMaxAge`, a key that is withdrawn counts for 11 minutes at most while the cluster answers. */
+const verifiedFor = minutes(1);
+/** Keys older than this serve nobody: one that was withdrawn meanwhile must not count for ever because the cluster cannot be asked. */
+const keysServeFor = days(1);
 const maxJwksBytes = 256 * 1024;
 
 const unauthorised = (detail: string) => new ProblemError(401, 'Unauthorized', detail);
 const unavailable = (detail: string) => new ProblemError(503, 'KeysUnavailable', detail);
 
 /**
- * Verifies service-account tokens against the cluster's JWKS. A verified token is remembered by its hash until it expires: an RS256
+ * Verifies service-account tokens against the cluster's JWKS. A verified token is remembered by its hash for a minute: an RS256
  * verification per command would cost more than the command. Unknown key ids while the keys cannot be fetched are 503, not 401: the caller
  * may be right, and must not be told otherwise.
  */
@@ -56,7 +60,7 @@ export class JwksTokenCheck implements TokenCheck {
   readonly #clock: Clock;
   readonly #agent: Agent;
   /** By hash: the tokens themselves are not kept. */
-  readonly #verified = new Map<string, { caller: Caller; expires: number }>();
+  readonly #verified = new Map<string, { caller: Caller; expires: number; at: number }>();
   #keys: { set: ReturnType<typeof createLocalJWKSet>; at: number } | undefined;
   #lastTry = Number.NEGATIVE_INFINITY;
   #fetching: Promise<void> | undefined;
@@ -86,11 +90,13 @@ export class JwksTokenCheck implements TokenCheck {
     if (token === '') throw unauthorised('send Authorization: Bearer with a service-account token');
     const hash = createHash('sha256').update(token).digest('base64');
     const known = this.#verified.get(hash);
-    if (known !== undefined && known.expires > this.#clock.now()) return known.caller;
+    const now = this.#clock.now();
+    if (known !== undefined && known.expires > now && now - known.at < verifiedFor && now >= known.at)
+      return known.caller;
     this.#verified.delete(hash);
     const { caller, expires } = await this.#verify(token);
     if (this.#verified.size >= maxCached) this.#verified.delete(this.#verified.keys().next().value!);
-    this.#verified.set(hash, { caller, expires });
+    this.#verified.set(hash, { caller, expires, at: now });
     return caller;
   }
 
@@ -111,6 +117,8 @@ export class JwksTokenCheck implements TokenCheck {
 
   async #verifyOnce(token: string): Promise<JWTPayload> {
     if (this.#keys === undefined) throw unavailable("the cluster's signing keys could not be fetched yet");
+    if (this.#clock.now() - this.#keys.at > keysServeFor)
+      throw unavailable("the cluster's signing keys could not be fetched for a day");
     const { payload } = await jwtVerify(token, this.#keys.set, {
       issuer: this.#options.issuer,
       audience: this.#options.audience,

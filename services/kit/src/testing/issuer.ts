@@ -20,6 +20,7 @@ export class TestIssuer {
   readonly #clock: Clock;
   readonly #server: Server;
   #keys: { kid: string; privateKey: CryptoKey; jwk: JWK }[] = [];
+  #made = 0;
   #down = false;
   #fetches = 0;
 
@@ -57,8 +58,13 @@ export class TestIssuer {
   /** Signs with a new key from now on; the old ones stay published. */
   async addKey(): Promise<void> {
     const { publicKey, privateKey } = await generateKeyPair('RS256', { modulusLength: 2048 });
-    const kid = `key-${this.#keys.length + 1}`;
+    const kid = `key-${++this.#made}`;
     this.#keys.push({ kid, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' } });
+  }
+
+  /** Publishes none of the keys that there are any more. */
+  withdrawKeys(): void {
+    this.#keys = [];
   }
 
   async mint(wish: TokenWish = {}): Promise<string> {
