@@ -19,6 +19,7 @@ export function addViews(
 ): Views {
   const views = new Views({
     client,
+    operatorNamespace: options.namespace,
     runs,
     journal,
     ...(ready === undefined ? {} : { ready }),

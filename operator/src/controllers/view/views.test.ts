@@ -55,6 +55,7 @@ describe('a View', () => {
     });
     views = new Views({
       client: cluster.client,
+      operatorNamespace: cluster.system,
       runs: manager.cache(orderSagaRuns, { transform: trim }),
       journal,
       recorder,
@@ -146,6 +147,24 @@ describe('a View', () => {
     expect(view.status?.observedDecision).to.include({ holdId: decision.holdId, outcome: 'Accepted' });
     expect(conditionOf(view, 'DecisionAccepted')).to.include({ status: 'True', reason: 'AbortAccepted' });
     expect(await journal.mail(), 'it is not left again').to.deep.equal([]);
+  });
+
+  it('puts on record what is given up, as with every journal, before it shows that it was', async () => {
+    const orderId = 'o-given-up';
+    await take(orderId);
+    // What was sent is unknown, and may have left something in place.
+    await tell(orderId, { type: 'TakenOver', died: true });
+    const { hold } = await tell(orderId, { type: 'Damaged', message: 'the test says so' });
+    await cluster.untilPhase(orderId, 'Held');
+    const decision = { holdId: hold?.id ?? '', do: 'Abort', reason: 'by hand', by: 'admin' } as const;
+    const state = await tell(orderId, { type: 'Decided', decision });
+    expect(state.givenUp).not.to.deep.equal([]);
+    await cluster.until(orderId, (run) => run.status?.observedDecision?.outcome === 'Accepted');
+    const records = await cluster.exceptionsOf(orderId);
+    const run = `${cluster.namespace}/checkout/${orderId}`;
+    expect(records.map(({ data = {} }) => ({ ...data, at: '' }))).to.have.deep.members(
+      state.givenUp.map((entry) => ({ run, ...entry, at: '' })),
+    );
   });
 
   it('says so where a decision comes too late', async () => {

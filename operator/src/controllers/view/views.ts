@@ -3,6 +3,7 @@ import { API_VERSION } from '../../api/kind.ts';
 import { TOP } from '../../api/ordersaga.ts';
 import type { OrderSagaRun, OrderSagaRunStatus } from '../../api/ordersagarun.ts';
 import type { JournalRecord } from '../../journals/journal.ts';
+import { recordException } from '../../journals/kubernetes/exceptions.ts';
 import { orderSagaRuns, placeOf } from '../../journals/kubernetes/journal.ts';
 import type { Mail, RunSight, WorkerJournal } from '../../journals/worker-journal.ts';
 import type { DeepPartial, KubeClient } from '../../kube/client.ts';
@@ -12,6 +13,7 @@ import type { ReadStore } from '../../kube/store.ts';
 import { type Clock, pause } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Runnable } from '../../runtime/manager.ts';
+import { REVISIONS_KEPT, Recent } from '../../runtime/recent.ts';
 import { runKey } from '../../saga/command.ts';
 import type { Revision, RunId, RunState } from '../../saga/types.ts';
 import { type Standing, sagaKey } from '../ordersaga/controller.ts';
@@ -35,6 +37,8 @@ const AT_ONCE = 16;
 
 export interface ViewsOptions {
   readonly client: KubeClient;
+  /** The operator's own namespace: exception records are there. */
+  readonly operatorNamespace: string;
   /** All OrderSagaRuns; those of mode View count. */
   readonly runs: ReadStore<OrderSagaRun>;
   readonly journal: Pick<WorkerJournal, 'attention' | 'look' | 'post' | 'counts' | 'loadRevision'>;
@@ -55,6 +59,8 @@ interface Memory {
   hasCalmed?: boolean;
   posted?: { readonly decision: string; readonly at: number };
   undelivered?: Undelivered | undefined;
+  /** How much of what its run gave up on is on record. */
+  recorded?: number;
 }
 
 /**
@@ -66,7 +72,7 @@ export class Views implements Runnable {
   readonly name = 'views';
   readonly #o: ViewsOptions;
   readonly #memory = new Map<string, Memory>();
-  readonly #revisions = new Map<string, Revision>();
+  readonly #revisions = new Recent<string, Revision>(REVISIONS_KEPT);
   #counts: ReadonlyMap<string, { readonly active: number; readonly held: number }> = new Map();
   #held = new Map<string, string[]>();
   #excess = new Map<string, number>();
@@ -214,18 +220,35 @@ export class Views implements Runnable {
     const sight = known ?? (await this.#o.journal.look(id));
     await this.#decide(view, id, sight, memory);
     const state = stateOf(sight?.record);
+    if (state !== undefined) await this.#putOnRecord(id, state, memory);
     const revision = state && (await this.#revisionOf(id, state.revision));
     const { undelivered } = memory;
     const status = viewStatus({ view, id, sight, revision, undelivered, now: this.#o.clock.wall() });
     if (!isDeepStrictEqual(status, view.status)) await this.#write(view, id, status);
   }
 
+  /**
+   * What a run gave up on becomes an exception record where people look for it, whatever the journal; journals keep it too. A person gives up by deciding in
+   * a View, so none is missed; and before the status shows what came of it, so that who sees that finds the record.
+   */
+  async #putOnRecord(id: RunId, { givenUp }: RunState, memory: Memory): Promise<void> {
+    const { client, operatorNamespace, clock } = this.#o;
+    for (const entry of givenUp.slice(memory.recorded ?? 0))
+      await recordException(client, operatorNamespace, id, entry, clock.wall());
+    memory.recorded = givenUp.length;
+  }
+
   /** One of too many that were asked for: it shows nothing, and a decision in it is carried all the same. */
   async #shut(view: OrderSagaRun, known: RunSight | undefined): Promise<void> {
     const id = idOf(view);
     const { limits, clock, journal } = this.#o;
-    if (this.#isUnsettled(view))
-      await this.#decide(view, id, known ?? (await journal.look(id)), this.#remember(runKey(id)));
+    if (this.#isUnsettled(view)) {
+      const memory = this.#remember(runKey(id));
+      const sight = known ?? (await journal.look(id));
+      await this.#decide(view, id, sight, memory);
+      const state = stateOf(sight?.record);
+      if (state !== undefined) await this.#putOnRecord(id, state, memory);
+    }
     const status = closedStatus(view, askedShare(limits.cap), clock.wall());
     if (!isDeepStrictEqual(status, view.status)) await this.#write(view, id, status);
   }
