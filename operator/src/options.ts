@@ -74,7 +74,7 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --journal-path FILE       of the sqlite journal
   --journal-table NAME      of the dynamodb journal
   --role R                  ${ROLES.join(', ')} (default: all); others than all for the dynamodb journal only
-  --max-in-work N           runs in a worker's memory, held and waiting ones included (default: 20000)
+  --max-in-work N           runs in a worker's memory; ten held ones at rest count as one (default: 20000)
   --max-views N             OrderSagaRuns of mode View that are open; half is for held and overdue runs (default: 500)
   --intake-address H:P      serves POST /events: CloudEvents of the order service (default: nowhere)
   --intake-queue URL        takes them from an SQS queue (default: none); AWS is reached as its SDK's environment says

@@ -67,7 +67,7 @@ export async function addWorkerRuns(
     ...(fenceMillis === undefined ? {} : { fenceMillis }),
     metrics: (seen) => workerMetrics(metrics.registry, seen),
   });
-  sight.active = () => worker.runner.size;
+  sight.active = () => worker.active;
   sight.held = () => worker.held;
   manager.add(worker);
   manager.addReadiness('journal', () => worker.mustBeReady());

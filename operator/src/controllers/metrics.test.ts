@@ -11,6 +11,7 @@ import { workerMetrics } from '../worker/metrics.ts';
 import { runMetrics } from './ordersagarun/metrics.ts';
 import { standingMetrics } from './ordersagarun/standing.ts';
 import { participantMetrics } from './participant/metrics.ts';
+import { viewMetrics } from './view/metrics.ts';
 
 describe('metrics', () => {
   it('are all in the reference, and the reference names no other of the operator', async () => {
@@ -24,7 +25,8 @@ describe('metrics', () => {
     shardMetrics(registry, { open: 0, unheld: 0 });
     sqsIntakeMetrics(registry, () => 0);
     participantMetrics(registry, () => new ParticipantRegistry({ tokens: async () => '' }).circuits());
-    workerMetrics(registry, { inWork: () => 0, workers: () => 0, waiting: () => ({}) });
+    workerMetrics(registry, { inWork: () => 0, workers: () => 0, resting: () => 0, waiting: () => ({}) });
+    viewMetrics(registry);
     intakeMetrics(registry);
     announcerMetrics(registry).watch(() => []);
     const registered = registry.getMetricsAsArray().map(({ name }) => name);
@@ -32,7 +34,7 @@ describe('metrics', () => {
     const written = new Set([...page.matchAll(/`([a-z]+_[a-z_]+)`/g)].map((match) => match[1]));
     expect(registered.filter((name) => !written.has(name))).to.deep.equal([]);
     const ours = [...written].filter((name) =>
-      /^(mercato_saga|mercato_run|mercato_journal|mercato_participant|mercato_worker|mercato_intake|mercato_announcements|workqueue|controller_runtime|rest_client)/.test(
+      /^(mercato_saga|mercato_run|mercato_journal|mercato_participant|mercato_worker|mercato_view|mercato_intake|mercato_announcements|workqueue|controller_runtime|rest_client)/.test(
         name ?? '',
       ),
     );

@@ -10,7 +10,7 @@ export interface RunnerObserver {
   ended?(id: RunId, state: RunState): void;
   /** The runner no longer drives the run: another writer has it, or its object is gone. The controller looks again. */
   dropped?(id: RunId, why: 'Taken' | 'Gone'): void;
-  /** The run was released or abandoned: from now on it is another worker's. */
+  /** The run was released, abandoned or put to rest: from now on it is not driven here. */
   parted?(id: RunId): void;
   /** A journal write failed and will be tried again. */
   journalFailed?(id: RunId, error: unknown): void;

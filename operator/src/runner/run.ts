@@ -90,6 +90,14 @@ export class Run {
     return this.#revision;
   }
 
+  /** It waits for a person, and for nothing else: what is known of it is durable, and no answer is to come. */
+  get isQuiet(): boolean {
+    if (this.#busy || this.#dirty || this.#inbox.length > 0 || this.#state.hold === undefined) return false;
+    return !this.#state.steps.some(
+      ({ action, compensation }) => action.state === 'InFlight' || compensation.state === 'InFlight',
+    );
+  }
+
   /** Puts an event to the end of the run's queue. */
   tell(event: RunEvent): void {
     if (this.#stopped) return;

@@ -158,6 +158,18 @@ export class Runner {
     return released.every(Boolean);
   }
 
+  /**
+   * Lets go of a held run that does nothing and of which everything is durable, so that it takes no memory; it can be adopted again.
+   * @returns false, and changes nothing, where something is under way
+   */
+  rest(id: RunId): boolean {
+    const run = this.#runs.get(runKey(id));
+    if (run === undefined || !run.isQuiet) return false;
+    run.abandon();
+    this.#part(run);
+    return true;
+  }
+
   #chosen(which: (id: RunId) => boolean = () => true): Run[] {
     return [...this.#runs.values()].filter((run) => which(run.id));
   }

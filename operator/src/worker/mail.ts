@@ -1,6 +1,7 @@
 import type { ReceivedMail, WorkerJournal } from '../journals/worker-journal.ts';
 import type { Runner } from '../runner/runner.ts';
-import type { Decision, RunState } from '../saga/types.ts';
+import { runKey } from '../saga/command.ts';
+import type { Decision, RunId, RunState } from '../saga/types.ts';
 import type { WorkerMetrics } from './metrics.ts';
 
 /**
@@ -11,13 +12,23 @@ export class Mailman {
   readonly #journal: WorkerJournal;
   readonly #runner: Runner;
   readonly #metrics: WorkerMetrics;
+  readonly #wake: (id: RunId) => Promise<boolean>;
   /** Receipts of what the runner was told in this life. */
   #told = new Set<string>();
+  /** Runs with mail that was not settled, as of the last round. */
+  #addressees = new Set<string>();
 
-  constructor(journal: WorkerJournal, runner: Runner, metrics: WorkerMetrics) {
+  /** @param wake has a run driven that is at rest. @returns whether it was */
+  constructor(journal: WorkerJournal, runner: Runner, metrics: WorkerMetrics, wake: (id: RunId) => Promise<boolean>) {
     this.#journal = journal;
     this.#runner = runner;
     this.#metrics = metrics;
+    this.#wake = wake;
+  }
+
+  /** Whether a run had mail, as of the last round, that is not settled. */
+  hasMailFor(id: RunId): boolean {
+    return this.#addressees.has(runKey(id));
   }
 
   /** Looks once. Rejects with the journal's errors. */
@@ -25,7 +36,10 @@ export class Mailman {
     const mail = await this.#journal.mail();
     const told = new Set<string>();
     const settled: ReceivedMail[] = [];
+    this.#addressees = new Set(mail.map(({ id }) => runKey(id)));
     for (const one of mail) {
+      // What it was told before it went to rest, it has forgotten where it was not written.
+      if (await this.#wake(one.id)) this.#told.delete(one.receipt);
       if (await this.#isSettled(one)) settled.push(one);
       else if (this.#tell(one)) told.add(one.receipt);
     }

@@ -17,6 +17,8 @@ export interface WorkerMetrics {
 export interface WorkerSight {
   /** Runs in memory: driven, held and waiting ones. */
   inWork(): number;
+  /** Held runs that are in the journal only. */
+  resting(): number;
   /** How many runs wait, by what they wait for. */
   waiting(): Readonly<Partial<Record<Waits, number>>>;
   /** Workers that live, as of the last beat; 0 before the first. */
@@ -36,8 +38,15 @@ export function workerMetrics(registry: Registry, sight: WorkerSight): WorkerMet
       },
     });
   };
-  gauge('mercato_worker_runs_in_work', 'Runs that this worker has in memory, held and waiting ones included.', () =>
-    sight.inWork(),
+  gauge(
+    'mercato_worker_runs_in_work',
+    'Runs that this worker has in memory, waiting ones included; ten at rest count as one.',
+    () => sight.inWork(),
+  );
+  gauge(
+    'mercato_worker_runs_resting',
+    'Held runs of this worker that are in the journal only, until somebody decides.',
+    () => sight.resting(),
   );
   gauge('mercato_worker_workers', 'Workers of the journal that live, as of the last beat.', () => sight.workers());
   new Gauge({

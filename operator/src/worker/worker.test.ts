@@ -277,6 +277,96 @@ describe('A worker', () => {
     expect(await take(life, 'c')).to.equal('Begun');
   });
 
+  describe('with many runs that wait for a person', () => {
+    const NO_ANSWER: Answer = { type: 'Unknown', reason: 'Timeout', message: 'no answer' };
+    const ORDERS = Array.from({ length: 60 }, (_, index) => `o-${index}`);
+
+    /** Has all orders taken in and held, although a third of them fill the worker. */
+    async function heldAll(life: Life): Promise<void> {
+      for (const order of ORDERS) {
+        await until('there is room', () => life.worker.refusal === undefined);
+        await take(life, order);
+        outside.answer(order, NO_ANSWER);
+      }
+      await until('all are held', () => life.worker.held === ORDERS.length);
+      await until('they are at rest', () => life.worker.runner.size <= 1);
+    }
+    const holdOf = async (life: Life, order: string): Promise<string> => {
+      const record = (await life.journal.look(idOf(order)))?.record;
+      return (record !== undefined && 'state' in record && record.state?.hold?.id) || 'none';
+    };
+    const decide = async (life: Life, order: string, what: 'Retry' | 'Abort', holdId?: string): Promise<void> => {
+      const decision = { holdId: holdId ?? (await holdOf(life, order)), do: what, reason: 'it is back', by: 'ada' };
+      expect(await life.journal.post(idOf(order), { type: 'Decision', decision })).to.equal('Posted');
+    };
+    /** What came of the last decision, as the journal has it. */
+    const answerTo = async (life: Life, order: string): Promise<string | undefined> => {
+      const record = (await life.journal.look(idOf(order)))?.record;
+      return record !== undefined && 'state' in record ? record.state?.observedDecision?.outcome : undefined;
+    };
+
+    it('takes new ones in: those that are held are let go to the journal, all but a few', async () => {
+      const life = await started({ maxInWork: 20 });
+      await heldAll(life);
+      expect(life.worker.active, 'none is forgotten').to.equal(ORDERS.length);
+      expect(await metric(life, 'mercato_worker_runs_resting')).to.equal(ORDERS.length - 1);
+      expect(life.worker.inWork, 'ten count as one').to.equal(1 + 6);
+      expect((await life.journal.counts()).get('shop/checkout')).to.deep.equal({ active: 0, held: ORDERS.length });
+    });
+
+    it('reads one again when somebody decides about it, or cancels it', async () => {
+      const life = await started({ maxInWork: 20 });
+      await heldAll(life);
+      await decide(life, 'o-3', 'Retry');
+      await until('the retry', () => outside.sent.at(-1)?.order === 'o-3');
+      expect(outside.sent.at(-1)?.effect.epoch).to.equal(2);
+      outside.answer('o-3');
+      await until('capture', () => outside.commands.at(-1) === 'o-3 capture');
+      outside.answer('o-3');
+      await until('the end', async () => (await outcome(life, 'o-3')) === 'Succeeded');
+      await life.intake.cancel(idOf('o-4'), 'changed my mind');
+      await until('the compensation', () => outside.commands.at(-1) === 'o-4 undo pay');
+      outside.answer('o-4');
+      await until('the end', async () => (await outcome(life, 'o-4')) === 'Compensated');
+      expect(life.worker.held).to.equal(ORDERS.length - 2);
+      expect(life.worker.active).to.equal(ORDERS.length - 2);
+    });
+
+    it('refuses a decision for another hold, lets the run rest again, and takes the right one', async () => {
+      const life = await started({ maxInWork: 20 });
+      await heldAll(life);
+      await decide(life, 'o-7', 'Abort', 'some-other-hold');
+      await until('the refusal', async () => (await answerTo(life, 'o-7')) === 'Refused');
+      await until('it rests again', () => life.worker.runner.size <= 1);
+      expect(life.worker.held).to.equal(ORDERS.length);
+      await decide(life, 'o-7', 'Abort');
+      await until('the end', async () => (await outcome(life, 'o-7')) === 'Aborted');
+    });
+
+    it('hands them over without doubt, and the next worker has as little of them in memory', async () => {
+      const first = await started({ maxInWork: 20 });
+      await heldAll(first);
+      await first.stop();
+      running.length = 0;
+      const second = await started({ maxInWork: 20 });
+      await until('it has all', () => second.worker.held === ORDERS.length && second.worker.runner.size <= 1);
+      expect(await metric(second, 'mercato_worker_runs_claimed_total{died="true"}')).to.equal(0);
+      await decide(second, 'o-59', 'Retry');
+      await until('the retry', () => outside.sent.at(-1)?.effect.epoch === 2);
+    });
+
+    it('has a limit for them too, since memory is not for ever', async () => {
+      const life = await started({ maxInWork: 5 });
+      for (const order of ORDERS.slice(0, 41)) {
+        await until('there is room', () => life.worker.refusal === undefined);
+        await take(life, order);
+        outside.answer(order, NO_ANSWER);
+      }
+      await until('they are at rest', () => life.worker.runner.size === 0);
+      expect(life.worker.refusal).to.match(/41 wait for a decision, of which 41 are at rest and count as 5$/);
+    });
+  });
+
   it('has an order come again while its saga is missing, and refuses it when that takes too long', async () => {
     const life = await started();
     const order = { id: { ...idOf('a'), saga: 'returns' }, input: INPUT, placedAt: clock.wall() };

@@ -41,7 +41,7 @@ export interface WorkerOptions {
   readonly observer: RunnerObserver;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Runs in memory at most, held and waiting ones included: intake is refused beyond it. */
+  /** Runs in memory at most, waiting ones included; ten held ones count as one. Intake is refused beyond it. */
   readonly maxInWork: number;
   /** See {@link Life}. */
   readonly fenceMillis?: number;
@@ -65,7 +65,7 @@ export class Worker implements Runnable {
   readonly #metrics: WorkerMetrics;
   readonly #gate = new Gate();
   readonly #places = new Places<Arrival>();
-  readonly #held = new HeldRuns();
+  readonly #held: HeldRuns;
   readonly #stuck = new Map<string, { readonly claimed: ClaimedRun; readonly why: Stuck['reason'] }>();
   readonly #mailman: Mailman;
   /**
@@ -82,6 +82,7 @@ export class Worker implements Runnable {
   constructor(options: WorkerOptions) {
     this.#o = options;
     const { journal, participants, clock, observer } = options;
+    this.#held = new HeldRuns(options.maxInWork);
     this.runner = new Runner({
       journal,
       participants,
@@ -92,14 +93,20 @@ export class Worker implements Runnable {
     this.#metrics = options.metrics({
       inWork: () => this.inWork,
       workers: () => this.#life?.workers ?? 0,
+      resting: () => this.#held.resting,
       waiting: () => this.#waiting(),
     });
-    this.#mailman = new Mailman(journal, this.runner, this.#metrics);
+    this.#mailman = new Mailman(journal, this.runner, this.#metrics, (id) => this.#wake(id));
   }
 
-  /** Runs in memory: driven, held, waiting, and about to be put on record. */
+  /** Runs in memory: driven, waiting, about to be put on record, and what those at rest take. */
   get inWork(): number {
-    return this.runner.size + this.#places.size + this.#stuck.size + this.#gate.inside;
+    return this.runner.size + this.#places.size + this.#stuck.size + this.#gate.inside + this.#held.room;
+  }
+
+  /** Runs that have begun and not ended, held ones included. */
+  get active(): number {
+    return this.runner.size + this.#held.resting;
   }
 
   /** Runs that wait for a person. */
@@ -113,7 +120,7 @@ export class Worker implements Runnable {
     if (!this.#gate.isOpen || !this.#life.mayAct()) return 'the worker stops';
     const { maxInWork } = this.#o;
     if (this.inWork < maxInWork) return undefined;
-    return `${this.inWork} runs are in work, and ${maxInWork} may be (--max-in-work); ${this.held} of them are held for a decision`;
+    return `${this.inWork} runs are in work, and ${maxInWork} may be (--max-in-work); ${this.held} wait for a decision, of which ${this.#held.resting} are at rest and count as ${this.#held.room}`;
   }
 
   /** Resolves once the journal is open, or `signal` aborts. */
@@ -317,6 +324,23 @@ export class Worker implements Runnable {
     // A limit that was raised or taken away.
     for (const saga of this.#places.sagas) this.#fill(saga);
     await this.#mailman.round();
+    this.#putToRest();
+  }
+
+  /** Held runs that are too many leave the memory; not those that have mail: they are about to be woken. */
+  #putToRest(): void {
+    for (const id of this.#held.surplus())
+      if (!this.#mailman.hasMailFor(id) && this.runner.rest(id)) this.#held.rest(id);
+  }
+
+  /** Has a run that is at rest driven again. @returns whether it was at rest. Rejects with the journal's errors */
+  async #wake(id: RunId): Promise<boolean> {
+    if (!this.#held.isResting(id)) return false;
+    const sight = await this.#o.journal.look(id);
+    if (sight !== undefined) await this.#takeOne({ ...sight, died: false });
+    // Gone, or it waits for its definition: nobody holds it here.
+    if (this.runner.find(id) === undefined) this.#held.note(id, false);
+    return true;
   }
 
   /** Drives it now, or when its saga has a place. */
@@ -338,7 +362,7 @@ export class Worker implements Runnable {
   #hasPlace(namespace: string, saga: string): boolean {
     const limit = this.#o.definitions.maxActive(namespace, saga);
     if (limit === undefined) return true;
-    const active = this.runner.countOf(namespace, saga) - this.#held.countOf(sagaKey(namespace, saga));
+    const active = this.runner.countOf(namespace, saga) - this.#held.awakeOf(sagaKey(namespace, saga));
     return active < shareOf(limit, this.#life?.workers ?? 1);
   }
 
@@ -363,7 +387,10 @@ export class Worker implements Runnable {
 
   #observe(others: RunnerObserver): RunnerObserver {
     return {
-      adopted: (id, how) => others.adopted?.(id, how),
+      adopted: (id, how) => {
+        // One that was at rest was this worker's all the time.
+        if (!this.#held.isResting(id)) others.adopted?.(id, how);
+      },
       transitioned: (id, before, after, event, effects) => {
         if (this.#held.note(id, after.hold !== undefined)) this.#left(id);
         others.transitioned?.(id, before, after, event, effects);

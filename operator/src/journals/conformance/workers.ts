@@ -480,6 +480,20 @@ export function workerJournalConformance<J extends WorkerJournal>(harness: Journ
         expect(ended && 'state' in ended.record && ended.record.state?.ended).to.equal('Succeeded');
       });
 
+      it('one of a worker that has let go of it, with the version that its next write depends on', async () => {
+        const { journal } = await stage.worker();
+        const run = stage.newRun();
+        const written = await put(journal, run, holdSince(stage.clock.wall()));
+        const seen = await journal.look(run.id);
+        expect(seen?.run).to.deep.equal(run);
+        expect(seen?.record)
+          .to.include({ version: written })
+          .and.to.have.nested.property('state.hold.reason', 'StepFailed');
+        const goesOn = { ...begin(HELD, stage.clock.wall()), holds: 1 };
+        await journal.write(run.id, goesOn, seen?.record.version ?? '');
+        expect((await journal.counts()).get('shop/checkout')).to.deep.equal({ active: 1, held: 0 });
+      });
+
       it('one that somebody wrote over, as damaged', async () => {
         const { journal } = await stage.worker();
         await put(journal, stage.newRun(), {});
