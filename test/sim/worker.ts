@@ -1,4 +1,5 @@
 import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
+import { Doubts } from '@mercato/operator/controllers/ordersagarun/doubts.ts';
 import { Inheritance } from '@mercato/operator/controllers/ordersagarun/inheritance.ts';
 import { JournalUnavailable, VersionConflict } from '@mercato/operator/journals/journal.ts';
 import { encode } from '@mercato/operator/journals/kubernetes/codec.ts';
@@ -53,6 +54,8 @@ export class Worker {
   readonly #busy = new Set<string>();
   readonly #again = new Set<string>();
   readonly #inheritance: Inheritance;
+  /** What whoever led before left when it died. */
+  readonly #left: Doubts;
   #beginsNothing = false;
   #stopWatch: () => void = () => {};
   #stopped = false;
@@ -62,7 +65,9 @@ export class Worker {
   /** `died`: whoever led before did not hand over. */
   constructor(ports: WorkerPorts, died: boolean) {
     this.#ports = ports;
-    this.#inheritance = new Inheritance(String(ports.api.takeLease()), died);
+    const since = String(ports.api.takeLease());
+    this.#inheritance = new Inheritance(since, died);
+    this.#left = new Doubts(since);
     const retry = (id: RunId) => ports.node.after(1, () => this.#enqueue(runKey(id)));
     this.runner = new Runner({
       journal: ports.client,
@@ -72,6 +77,9 @@ export class Worker {
         ended: (id) => {
           ports.ended(id);
           retry(id);
+        },
+        transitioned: (id, _before, _after, event) => {
+          if (event.type === 'TakenOver' || event.type === 'Damaged') this.#left.tookUp(id);
         },
         dropped: (id) => retry(id),
       },
@@ -85,7 +93,10 @@ export class Worker {
   /** Takes stock of what there is, then works. */
   start(): void {
     const { api } = this.#ports;
-    for (const object of api.list()) this.#cache.set(runKey(object.id), object);
+    for (const object of api.list()) {
+      this.#cache.set(runKey(object.id), object);
+      if (this.#inheritance.died) this.#left.found(asRun(object));
+    }
     this.#stopWatch = api.watch((event) => this.#deliver(event));
     for (const key of this.#cache.keys()) this.#enqueue(key);
   }
@@ -108,11 +119,15 @@ export class Worker {
     for (const key of this.#cache.keys()) this.#enqueue(key);
   }
 
-  /** Hands over in good order. */
-  async release(): Promise<void> {
+  /** Hands over in good order. @returns whether the next one needs to doubt nothing */
+  async release(): Promise<boolean> {
     this.#stopped = true;
     this.#stopWatch();
     await this.runner.release();
+    return this.#left.areSettled((id) => {
+      const object = this.#cache.get(runKey(id));
+      return object && asRun(object);
+    });
   }
 
   #deliver(event: WatchEvent): void {
@@ -126,7 +141,10 @@ export class Worker {
   #arrive({ key, object }: WatchEvent): void {
     if (this.#stopped) return;
     if (object === undefined) this.#cache.delete(key);
-    else this.#cache.set(key, object);
+    else {
+      this.#cache.set(key, object);
+      if (this.#inheritance.died) this.#left.heard(asRun(object));
+    }
     this.#enqueue(key);
   }
 
@@ -250,4 +268,15 @@ export class Worker {
     client.fence.wrote(asKube(patched));
     return patched.version;
   }
+}
+
+/** An object as the operator's cache keeps it: one that has ended without its input. */
+function asRun(object: RunObject): OrderSagaRun {
+  const ended = stateOf(object)?.ended;
+  const spec = { sagaRef: { name: object.id.saga }, orderId: object.id.orderId, mode: 'Execute' };
+  return {
+    ...asKube(object),
+    spec: ended === undefined ? { ...spec, input: object.input } : spec,
+    status: { phase: ended },
+  } as OrderSagaRun;
 }

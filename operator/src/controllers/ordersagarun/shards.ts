@@ -5,12 +5,12 @@ import type { Cache } from '../../kube/cache.ts';
 import { compareVersions } from '../../kube/version.ts';
 import type { Runner } from '../../runner/runner.ts';
 import { type Clock, pause } from '../../runtime/clock.ts';
-import { runKey } from '../../saga/command.ts';
 import type { RunId } from '../../saga/types.ts';
 import type { Written } from '../../sharding/lease.ts';
 import type { Shard } from '../../sharding/shard.ts';
 import type { ShardWork, Taken } from '../../sharding/sharding.ts';
-import { hasFinalizer, idOf, outcomeOf } from './run.ts';
+import { Doubts } from './doubts.ts';
+import { idOf } from './run.ts';
 
 /** A watch is milliseconds behind. One that is so long behind is cut; until then, writes that depend on versions keep the past from being written. */
 const SIGHT_PATIENCE_MILLIS = 3_000;
@@ -27,30 +27,18 @@ export interface RunShardsOptions {
   readonly clock: Clock;
 }
 
-/** What a dead holder left of a shard. */
-interface Left {
-  /** The resourceVersion of the shard's Lease when we got it. */
-  readonly since: string;
-  /** Its runs that nobody has taken up since, by key. */
-  readonly inDoubt: Map<string, RunId>;
-}
-
-/** Whether somebody may have done something for this run that has to be known: it was begun, and has not ended. */
-function isBegun(run: OrderSagaRun): boolean {
-  return run.spec.mode !== 'View' && hasFinalizer(run) && outcomeOf(run) === undefined;
-}
-
 /** What runs do when their shards come and go. */
 export class RunShards implements ShardWork {
   readonly #o: RunShardsOptions;
   readonly #written = new Map<Shard, Map<string, string>>();
   /** Shards that a dead holder left. */
-  readonly #left = new Map<Shard, Left>();
+  readonly #left = new Map<Shard, Doubts>();
 
   constructor(options: RunShardsOptions) {
     this.#o = options;
     options.runs.onChange((change) => {
-      if (this.#left.size > 0 && change.type !== 'deleted') this.#hearLate(change.object);
+      if (this.#left.size === 0 || change.type === 'deleted') return;
+      this.#left.get(options.shardOf(idOf(change.object)))?.heard(change.object);
     });
   }
 
@@ -66,16 +54,15 @@ export class RunShards implements ShardWork {
 
   /** The runner took a run up: what is not known of it will be durable before the run is released. */
   tookUp(id: RunId): void {
-    this.#left.get(this.#o.shardOf(id))?.inDoubt.delete(runKey(id));
+    this.#left.get(this.#o.shardOf(id))?.tookUp(id);
   }
 
   isTakenUp(shard: Shard): boolean {
-    const inDoubt = [...(this.#left.get(shard)?.inDoubt.values() ?? [])];
-    return !inDoubt.some((id) => {
+    const settled = this.#left.get(shard)?.areSettled((id) => {
       const { namespace, name } = placeOf(id);
-      const run = this.#o.runs.get(namespace, name);
-      return run !== undefined && isBegun(run);
+      return this.#o.runs.get(namespace, name);
     });
+    return settled ?? true;
   }
 
   writtenOf(shard: Shard): Written {
@@ -115,23 +102,13 @@ export class RunShards implements ShardWork {
 
   opened(taken: readonly Taken[]): void {
     const shards = new Set(taken.map(({ shard }) => shard));
-    for (const { shard, since, died } of taken) if (died) this.#left.set(shard, { since, inDoubt: new Map() });
+    for (const { shard, since, died } of taken) if (died) this.#left.set(shard, new Doubts(since));
     for (const run of this.#o.runs.values()) {
-      const id = idOf(run);
-      const shard = this.#o.shardOf(id);
+      const shard = this.#o.shardOf(idOf(run));
       if (!shards.has(shard)) continue;
-      if (isBegun(run)) this.#left.get(shard)?.inDoubt.set(runKey(id), id);
+      this.#left.get(shard)?.found(run);
       this.#o.look(run);
     }
-  }
-
-  /** What the last holder wrote of a run, and the cache had not seen when its shard was opened. */
-  #hearLate(run: OrderSagaRun): void {
-    const id = idOf(run);
-    const left = this.#left.get(this.#o.shardOf(id));
-    const { resourceVersion } = run.metadata;
-    if (left === undefined || resourceVersion === undefined || !isBegun(run)) return;
-    if (compareVersions(resourceVersion, left.since) <= 0) left.inDoubt.set(runKey(id), id);
   }
 
   async drain(shards: ReadonlySet<Shard>): Promise<boolean> {
