@@ -6,6 +6,7 @@ import { keptFor } from '../controllers/ordersaga/retention.ts';
 import type { Journal } from '../journals/journal.ts';
 import type { Outcome } from '../journals/worker-journal.ts';
 import type { Cache } from '../kube/cache.ts';
+import { REVISIONS_KEPT, Recent } from '../runtime/recent.ts';
 import type { Revision } from '../saga/types.ts';
 
 /** Whether runs of a saga may begin now, and what they follow. */
@@ -20,6 +21,8 @@ export interface DefinitionsOptions {
   readonly sagas: Declared<OrderSaga>;
   readonly participants: Declared<Participant>;
   readonly journal: Pick<Journal, 'saveRevision' | 'loadRevision'>;
+  /** Revisions that are kept in memory; others are asked of the journal again. @default 1,000 */
+  readonly kept?: number;
 }
 
 /**
@@ -30,10 +33,11 @@ export class Definitions {
   readonly #o: DefinitionsOptions;
   readonly #verdicts = new Map<string, Verdict>();
   /** Revisions that the journal has, by `namespace/saga/hash`; a revision never changes. */
-  readonly #stored = new Map<string, Promise<Revision | undefined>>();
+  readonly #stored: Recent<string, Promise<Revision | undefined>>;
 
   constructor(options: DefinitionsOptions) {
     this.#o = options;
+    this.#stored = new Recent(options.kept ?? REVISIONS_KEPT);
     options.sagas.onChange((change) => {
       const { namespace = '', name } = (change.type === 'deleted' ? change.old : change.object).metadata;
       this.#verdicts.delete(sagaKey(namespace, name));

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
+import { REVISIONS_KEPT, Recent } from '../../runtime/recent.ts';
 import { runKey } from '../../saga/command.ts';
 import type { GivenUp, Revision, RunId, RunState } from '../../saga/types.ts';
 import { type JournalRecord, JournalUnavailable, type Version } from '../journal.ts';
@@ -88,7 +89,7 @@ export class DynamoJournal implements WorkerJournal {
   readonly #claimed: ClaimedRun[] = [];
   /** Creations that are under way: a second of the same run waits for the first. */
   readonly #creating = new Map<string, Promise<unknown>>();
-  readonly #revisions = new Map<string, Revision>();
+  readonly #revisions = new Recent<string, Revision>(REVISIONS_KEPT);
   readonly #tally: Tally;
   #asking: Promise<void> | undefined;
 
@@ -163,7 +164,7 @@ export class DynamoJournal implements WorkerJournal {
 
   async saveRevision(namespace: string, saga: string, revision: Revision): Promise<void> {
     const name = `${namespace}/${saga}/${revision.hash}`;
-    if (this.#revisions.has(name)) return;
+    if (this.#revisions.get(name) !== undefined) return;
     const item = { ...revisionKey(namespace, saga, revision.hash), content: S(JSON.stringify(revision)) };
     await this.#store.put(item, 'attribute_not_exists(#pk)');
     this.#revisions.set(name, revision);

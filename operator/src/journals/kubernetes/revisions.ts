@@ -1,6 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts';
 import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
 import { controllerRevisions } from '../../kube/resource.ts';
+import { REVISIONS_KEPT, Recent } from '../../runtime/recent.ts';
 import { revisionOf } from '../../saga/revision.ts';
 import type { Revision } from '../../saga/types.ts';
 
@@ -9,14 +10,14 @@ const STORED_AGAIN_MILLIS = 60_000;
 
 /**
  * Revisions of OrderSagas as apps/v1 ControllerRevisions, Kubernetes' own object for just this: immutable data, found by name. They have no owner,
- * since runs outlive their OrderSaga. What was read or written once is kept in memory: a revision never changes.
+ * since runs outlive their OrderSaga. What was read or written lately is kept in memory: a revision never changes.
  */
 export class Revisions {
   readonly #client: KubeClient;
   readonly #wall: () => number;
-  readonly #known = new Map<string, Revision>();
+  readonly #known = new Recent<string, Revision>(REVISIONS_KEPT);
   /** When the API server last said that it has them. */
-  readonly #stored = new Map<string, number>();
+  readonly #stored = new Recent<string, number>(REVISIONS_KEPT);
 
   /** @param wall Unix milliseconds. @default the machine's */
   constructor(client: KubeClient, wall: () => number = Date.now) {

@@ -1,3 +1,4 @@
+import { REVISIONS_KEPT, Recent } from '../../runtime/recent.ts';
 import { canonicalJson } from '../../saga/canonical.ts';
 import { runKey } from '../../saga/command.ts';
 import { revisionOf } from '../../saga/revision.ts';
@@ -58,7 +59,7 @@ export class SqliteJournal implements WorkerJournal {
   readonly #options: SqliteJournalOptions;
   readonly #wall: () => number;
   readonly #groups: Groups;
-  readonly #revisions = new Map<string, Revision>();
+  readonly #revisions = new Recent<string, Revision>(REVISIONS_KEPT);
   readonly #creating = new Map<string, Promise<Creation>>();
   /** Runs that may have become this life's without anyone hearing of it, and whether their last worker died. */
   readonly #doubtful = new Map<string, boolean>();
@@ -260,7 +261,7 @@ export class SqliteJournal implements WorkerJournal {
 
   async saveRevision(namespace: string, saga: string, revision: Revision): Promise<void> {
     const name = `${namespace}/${saga}/${revision.hash}`;
-    if (this.#revisions.has(name)) return;
+    if (this.#revisions.get(name) !== undefined) return;
     if (this.#memory === undefined) await this.#recall();
     await this.#groups.submit('saveRevision', `${namespace}/${saga}`, revision.hash, JSON.stringify(revision));
     this.#revisions.set(name, revision);
