@@ -192,7 +192,7 @@ const spec = object(
     maxActive: optional(
       integer({
         description:
-          'At most so many runs are at work at once; the others wait. Held runs take no place. Absent: no limit.',
+          'At most so many runs are at work at once; the others wait. Held runs take no place. With the dynamodb journal each worker has an equal share, at least one place, and lends none. Absent: no limit.',
         minimum: 1,
         maximum: 1_000_000,
       }),
