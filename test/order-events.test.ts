@@ -19,7 +19,7 @@ describe('What the order service tells the operator', () => {
 
   it('is an order that a run can be begun with', () => {
     const { paymentToken, ...terms } = request();
-    const asked = readEvent(sent(placed.event), 0);
+    const asked = readEvent(sent(placed.event), noon);
     expect(asked).to.deep.equal({
       type: 'Placed',
       order: { id, input: { ...terms, paymentToken }, placedAt: noon },

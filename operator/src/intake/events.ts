@@ -92,7 +92,8 @@ function placed(fields: Readonly<Record<string, unknown>>, wall: number): Placed
   return {
     id,
     input,
-    placedAt: Number.isNaN(placedAt) ? wall : placedAt,
+    // One from the future would come last wherever the first comes first, and look young for ever.
+    placedAt: Number.isNaN(placedAt) ? wall : Math.min(placedAt, wall),
     ...traceOf(fields),
   };
 }

@@ -145,6 +145,16 @@ describe('POST /events', () => {
     expect(taken).to.deep.equal(['b']);
   });
 
+  it('names those of a batch that are to come again', async () => {
+    let asked = 0;
+    onTake = async () => {
+      if (++asked === 2) throw new IntakeBusy('too much to do', 1_500);
+    };
+    const answer = await post(JSON.stringify(['a', 'b', 'c'].map(order)));
+    expect([answer.status, answer.headers.get('retry-after')]).to.deep.equal([503, '2']);
+    expect(await answer.json()).to.deep.include({ reason: 'Busy', detail: 'too much to do', again: [1] });
+  });
+
   it('answers what it has begun at a stop, and does not wait for connections that are kept', async () => {
     const come = Promise.withResolvers<void>();
     const mayGo = Promise.withResolvers<void>();

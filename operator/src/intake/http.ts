@@ -9,6 +9,8 @@ import { CallerRefused, type TokenVerifier } from './tokens.ts';
 
 /** Requests at once; each may hold MAX_BYTES. More are told to come again. */
 const MAX_REQUESTS = 64;
+/** Connections at once, idle ones included; more are cut at once. Who has none of them is one of a few relays, which come again. */
+const MAX_CONNECTIONS = 1_024;
 /** A sender that takes longer for its request has gone. */
 const REQUEST_TIMEOUT_MILLIS = 10_000;
 /** How often Node looks for requests that are late; its own 30 s would make the time-out above mean nothing. */
@@ -54,6 +56,7 @@ export class HttpIntake implements Runnable {
       keepAliveTimeout: 65_000,
     };
     const server = createServer(timeouts, (request, response) => void this.#answer(request, response));
+    server.maxConnections = MAX_CONNECTIONS;
     await listen(server, this.#o.host, this.#o.port);
     const { port } = server.address() as AddressInfo;
     this.#o.logger.info('intake listens', { address: `${this.#o.host}:${port}` });

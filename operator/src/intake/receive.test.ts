@@ -15,11 +15,14 @@ class Scripted implements Intake {
   failure: Error | undefined;
   readonly gates = new Map<string, Promise<void>>();
 
-  async take({ id }: PlacedOrder): Promise<Taken> {
+  readonly placed: number[] = [];
+
+  async take({ id, placedAt }: PlacedOrder): Promise<Taken> {
     if (this.failure !== undefined) throw this.failure;
     await this.gates.get(id.orderId);
     if (this.taken.includes(id.orderId)) return 'Known';
     this.taken.push(id.orderId);
+    this.placed.push(placedAt);
     return 'Begun';
   }
   async cancel({ orderId }: RunId): Promise<'Told' | 'Ended'> {
@@ -96,6 +99,12 @@ describe('A delivery of events', () => {
     expect(outcomes).to.include({ Begun: 1, Ignored: 1, Refused: strange.length });
     expect(refused.at(-1)).to.equal('c/placed InputInvalid');
     expect(refused.filter((each) => each.endsWith('EventInvalid'))).to.have.length(5);
+  });
+
+  it('believes no order that it was placed in the future', async () => {
+    await receive(event('a', 'placed', { time: new Date(clock.wall() + 86_400_000).toISOString() }));
+    await receive(event('b', 'placed', { time: new Date(clock.wall() - 1_000).toISOString() }));
+    expect(intake.placed).to.deep.equal([clock.wall(), clock.wall() - 1_000]);
   });
 
   it('takes no order that may have had its run and been forgotten', async () => {

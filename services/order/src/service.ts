@@ -38,7 +38,7 @@ export interface OrderOptions {
   /** @default the machine's clock */
   readonly clock?: Clock;
   readonly admission?: AdmissionOptions;
-  readonly streams?: Pick<StreamsOptions, 'maxStreams' | 'heartbeat' | 'lookUp' | 'lifetime'>;
+  readonly streams?: Pick<StreamsOptions, 'maxStreams' | 'maxPerCustomer' | 'heartbeat' | 'lookUp' | 'lifetime'>;
   /** Currencies that orders are taken in. @default any */
   readonly currencies?: readonly string[];
   /** Subjects of tokens that may say what sagas do. @default nobody */

@@ -1,7 +1,8 @@
 import { days, minutes } from '@mercato/kit';
 import { expect } from 'chai';
+import { newOrderId } from '../domain/ids.ts';
 import { OrderBench, operatorSubject, sagaEvent } from '../testing/bench.ts';
-import { request } from '../testing/samples.ts';
+import { noon, request } from '../testing/samples.ts';
 
 describe('the API of orders', () => {
   let bench: OrderBench;
@@ -88,6 +89,44 @@ describe('the API of orders', () => {
       const again = await bench.place(request(), 'k');
       expect(again.status).to.equal(201);
       expect(again.text).not.to.equal(first.text);
+    });
+
+    it('refuses what is deep, odd or full of tricks, and goes on', async () => {
+      const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+      const good = JSON.stringify(request());
+      const odd = [
+        deep,
+        `{"lines":${deep}}`,
+        good.replace('{', '{"__proto__":{"currency":"GBP"},'),
+        good.replace('{', '{"constructor":1,'),
+        good.replace('"GBP"', '{"toString":"GBP"}'),
+        good.replace(/"quantity":\d+/, '"quantity":1e999'),
+        good.replace(/"quantity":\d+/, '"quantity":1.5'),
+        'null',
+        '""',
+      ];
+      for (const body of odd) expect((await bench.place(body)).status, body.slice(0, 60)).to.equal(400);
+      expect((await bench.place(`"${'x'.repeat(65_536)}"`)).status).to.equal(413);
+      expect(bench.rows('shop_order') + bench.rows('order_key')).to.equal(0);
+      expect((await bench.place()).status).to.equal(201);
+    });
+
+    it('is not there for another customer, to be read or cancelled, where the caller says who asks', async () => {
+      const id = await bench.placed();
+      const other = '?customer=customer-2';
+      const hidden = [
+        await bench.call('GET', `/orders/${id}${other}`),
+        await bench.call('POST', `/orders/${id}/cancel${other}`, {}),
+        await bench.call('GET', `/orders/${id}/events${other}`),
+      ];
+      // Word for word what an id gets that no order has.
+      const none = await bench.call('GET', `/orders/${newOrderId(noon)}${other}`);
+      for (const { status, text } of hidden)
+        expect([status, text]).to.deep.equal([404, none.text.replace(/o01[a-z0-9]+/, id)]);
+      expect((await bench.get(id))['state']).to.equal('Placed');
+      expect((await bench.call('GET', `/orders/${id}?customer=a%20b`)).status).to.equal(400);
+      expect((await bench.call('GET', `/orders/${id}?customer=customer-1`)).status).to.equal(200);
+      expect((await bench.call('POST', `/orders/${id}/cancel?customer=customer-1`, {})).status).to.equal(202);
     });
 
     it('shows the payment token to nobody', async () => {

@@ -58,6 +58,7 @@ describe('The OpenAPI document of the order service', () => {
     expect((await bench.place(dear)).status).to.equal(422);
     expect((await bench.call('GET', `/orders/${nobody}`)).status).to.equal(404);
     expect((await bench.call('GET', '/orders')).status).to.equal(400);
+    expect((await bench.call('GET', `/orders/${id}?customer=`)).status).to.equal(400);
     expect((await bench.call('POST', `/orders/${nobody}/cancel`, {})).status).to.equal(404);
     expect((await bench.call('POST', `/orders/${id}/cancel`, { why: 1 })).status).to.equal(400);
     expect((await bench.call('POST', `/orders/${id}/cancel`, { reason: 'x'.repeat(1_100_000) })).status).to.equal(413);

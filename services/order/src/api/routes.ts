@@ -8,6 +8,7 @@ import type { Orders } from '../ports/orders.ts';
 import { formatCursor, parseCursor } from './cursor.ts';
 import { unavailable } from './problems.ts';
 import { OrderSummary, OrderView, summaryOf, viewOf } from './views.ts';
+import { isOf, OfCustomer } from './whose.ts';
 
 /** What reading and cancelling orders needs. */
 export interface RoutesOptions {
@@ -19,7 +20,7 @@ export interface RoutesOptions {
 }
 
 const COMMON = { 401: 'no good token', 403: 'the caller may not see orders', 503: 'the store cannot be used now' };
-const NOT_FOUND = { 404: 'there is no such order' };
+const NOT_FOUND = { 404: 'there is no such order, or none of that customer' };
 
 const DEFAULT_LIMIT = 20;
 
@@ -31,11 +32,12 @@ export function orderRoutes({ orders, tracing, clock, onCancel }: RoutesOptions)
       path: '/orders/{id}',
       tag: 'orders',
       summary: 'One order',
+      query: OfCustomer,
       response: OrderView,
-      others: { ...COMMON, ...NOT_FOUND },
-      async handle({ params }) {
+      others: { ...COMMON, ...NOT_FOUND, 400: 'the query is malformed' },
+      async handle({ params, query }) {
         const order = await orders.find(idOf(params)).catch(unavailable);
-        if (order === undefined) throw notFound(params['id']);
+        if (order === undefined || !isOf(order, query.customer)) throw notFound(params['id']);
         return viewOf(order);
       },
     }),
@@ -78,6 +80,7 @@ export function orderRoutes({ orders, tracing, clock, onCancel }: RoutesOptions)
       tag: 'orders',
       summary:
         'Asks for the cancelling of an order; whether it comes in time, the order shows later. Asking again changes nothing',
+      query: OfCustomer,
       body: Type.Object(
         { reason: Type.Optional(Type.String({ maxLength: 200, description: 'Why, for our staff' })) },
         { additionalProperties: false },
@@ -92,8 +95,13 @@ export function orderRoutes({ orders, tracing, clock, onCancel }: RoutesOptions)
         409: 'the order is over (OrderOver)',
         413: 'the body is too large',
       },
-      async handle({ params, body, traceparent: parent }) {
+      async handle({ params, query, body, traceparent: parent }) {
         const id = idOf(params);
+        if (query.customer !== undefined) {
+          // Whose an order is never changes.
+          const order = await orders.find(id).catch(unavailable);
+          if (order === undefined || !isOf(order, query.customer)) throw notFound(id);
+        }
         const span = tracing.enter('POST /orders/{id}/cancel', { kind: 'server', parent });
         const { traceparent } = span;
         const wish = { at: clock.now(), ...body, ...(traceparent === undefined ? {} : { traceparent }) };

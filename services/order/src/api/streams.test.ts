@@ -74,6 +74,24 @@ describe('GET /orders/{id}/events', () => {
     await bench.until(async () => (await watch(ids[1]!)).status === 200);
   });
 
+  it("is open to a bounded number for one customer's orders, whatever others take", async () => {
+    await bench.close();
+    bench = await OrderBench.start({ streams: { maxStreams: 10, maxPerCustomer: 2 } });
+    const [mine, mineToo, others] = [
+      await bench.placed(),
+      await bench.placed(),
+      await bench.placed({ customer: 'grace' }),
+    ];
+    expect([(await watch(mine)).status, (await watch(mineToo)).status]).to.deep.equal([200, 200]);
+    expect((await watch(mine)).status).to.equal(429);
+    expect((await watch(others)).status).to.equal(200);
+    clients[0]?.close();
+    await bench.until(async () => (await watch(mine)).status === 200);
+    await bench.say(mineToo, 1, 'succeeded');
+    await clients[1]?.until(({ hasEnded }) => hasEnded);
+    await bench.until(async () => (await watch(mine)).status === 200);
+  });
+
   it('takes no place for a client that left before its token was looked at', async () => {
     const mayAnswer = Promise.withResolvers<void>();
     let isSlow = false;
@@ -152,6 +170,20 @@ describe('GET /orders/{id}/events', () => {
     expect(none.status).to.equal(401);
     expect((await watch(newOrderId(noon))).status).to.equal(404);
     expect((await watch('order-1')).status).to.equal(404);
+    const { customer } = (await bench.get(id)) as { customer: string };
+    const statusOf = async (query: string) => (await bench.call('GET', `/orders/${id}/events?${query}`)).status;
+    expect([await statusOf('customer=grace'), await statusOf('customer='), await statusOf('x=1')]).to.deep.equal([
+      404, 400, 400,
+    ]);
+    expect(await statusOf(`customer=${customer}&customer=${customer}`)).to.equal(400);
+    const ours = await EventSourceClient.open(`${bench.url}/orders/${id}/events?customer=${customer}`, {
+      authorization: `Bearer ${bench.token}`,
+    });
+    expect(ours.status).to.equal(200);
+    ours.close();
+    await bench.until(async () =>
+      (await bench.metrics.registry.metrics()).includes('order_streams{service="order"} 0'),
+    );
     const page = await bench.metrics.registry.metrics();
     expect(page).to.contain('mercato_order_streams{service="order"} 0');
   });

@@ -21,6 +21,7 @@ import type { Orders } from '../ports/orders.ts';
 import { unavailable } from './problems.ts';
 import { notFound } from './routes.ts';
 import { momentOf } from './views.ts';
+import { customerOf, isOf, OfCustomer } from './whose.ts';
 
 /** What streaming needs. */
 export interface StreamsOptions {
@@ -29,6 +30,8 @@ export interface StreamsOptions {
   readonly clock: Clock;
   /** Streams that are open at once; more get 429. @default 1000 */
   readonly maxStreams?: number;
+  /** Of those, for orders of one customer: none may take the places of all. @default 20 */
+  readonly maxPerCustomer?: number;
   /** How often a stream that has nothing to say shows that it lives. @default 15 s */
   readonly heartbeat?: Milliseconds;
   /** How often orders are looked up that are watched, for what another process changed. @default 5 s */
@@ -44,11 +47,15 @@ const MAX_BUFFERED_BYTES = 64 * 1024;
 /** How soon a client is to come again when its stream breaks, and when there was no room for it. */
 const RETRY_MS = 2_000;
 const NO_ROOM_SECONDS = 5;
+/** Of a customer's orders at once: a few windows of each of a few. */
+const MAX_PER_CUSTOMER = 20;
 
 interface Stream {
   readonly id: OrderId;
   readonly response: ServerResponse;
   readonly until: Instant;
+  /** Known once the order was read. */
+  customer?: string;
   /** The version of the last moment that was sent. */
   sent: number;
 }
@@ -57,6 +64,7 @@ interface Stream {
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #open = new Map<OrderId, Set<Stream>>();
+  readonly #perCustomer = new Map<string, number>();
   readonly #stops: Cancel[];
   #count = 0;
   #isClosed = false;
@@ -100,15 +108,16 @@ export class Streams {
           Type.String({ pattern: '^[0-9]{1,15}$', description: 'id of the last event seen' }),
         ),
       }),
+      query: OfCustomer,
       produces: 'text/event-stream',
       response: Type.String({ description: 'events `state`: id, and data {id, state, at, reason?, message?}' }),
       others: {
         204: { description: 'the order is over and all of it was seen: do not come again' },
-        400: 'Last-Event-ID is no id of an event',
+        400: 'Last-Event-ID is no id of an event, or customer is malformed',
         401: 'no good token',
         403: 'the caller may not see orders',
-        404: 'there is no such order',
-        429: 'too many streams are open: again after Retry-After seconds',
+        404: 'there is no such order, or none of that customer',
+        429: "too many streams are open, of all or of the order's customer: again after Retry-After seconds",
         503: 'the store cannot be used now, or the service is stopping',
       },
       handle: (request, response, { id = '' }) => this.#handle(request, response, id),
@@ -119,25 +128,23 @@ export class Streams {
     const { orders, tokens, clock, maxStreams = 1000, lifetime = minutes(15) } = this.#options;
     await tokens.check(request.headers.authorization);
     const sent = lastEventId(request);
+    const whose = customerOf(request.url ?? '');
     const id = parseOrderId(text);
     if (id === undefined) throw notFound(text);
     // It left while its token was looked at: nothing would ever say so again, and its place would be gone for good.
     if (response.destroyed) return;
     if (this.#isClosed) throw new ProblemError(503, 'Stopping', 'the service is stopping: come again');
-    if (this.#count >= maxStreams) {
-      const detail = `${this.#count} streams are open: ask GET /orders/{id} from time to time instead`;
-      return send(response, {
-        status: 429,
-        body: problem(429, 'TooManyStreams', detail),
-        retryAfter: spread(NO_ROOM_SECONDS),
-      });
-    }
+    if (this.#count >= maxStreams) return noRoom(response, `${this.#count} streams are open`);
     const stream: Stream = { id, response, until: (clock.now() + lifetime) as Instant, sent };
     // Watched before it is read, so that no change falls between the two.
     this.#add(stream);
     try {
       const order = await orders.find(id).catch(unavailable);
-      if (order === undefined) throw notFound(text);
+      if (order === undefined || !isOf(order, whose)) throw notFound(text);
+      if (!this.#takePlace(stream, order.terms.customer)) {
+        this.#remove(stream);
+        return noRoom(response, "as many streams of this customer's orders are open as may be");
+      }
       if (ended(order.progress) && sent >= order.progress.moments.at(-1)!.version) {
         this.#remove(stream);
         response.writeHead(204).end();
@@ -159,10 +166,26 @@ export class Streams {
     stream.response.once('close', () => this.#remove(stream));
   }
 
+  /** @returns whether the customer has room for it. One that left meanwhile takes none: nothing would give it back. */
+  #takePlace(stream: Stream, customer: string): boolean {
+    if (this.#open.get(stream.id)?.has(stream) !== true) return true;
+    const open = this.#perCustomer.get(customer) ?? 0;
+    if (open >= (this.#options.maxPerCustomer ?? MAX_PER_CUSTOMER)) return false;
+    this.#perCustomer.set(customer, open + 1);
+    stream.customer = customer;
+    return true;
+  }
+
   #remove(stream: Stream): void {
     const others = this.#open.get(stream.id);
     if (others?.delete(stream) !== true) return;
     this.#count--;
+    const { customer } = stream;
+    if (customer !== undefined) {
+      const left = (this.#perCustomer.get(customer) ?? 1) - 1;
+      if (left === 0) this.#perCustomer.delete(customer);
+      else this.#perCustomer.set(customer, left);
+    }
     if (others.size === 0) this.#open.delete(stream.id);
   }
 
@@ -201,6 +224,11 @@ function tell(stream: Stream, { id, progress }: Order): void {
     response.write(`id: ${moment.version}\nevent: state\ndata: ${JSON.stringify(momentOf(id, moment))}\n\n`);
   }
   if (ended(progress)) response.end();
+}
+
+function noRoom(response: ServerResponse, why: string): void {
+  const detail = `${why}: ask GET /orders/{id} from time to time instead`;
+  send(response, { status: 429, body: problem(429, 'TooManyStreams', detail), retryAfter: spread(NO_ROOM_SECONDS) });
 }
 
 function lastEventId(request: IncomingMessage): number {
