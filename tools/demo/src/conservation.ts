@@ -1,3 +1,4 @@
+import { checkAnnounced } from './conservation/announced.ts';
 import { checkGoods } from './conservation/goods.ts';
 import { join } from './conservation/joined.ts';
 import { checkMoney } from './conservation/money.ts';
@@ -19,6 +20,7 @@ export function checkConservation(seen: Observations): Violation[] {
   return [
     ...checkRuns(seen, orders.values()),
     ...checkTold(seen, orders),
+    ...checkAnnounced(seen),
     ...checkExceptions(seen, orders.values()),
     ...checkMoney(seen, orders.values()),
     ...checkGoods(seen, orders.values()),

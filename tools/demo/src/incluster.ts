@@ -3,11 +3,14 @@ import { parseArgs } from 'node:util';
 import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { ConfigError, loadConfig } from '@mercato/operator/kube/config.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
-import { playDay } from './play/day.ts';
+import type { Announcement } from './conservation.ts';
+import { JOURNALS, type Journal } from './local/programs.ts';
+import { playDay, SAGA } from './play/day.ts';
 import { openShop, readExamples } from './play/examples.ts';
 import { Administration } from './play/observe.ts';
-import { heldOrders, orderBook } from './play/orderbook.ts';
+import { cancelledOrders, heldOrders, orderBook } from './play/orderbook.ts';
 import { type Asked, type Reach, requestedTokens } from './play/reach.ts';
+import { AnnouncementSubscriber } from './play/subscriber.ts';
 import { type Outcome, summaryOf } from './play/summary.ts';
 
 const USAGE = `usage: node tools/demo/src/incluster.ts [OPTION]...
@@ -22,6 +25,11 @@ Its last line is what came of it, as JSON; the status is 0 when nothing was lost
                          play on the same stores (default: a new one)
   --placed PERCENT       how many of them are placed with the order service, as customers do; the others are applied (default: 50)
   --held N               how many more are ordered that end up held: picked up, then not paid (default: 0)
+  --cancelled N          how many more are placed with the order service and cancelled at once (default: 0)
+  --listen H:P           where to hear what customers are told, as a subscriber of the order service; with it, all who are told are
+                         compared with what became of their orders (default: nobody listens)
+  --announcer SUBJECT    whose tokens are believed there (default: system:serviceaccount:mercato-shop:order)
+  --journal NAME         where runs live, kubernetes or sqlite; with sqlite --placed must be 100 (default: kubernetes)
   --namespace NAME       where the sagas are (default: mercato-shop)
   --token-account NS/N   whose tokens are shown to inventory (default: mercato-e2e/mercato-player)
   --patience SECONDS     how long what does not answer is asked again (default: 120)
@@ -49,6 +57,8 @@ export interface Result {
   readonly placed: number;
   /** What the order service told of those that are held, failed and so on, by the phase of their runs. */
   readonly told: Readonly<Record<string, number>>;
+  /** What a subscriber heard, by type, without repetitions and others' orders. Empty where nobody listened. */
+  readonly announced: Readonly<Record<string, number>>;
   readonly refused: number;
   readonly settled: number;
   readonly phases: Outcome['tally']['phases'];
@@ -69,6 +79,10 @@ interface Options {
   readonly orders: number;
   readonly placed: number;
   readonly held: number;
+  readonly cancelled: number;
+  readonly listen: { readonly host: string; readonly port: number } | undefined;
+  readonly announcer: string;
+  readonly journal: Journal;
   readonly seconds: number;
   readonly seed: string;
   readonly mark: string;
@@ -87,7 +101,11 @@ async function main(args: readonly string[]): Promise<boolean> {
   });
   const reach = reachOf(client, options);
   const screen = { write: (text: string) => void process.stdout.write(text) };
+  const say = (line: string) => screen.write(`${line}\n`);
   screen.write(`playing ${options.orders} orders in ${namespace} (seed ${seed}, mark ${mark})\n`);
+  const { listen, announcer } = options;
+  const subscriber =
+    listen && (await AnnouncementSubscriber.listen({ ...listen, announcer, transport: client.transport, say }));
   try {
     const examples = await readExamples(options.participants);
     const admin = new Administration(reach);
@@ -98,8 +116,14 @@ async function main(args: readonly string[]): Promise<boolean> {
       namespace,
       seed,
       mark,
-      orders: [...heldOrders(options.held, mark), ...orderBook(seed, options.orders, mark)],
+      orders: [
+        ...heldOrders(options.held, mark),
+        ...cancelledOrders(options.cancelled, mark),
+        ...orderBook(seed, options.orders, mark),
+      ],
       placed: options.placed / 100,
+      journal: options.journal,
+      ...(subscriber === undefined ? {} : { announced: () => subscriber.announced }),
       warehouses: examples.warehouses,
       dayMs: options.seconds * 1000,
       screen,
@@ -107,10 +131,11 @@ async function main(args: readonly string[]): Promise<boolean> {
       settleMs: Math.min(patienceMs, MOST_SETTLE_MS),
     });
     screen.write(`\n${summaryOf(outcome).join('\n')}\n`);
-    screen.write(`${JSON.stringify(resultOf(outcome, seed, mark))}\n`);
+    screen.write(`${JSON.stringify(resultOf(outcome, options, subscriber?.announced ?? []))}\n`);
     const { accepted, settled, refused } = outcome.tally;
     return outcome.violations.length === 0 && settled === accepted && refused === 0;
   } finally {
+    await subscriber?.close();
     await client.transport.close();
   }
 }
@@ -123,12 +148,38 @@ function reachOf(client: KubeClient, { account, patienceMs }: Options): Reach {
   };
 }
 
-function resultOf({ tally, tookMs, violations, played }: Outcome, seed: string, mark: string): Result {
+function resultOf(
+  { tally, tookMs, violations, played }: Outcome,
+  { seed, mark, namespace }: Options,
+  announced: readonly Announcement[],
+): Result {
   const { accepted, refused, settled, phases, p50Ms, p99Ms } = tally;
   const heard = [...played].flatMap(({ told }) => (told === undefined ? [] : [told.phase]));
-  const told = Object.fromEntries([...Map.groupBy(heard, (phase) => phase)].map(([phase, all]) => [phase, all.length]));
+  const own = new Set([...played].map(({ orderId }) => `${namespace}/${SAGA}/${orderId}`));
+  const events = new Map(
+    announced.filter(({ key }) => own.has(key)).map(({ key, sequence, type }) => [`${key}/${sequence}`, type]),
+  );
   const placed = heard.length;
-  return { seed, mark, accepted, placed, told, refused, settled, phases, p50Ms, p99Ms, tookMs, violations };
+  const told = counts(heard);
+  return {
+    seed,
+    mark,
+    accepted,
+    placed,
+    told,
+    announced: counts([...events.values()]),
+    refused,
+    settled,
+    phases,
+    p50Ms,
+    p99Ms,
+    tookMs,
+    violations,
+  };
+}
+
+function counts(names: readonly string[]): Record<string, number> {
+  return Object.fromEntries([...Map.groupBy(names, (name) => name)].map(([name, all]) => [name, all.length]));
 }
 
 function read(args: readonly string[]): Options {
@@ -142,6 +193,10 @@ function read(args: readonly string[]): Options {
     orders: count('orders', values.orders ?? '200', 1, 100_000),
     placed: count('placed', values.placed ?? '50', 0, 100),
     held: count('held', values.held ?? '0', 0, 100),
+    cancelled: count('cancelled', values.cancelled ?? '0', 0, 100),
+    listen: values.listen === undefined ? undefined : addressIn(values.listen),
+    announcer: values.announcer ?? 'system:serviceaccount:mercato-shop:order',
+    journal: journalNamed(values.journal ?? 'kubernetes'),
     seconds: count('seconds', values.seconds ?? '20', 1, 86_400),
     seed: values.seed ?? randomBytes(4).toString('hex'),
     mark,
@@ -156,6 +211,10 @@ const FLAGS = [
   'orders',
   'placed',
   'held',
+  'cancelled',
+  'listen',
+  'announcer',
+  'journal',
   'seconds',
   'seed',
   'mark',
@@ -172,6 +231,19 @@ function parse(args: readonly string[]): { readonly [flag in (typeof FLAGS)[numb
   } catch (error) {
     throw new UsageError(`${(error as Error).message}\n\n${USAGE}`);
   }
+}
+
+function addressIn(text: string): { readonly host: string; readonly port: number } {
+  const [, host = '', port = ''] = /^([0-9.]+):([0-9]{1,5})$/.exec(text) ?? [];
+  if (host === '' || Number(port) > 65_535)
+    throw new UsageError(`--listen ${text}: give address:port, as 0.0.0.0:8080`);
+  return { host, port: Number(port) };
+}
+
+function journalNamed(name: string): Journal {
+  const journal = JOURNALS.find((each) => each === name);
+  if (journal === undefined) throw new UsageError(`--journal ${name}: one of ${JOURNALS.join(', ')}`);
+  return journal;
 }
 
 function count(flag: string, text: string, least: number, most: number): number {

@@ -28,6 +28,9 @@ const JUDGED: Readonly<Record<string, { readonly group: string; readonly kind: s
   ...Object.fromEntries(kinds.map(({ kind }) => [kind.toLowerCase(), { group: GROUP, kind }])),
 };
 
+/** How long Argo CD may take for one thing on a busy machine; it takes seconds. */
+const PATIENCE_MS = 180_000;
+
 /** What the repository's charts do not have: something that changes with every commit that wants it to. */
 const MARKER = 'charts/inventory/templates/marker.yaml';
 const marker = (note: string) =>
@@ -167,7 +170,7 @@ describe('Mercato under Argo CD', function () {
       await objects.apply(inCluster('kind', installation));
       await objects.apply(applicationSet(installation, ['kind']));
       const isMade = async () => (await environment.self()) !== undefined;
-      await until('the ApplicationSet makes the environment', 30_000, isMade, () => controller?.log ?? '');
+      await until('the ApplicationSet makes the environment', PATIENCE_MS, isMade, () => controller?.log ?? '');
       children = await installed(first);
     });
     expect(children.map(({ name }) => name)).to.have.members(shop.charts.map((chart) => environment.nameOf(chart)));
@@ -200,8 +203,8 @@ describe('Mercato under Argo CD', function () {
       kind: 'Service',
       metadata: { name: 'inventory', namespace: place.namespace },
     });
-    await until('the drift is put back', 60_000, async () => (await note()) === 'two');
-    await until('the Service is there again', 60_000, async () => {
+    await until('the drift is put back', PATIENCE_MS, async () => (await note()) === 'two');
+    await until('the Service is there again', PATIENCE_MS, async () => {
       const now = await find('Service', 'inventory', shop.namespaces.shop);
       return now !== undefined && now.metadata.uid !== before?.metadata.uid;
     });
@@ -221,7 +224,7 @@ describe('Mercato under Argo CD', function () {
     let children: readonly Seen[] = [];
     await until(
       'the operator is Degraded and the sync has failed there',
-      60_000,
+      PATIENCE_MS,
       async () => {
         children = await environment.children();
         const self = await environment.self();
@@ -247,11 +250,11 @@ describe('Mercato under Argo CD', function () {
     await commit('Do without the carrier', { [MARKER]: undefined, 'argocd/kind/templates/carrier.yaml': undefined });
     await until(
       'the carrier is gone',
-      60_000,
+      PATIENCE_MS,
       async () => (await find('Service', 'carrier', simulators)) === undefined,
     );
-    await until('the marker is gone', 60_000, async () => (await note()) === undefined);
-    await until('its Application is gone', 60_000, async () => {
+    await until('the marker is gone', PATIENCE_MS, async () => (await note()) === undefined);
+    await until('its Application is gone', PATIENCE_MS, async () => {
       const names = (await environment.children()).map(({ name }) => name);
       return !names.includes(environment.nameOf('carrier'));
     });
@@ -263,7 +266,7 @@ describe('Mercato under Argo CD', function () {
     await objects.removeAll([applicationSet(installation, ['kind'])]);
     expect(await environment.self(), 'the ApplicationSet takes nothing down').not.to.equal(undefined);
     await objects.removeAll([root()]);
-    await until('nothing of it runs', 60_000, async () => (await environment.children()).length <= 1);
+    await until('nothing of it runs', PATIENCE_MS, async () => (await environment.children()).length <= 1);
     expect(await find('Service', 'inventory', shop.namespaces.shop)).to.equal(undefined);
     await shop.expectKinds(objects);
   });

@@ -222,6 +222,6 @@ export async function undeploy(options: Pick<DeployOptions, 'cluster' | 'client'
     metadata: { name },
   }));
   say('removing namespaces, with what is in them');
-  await objects.removeAll(named, 180_000);
+  await objects.removeAll(named, 300_000);
   await new StaticVolumes(client, imageIn(images, 'tools')).remove();
 }

@@ -4,7 +4,7 @@ import { type Pod, podSecurity, pods, RESTRICTED_CONTAINER, RESTRICTED_POD, trou
 import { type Manifest, Objects, until } from './objects.ts';
 
 const PORT = 8080;
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 180_000;
 /** How long a plug-in may take until a new policy holds. */
 const HOLDS_AFTER_MS = 15_000;
 

@@ -83,6 +83,9 @@ function isComplete({ metadata, spec, status }: Workload): boolean {
 /** Between two kills, in milliseconds: most pods are back when the next one goes, some are not. */
 const PAUSE_MS = [1_500, 6_000] as const;
 
+/** How long a pod to kill is waited for: all may be on their way back. */
+const RUNS_MS = 120_000;
+
 /** Ends pods at random, without the time that they ask for. */
 export class Killer {
   /** Names of what was killed, in order. */
@@ -98,24 +101,29 @@ export class Killer {
     this.#random = randomStream(seed);
   }
 
-  /** Kills for so long. @param first names of programs, a pod of each of which is killed first; whom else it meets is chance */
-  async killFor(ms: number, first: readonly string[] = []): Promise<void> {
+  /**
+   * Kills for so long, and on until there are enough victims: where pods come back late there are fewer to choose from.
+   *
+   * @param first names of programs, a pod of each of which is killed first; whom else it meets is chance
+   */
+  async killFor(ms: number, first: readonly string[], victims: number): Promise<void> {
     const end = performance.now() + ms;
     const [least, most] = PAUSE_MS;
     const certain = first.values();
-    while (performance.now() < end) {
-      await this.#kill(certain.next().value);
+    while (performance.now() < end || this.victims.length < victims) {
+      await this.kill(certain.next().value);
       await new Promise((resolve) => setTimeout(resolve, least + this.#random() * (most - least)));
     }
   }
 
-  async #kill(program?: string): Promise<void> {
-    const alive = (await Promise.all(this.#namespaces.map((namespace) => this.#client.list(pods, { namespace }))))
-      .flatMap(({ items }) => items)
-      .filter(({ metadata, status }: Pod) => metadata.deletionTimestamp === undefined && status?.phase === 'Running')
-      .filter(({ metadata }) => program === undefined || metadata.labels?.['app.kubernetes.io/name'] === program)
-      .sort((a, b) => a.metadata.name.localeCompare(b.metadata.name));
-    const victim = alive[Math.floor(this.#random() * alive.length)];
+  /** Kills one pod that runs, once there is one. @param program its name. @default chance @throws NotSoError when none runs in time */
+  async kill(program?: string): Promise<void> {
+    let victim: Pod | undefined;
+    await until(`a pod runs of ${program ?? 'any program'}`, RUNS_MS, async () => {
+      const alive = await this.#alive(program);
+      victim = alive[Math.floor(this.#random() * alive.length)];
+      return victim !== undefined;
+    });
     if (victim === undefined) return;
     const { namespace = '', name } = victim.metadata;
     this.victims.push(name);
@@ -123,5 +131,14 @@ export class Killer {
     await this.#client.delete(pods, { namespace, name }, { gracePeriodSeconds: 1 }).catch((error: unknown) => {
       if (!isNotFound(error)) throw error;
     });
+  }
+
+  async #alive(program?: string): Promise<Pod[]> {
+    const lists = await Promise.all(this.#namespaces.map((namespace) => this.#client.list(pods, { namespace })));
+    return lists
+      .flatMap(({ items }) => items)
+      .filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && status?.phase === 'Running')
+      .filter(({ metadata }) => program === undefined || metadata.labels?.['app.kubernetes.io/name'] === program)
+      .sort((a, b) => a.metadata.name.localeCompare(b.metadata.name));
   }
 }

@@ -54,7 +54,7 @@ export interface PersistentVolumeClaim extends KubeObject {
 }
 
 export interface Job extends KubeObject {
-  readonly status?: { readonly succeeded?: number; readonly failed?: number };
+  readonly status?: { readonly ready?: number; readonly succeeded?: number; readonly failed?: number };
 }
 
 const core = (kind: string, plural: string, namespaced: boolean) => ({

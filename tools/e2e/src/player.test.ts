@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { OBSERVER_ACCOUNT, SYSTEM_NAMESPACE } from '@mercato/demo/local/install.ts';
+import { freePort } from '@mercato/controlplane/ports.ts';
+import { OBSERVER_ACCOUNT, ORDER_ACCOUNT, SYSTEM_NAMESPACE } from '@mercato/demo/local/install.ts';
 import { Phases } from '@mercato/demo/local/phases.ts';
 import { NAMESPACE, urlOf } from '@mercato/demo/local/programs.ts';
 import { localReach } from '@mercato/demo/local/reach.ts';
@@ -36,10 +37,21 @@ describe('the player inside a cluster', () => {
     let folder: string;
     let shop: TemporaryShop;
     let objects: Objects;
+    let listens: string;
 
     before(async () => {
       folder = await realpath(await mkdtemp(join(tmpdir(), 'mercato-player-')));
-      shop = await startTemporaryShop(join(folder, 'shop'), new Phases(() => {}), { etcdUnsafeNoFsync: true });
+      listens = `127.0.0.1:${await freePort()}`;
+      const phases = new Phases(() => {});
+      const announceTo = `http://${listens}/events`;
+      shop = await startTemporaryShop(
+        join(folder, 'shop'),
+        phases,
+        { etcdUnsafeNoFsync: true },
+        {},
+        'kubernetes',
+        announceTo,
+      );
       objects = new Objects(shop.client);
       await objects.applyAll([...playerRights(NAMESPACE, SYSTEM_NAMESPACE), ...tokensOfObserver()]);
       const identity = {
@@ -75,6 +87,8 @@ describe('the player inside a cluster', () => {
         patience: '60',
         participants: join(folder, 'participants.yaml'),
         'token-account': `${SYSTEM_NAMESPACE}/${OBSERVER_ACCOUNT}`,
+        listen: listens,
+        announcer: `system:serviceaccount:${SYSTEM_NAMESPACE}:${ORDER_ACCOUNT}`,
         ...more,
       };
       const env = Object.fromEntries(ASKED.map((name) => [`${name.toUpperCase()}_URL`, urlOf(shop.site, name)]));
@@ -109,12 +123,25 @@ describe('the player inside a cluster', () => {
       }
     });
 
-    it('hears that an order is held, whose goods are gone and whose money is not there', async () => {
-      const { status, out, err } = await play('held', { orders: '4', placed: '100', held: '1', seconds: '1' });
+    it('hears, as a subscriber too, that an order is held whose goods are gone and whose money is not there, and that one is cancelled', async () => {
+      const more = { orders: '4', placed: '100', held: '1', cancelled: '1', seconds: '1' };
+      const { status, out, err } = await play('held', more);
       expect(status, `${out}${err}`).to.equal(0);
-      const { accepted, placed, told, phases } = resultIn(out);
-      expect({ accepted, placed }).to.deep.equal({ accepted: 5, placed: 5 });
+      const { accepted, placed, told, announced, phases } = resultIn(out);
+      expect({ accepted, placed }).to.deep.equal({ accepted: 6, placed: 6 });
       expect({ told: told['Held'], held: phases.Held }).to.deep.equal({ told: 1, held: 1 });
+      expect(announced).to.include({ held: 1, cancelled: 1 });
+    });
+
+    it('finds what subscribers are not told', async () => {
+      // Its own tokens are others' than those that the order service shows: it takes nothing.
+      const strangers = { announcer: 'system:serviceaccount:default:nobody', patience: '1' };
+      const { status, out } = await play('deaf', { orders: '2', placed: '100', seconds: '1', ...strangers });
+      expect(status, out).to.equal(1);
+      const { violations, announced } = resultIn(out);
+      expect(new Set(violations.map(({ rule }) => rule))).to.deep.equal(new Set(['announced-as-it-is']));
+      expect(announced).to.deep.equal({});
+      expect(out).to.include(`${ORDER_ACCOUNT} may not send events`);
     });
 
     it('goes on while what it asks is killed and comes back', async () => {
@@ -178,7 +205,10 @@ describe('the player inside a cluster', () => {
     expect(backoffLimit).to.equal(0);
     const [container] = template.spec['containers'] as [{ args: string[]; securityContext: unknown }];
     expect(container.args.join(' ')).to.equal(
-      'tools/demo/src/incluster.ts --orders 5 --placed 50 --held 0 --seconds 2 --seed s --mark m1 --namespace mercato-shop',
+      [
+        'tools/demo/src/incluster.ts --orders 5 --placed 50 --held 0 --cancelled 0 --seconds 2 --seed s --mark m1',
+        '--namespace mercato-shop --journal kubernetes --listen 0.0.0.0:8080 --announcer system:serviceaccount:mercato-shop:order',
+      ].join(' '),
     );
     expect(container.securityContext).to.include({ readOnlyRootFilesystem: true, allowPrivilegeEscalation: false });
     expect(template.spec['securityContext']).to.include({ runAsNonRoot: true });

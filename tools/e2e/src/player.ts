@@ -1,5 +1,6 @@
 import { ensureBinaries } from '@mercato/controlplane';
 import type { Result } from '@mercato/demo/incluster.ts';
+import type { Journal } from '@mercato/demo/local/programs.ts';
 import { run } from '@mercato/images/run.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import type { Cluster } from './cluster.ts';
@@ -22,6 +23,10 @@ export interface PlayOptions {
   readonly placed?: number;
   /** Orders more that end up held. @default none */
   readonly held?: number;
+  /** Orders more that are placed, and cancelled at once. @default none */
+  readonly cancelled?: number;
+  /** Where the operator has its runs. Where they are no objects, all orders are to be placed. @default kubernetes */
+  readonly journal?: Journal;
   /** How long the day takes. */
   readonly seconds: number;
   readonly seed: string;
@@ -33,9 +38,12 @@ export interface PlayOptions {
   readonly system?: string;
 }
 
+/** Where the player listens for what customers are told. */
+const LISTENS = 8080;
+
 /**
  * Values of the chart `mercato` that let the player in: inventory and the order service believe its tokens, and its pods may call these two and the
- * simulated companies.
+ * simulated companies; and it subscribes to what customers are told of their orders.
  * Test installations only.
  */
 export function playerValues(): Record<string, unknown> {
@@ -46,12 +54,17 @@ export function playerValues(): Record<string, unknown> {
     },
   ];
   const believed = { allowedSubjects: [PLAYER_SUBJECT], callers };
-  return { inventory: believed, order: believed, acquirer: { callers }, carrier: { callers } };
+  const announceTo = {
+    addresses: [`http://${PLAYER_ACCOUNT}.${PLAYER_NAMESPACE}.svc:${LISTENS}/events`],
+    peers: callers,
+    ports: [LISTENS],
+  };
+  return { inventory: believed, order: { ...believed, announceTo }, acquirer: { callers }, carrier: { callers } };
 }
 
 const LABELS = { 'app.kubernetes.io/name': PLAYER_ACCOUNT, 'app.kubernetes.io/part-of': 'mercato' };
 
-/** The player's namespace, account and rights: to create what a shop is made of, and to read what became of it. */
+/** The player's namespace, account, address and rights: to create what a shop is made of, and to read what became of it. */
 export function playerRights(shop = 'mercato-shop', system = 'mercato-system'): Manifest[] {
   const rule = (apiGroups: string[], resources: string[], verbs: string[], resourceNames?: string[]) => ({
     apiGroups,
@@ -66,6 +79,13 @@ export function playerRights(shop = 'mercato-shop', system = 'mercato-system'): 
       apiVersion: 'v1',
       kind: 'ServiceAccount',
       metadata: { name: PLAYER_ACCOUNT, namespace: PLAYER_NAMESPACE, labels: LABELS },
+    },
+    // Its address for whoever tells it of orders: that of the day that is being played.
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: PLAYER_ACCOUNT, namespace: PLAYER_NAMESPACE, labels: LABELS },
+      spec: { selector: { 'app.kubernetes.io/name': PLAYER_ACCOUNT }, ports: [{ name: 'http', port: LISTENS }] },
     },
     // Tokens of its own for inventory and for the order service.
     ...granted(PLAYER_NAMESPACE, [rule([''], ['serviceaccounts/token'], ['create'], [PLAYER_ACCOUNT])]),
@@ -95,8 +115,11 @@ function granted(namespace: string, rules: readonly unknown[]): Manifest[] {
 
 /** The Job that plays one day. It is not tried again: a second try would not know what the first one sent. */
 export function playerJob(options: PlayOptions): Manifest {
-  const { image, orders, placed = 50, held = 0, seconds, seed, mark, shop = 'mercato-shop' } = options;
-  const flags = { orders, placed, held, seconds, seed, mark, namespace: shop };
+  const { image, orders, placed = 50, held = 0, cancelled = 0, journal = 'kubernetes' } = options;
+  const { seconds, seed, mark, shop = 'mercato-shop' } = options;
+  const announcer = `system:serviceaccount:${shop}:order`;
+  const listen = `0.0.0.0:${LISTENS}`;
+  const flags = { orders, placed, held, cancelled, seconds, seed, mark, namespace: shop, journal, listen, announcer };
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -118,6 +141,7 @@ export function playerJob(options: PlayOptions): Manifest {
                 'tools/demo/src/incluster.ts',
                 ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
               ],
+              ports: [{ name: 'http', containerPort: LISTENS }],
               resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } },
               securityContext: RESTRICTED_CONTAINER,
             },
@@ -127,6 +151,9 @@ export function playerJob(options: PlayOptions): Manifest {
     },
   };
 }
+
+/** How long a log may take to be read: kubelet is asked, on a node that is busy. */
+const LOG_MS = 120_000;
 
 /** A day that is being played. */
 export interface Play {
@@ -165,7 +192,7 @@ export async function startPlay(cluster: Cluster, client: KubeClient, options: P
         return isConserved || (status?.failed ?? 0) > 0;
       };
       await until(`the player ${name} has ended`, timeoutMs, isOver, trouble);
-      const text = await log();
+      const text = await wholeLogOf(cluster, `job/${name}`);
       return { isConserved, result: resultIn(text), log: text };
     },
   };
@@ -176,6 +203,16 @@ export function resultIn(log: string): Result {
   const last = log.trimEnd().split('\n').at(-1) ?? '';
   if (!last.startsWith('{')) throw new Error(`the player ended without a result; it wrote last:\n${log.slice(-2_000)}`);
   return JSON.parse(last) as Result;
+}
+
+/** What the pod of a Job wrote that has ended, once it can be read. @throws NotSoError */
+export async function wholeLogOf(cluster: Pick<Cluster, 'kubeconfig'>, what: string): Promise<string> {
+  let text = '';
+  await until(`the log of ${what} can be read`, LOG_MS, async () => {
+    text = await logOf(cluster, what);
+    return text !== '';
+  });
+  return text;
 }
 
 /** What a pod has written, or `job/...`'s. Empty while there is nothing to read. */

@@ -2,7 +2,8 @@ import type { Observations, OrderKey, Reservation } from './observations.ts';
 
 /**
  * What of everything that was seen belongs to one play among several on the same stores. A play's SKUs begin with its mark and a hyphen, and so do the ids
- * of orders that it applied; orders that it placed have ids of the order service's, and are its own by its log, or by the goods that are kept for them.
+ * of orders that it applied, and the names of its customers; orders that it placed have ids of the order service's, and are its own by its log, or by the
+ * goods that are kept for them.
  * Pure.
  */
 export function ofPlay(seen: Observations, mark: string): Observations {
@@ -20,6 +21,9 @@ export function ofPlay(seen: Observations, mark: string): Observations {
     acquirer: seen.acquirer.filter(({ orderKey }) => isOwn(orderKey)),
     carrier: seen.carrier.filter(({ orderKey }) => isOwn(orderKey)),
     exceptions: seen.exceptions.filter(({ key }) => isOwn(key)),
+    ...(seen.announced === undefined
+      ? {}
+      : { announced: seen.announced.filter(({ key, customer }) => isOwn(key) || isMarked(customer)) }),
     stock: {
       levels: seen.stock.levels.filter(isOwnSku),
       movements: seen.stock.movements.filter(isOwnSku),

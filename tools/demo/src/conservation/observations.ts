@@ -92,6 +92,28 @@ export interface StockLevel {
   readonly committed: number;
 }
 
+/** What the order service tells of an order that was placed there, and to whom. */
+export interface ToldOrder extends Pick<ObservedRun, 'key' | 'phase'> {
+  /** Why, in a word for programs. */
+  readonly reason?: string;
+  /** Whose order it is. @default not compared */
+  readonly customer?: string;
+  /** Whether anybody saw it held. @default it was held only if it still is */
+  readonly wasHeld?: boolean;
+  /** Whether its customer asked for the cancelling. @default false */
+  readonly cancelAsked?: boolean;
+}
+
+/** What a subscriber of the order service heard, once for each delivery. */
+export interface Announcement {
+  readonly key: OrderKey;
+  /** Rises with each event of an order. */
+  readonly sequence: number;
+  readonly type: 'held' | 'completed' | 'failed' | 'cancelled';
+  readonly customer: string;
+  readonly reason?: string;
+}
+
 /** Everything that inventory told. */
 export interface StockObservation {
   readonly levels: readonly StockLevel[];
@@ -111,7 +133,9 @@ export interface Observations {
   /** The exception records in the operator's namespace. */
   readonly exceptions: readonly (GivenUp & { readonly key: OrderKey })[];
   /** What the order service last told the customers of orders that were placed there; `Running` for what is neither over nor held. @default nobody asked */
-  readonly told?: readonly Pick<ObservedRun, 'key' | 'phase'>[];
+  readonly told?: readonly ToldOrder[];
+  /** What a subscriber heard, in the order in which it came. @default nobody listened */
+  readonly announced?: readonly Announcement[];
   /** The client's own log of adjustments that inventory has confirmed: what each did to on hand. @default not compared */
   readonly broughtIn?: readonly {
     readonly reference: string;
@@ -124,7 +148,15 @@ export interface Observations {
 }
 
 /** Which observer a violation was seen by. */
-export type Observer = 'client' | 'runs' | 'acquirer' | 'carrier' | 'inventory' | 'exception records' | 'order service';
+export type Observer =
+  | 'client'
+  | 'runs'
+  | 'acquirer'
+  | 'carrier'
+  | 'inventory'
+  | 'exception records'
+  | 'order service'
+  | 'subscriber';
 
 /** Something that was lost, doubled or invented. */
 export interface Violation {
@@ -143,6 +175,7 @@ export type Rule =
   | 'all-end'
   | 'held-as-expected'
   | 'told-as-it-is'
+  | 'announced-as-it-is'
   | 'exception-recorded'
   | 'exception-founded'
   | 'effect-of-an-order'

@@ -1,3 +1,6 @@
+import { lookup } from 'node:dns/promises';
+import type { LookupFunction } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Pool } from 'undici';
 
@@ -23,12 +26,36 @@ export interface Load {
 const FRESH_MS = 2_000;
 const TIMEOUT_MS = 10_000;
 
+/** How long the name is asked for that the requests go to, and how often. */
+const NAMED_MS = 60_000;
+const ASK_MS = 500;
+
+/**
+ * Answers for a name what it is at the start. A Service keeps its address, and how soon a busy cluster answers for names is not what is asked here: each
+ * new connection would ask again, and four at a time can.
+ */
+async function fixed(hostname: string): Promise<LookupFunction> {
+  const deadline = performance.now() + NAMED_MS;
+  for (;;) {
+    try {
+      const [first, ...more] = await lookup(hostname, { all: true });
+      if (first === undefined) throw new Error(`${hostname} has no address`);
+      return (_name, { all }, callback) =>
+        all === true ? callback(null, [first, ...more]) : callback(null, first.address, first.family);
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await pause(ASK_MS);
+    }
+  }
+}
+
 /** Sends `rate` requests a second for `seconds`. Nothing is tried twice: a failure is what the caller of a service would see. */
 async function load(url: URL, rate: number, seconds: number, connections: number): Promise<Load> {
   const failures: Record<string, number> = {};
   const times: number[] = [];
   const pending = new Set<Promise<void>>();
-  const options = { connections, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
+  const connect = { lookup: await fixed(url.hostname) };
+  const options = { connections, connect, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
   let pool = new Pool(url.origin, options);
   const closing: Promise<void>[] = [];
   let opened = performance.now();

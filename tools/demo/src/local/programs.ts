@@ -27,6 +27,8 @@ export interface Site {
   readonly ports: Readonly<Record<Door, number>>;
   /** @default kubernetes */
   readonly journal?: Journal;
+  /** Where somebody hears what customers are told of their orders, as a subscriber of the order service. @default nobody does */
+  readonly announceTo?: string;
 }
 
 /** The ports of `make up`: the services' are those of examples/participants.yaml. */
@@ -71,6 +73,8 @@ export function filesOf(folder: string) {
     relayToken: join(folder, 'relay.token'),
     /** What the order service's events are sent with. */
     intakeToken: join(folder, 'intake.token'),
+    /** What the order service tells subscribers with. */
+    announceToken: join(folder, 'announce.token'),
     /** Of the sqlite journal. */
     journal: join(folder, 'data', 'operator', 'journal.sqlite'),
   };
@@ -129,6 +133,12 @@ export function serviceSpec(
       MERCATO_INTAKE_URL: `${urlOf(site, 'intake')}/events`,
       MERCATO_INTAKE_TOKEN_FILE: filesOf(site.folder).intakeToken,
       MERCATO_EVENT_SENDERS: userOf(CALLER),
+      ...(site.announceTo === undefined
+        ? {}
+        : {
+            MERCATO_EVENT_SUBSCRIBERS: site.announceTo,
+            MERCATO_RELAY_TOKEN_FILE: filesOf(site.folder).announceToken,
+          }),
     },
   };
   return { ...spec, env: { ...spec.env, ...tokens, ...neighbours[name] }, readyUrl: `${urlOf(site, name)}/ready` };

@@ -8,6 +8,7 @@ import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { configFromText } from '@mercato/operator/kube/config.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
 import { SERVICES } from '../play/reach.ts';
+import { ANNOUNCEMENTS } from '../play/subscriber.ts';
 import { install, ORDER_ACCOUNT, SHIPPING_ACCOUNT, SYSTEM_NAMESPACE } from './install.ts';
 import type { Phases } from './phases.ts';
 import { launch, type ProgramSpec, untilReady } from './process.ts';
@@ -116,6 +117,7 @@ async function writeTokens(site: Site, client: KubeClient): Promise<void> {
   const files = filesOf(site.folder);
   await writeToken(client, SHIPPING_ACCOUNT, 'inventory', files.relayToken);
   await writeToken(client, ORDER_ACCOUNT, 'mercato-operator', files.intakeToken);
+  if (site.announceTo !== undefined) await writeToken(client, ORDER_ACCOUNT, ANNOUNCEMENTS, files.announceToken);
 }
 
 async function writeToken(client: KubeClient, account: string, audience: string, file: string): Promise<void> {
@@ -178,13 +180,14 @@ export interface TemporaryShop extends Shop {
   stop(): Promise<void>;
 }
 
-/** Starts a shop in a folder of its own, which goes with it, however this process ends. */
+/** Starts a shop in a folder of its own, which goes with it, however this process ends. @param announceTo as for Site */
 export async function startTemporaryShop(
   folder: string,
   phases: Phases,
   planeOptions: Omit<ControlPlaneOptions, 'dir' | 'detached'> = {},
   operatorFlags: Readonly<Record<string, string>> = {},
   journal: Journal = 'kubernetes',
+  announceTo?: string,
 ): Promise<TemporaryShop> {
   const guard = new Guard(folder);
   let plane: ControlPlane | undefined;
@@ -204,7 +207,7 @@ export async function startTemporaryShop(
   };
   try {
     const shop = await startShop({
-      site: { folder, ports: await freePorts(), journal },
+      site: { folder, ports: await freePorts(), journal, ...(announceTo === undefined ? {} : { announceTo }) },
       plane: async () => {
         plane = await startControlPlane({ ...planeOptions, dir: join(folder, 'controlplane') });
         return plane;

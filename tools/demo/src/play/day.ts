@@ -2,7 +2,7 @@ import { API_VERSION } from '@mercato/operator/api/kind.ts';
 import type { RestockOrder } from '@mercato/operator/api/restockorder.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { ofPlay } from '../conservation/mark.ts';
-import { checkConservation, type Observations, type Violation } from '../conservation.ts';
+import { type Announcement, checkConservation, type Observations, type Violation } from '../conservation.ts';
 import type { Intake } from '../intake/collect.ts';
 import { resourceOf } from '../local/install.ts';
 import type { Journal } from '../local/programs.ts';
@@ -35,6 +35,8 @@ export interface DayOptions {
   readonly placed?: number;
   /** Where runs live; all orders are to be placed where they are no objects. @default kubernetes */
   readonly journal?: Journal;
+  /** What a subscriber of the order service heard so far. @default nobody listens */
+  readonly announced?: () => readonly Announcement[];
   /** Where the goods are. */
   readonly warehouses: readonly StockedWarehouse[];
   /** Share of the SKUs of which there is not enough. @default as openingStock */
@@ -72,7 +74,9 @@ export async function playDay(options: DayOptions): Promise<Outcome> {
     await watchAndSend(player, venue, screen, options.stallMs ?? STALL_MS);
     const tookMs = performance.now() - began;
     const look = async () => {
-      const seen = await observe(player, admin, client, { namespace, saga: SAGA, runsAreObjects }, broughtIn);
+      const observed = await observe(player, admin, client, { namespace, saga: SAGA, runsAreObjects }, broughtIn);
+      const announced = options.announced?.();
+      const seen = announced === undefined ? observed : { ...observed, announced };
       return mark === undefined ? seen : ofPlay(seen, mark);
     };
     const violations = await checkSettled(look, options.settleMs ?? SETTLE_MS);
@@ -96,7 +100,10 @@ function choice({ seed, before = [], placed = 0, journal }: DayOptions): (order:
   if (journal === 'sqlite' && placed < 1)
     throw new Error('with the sqlite journal nobody carries out OrderSagaRuns that are applied: place all orders');
   const isBefore = new Set(before);
-  return (order) => placed >= 1 || (!isBefore.has(order) && unitHash(`${seed}\nplaced\n${order.orderId}`) < placed);
+  return (order) =>
+    placed >= 1 ||
+    order.cancel === true ||
+    (!isBefore.has(order) && unitHash(`${seed}\nplaced\n${order.orderId}`) < placed);
 }
 
 /**

@@ -14,11 +14,13 @@ import type {
   OrderKey,
   Reservation,
   StockLevel,
+  ToldOrder,
 } from '../conservation.ts';
 import { SYSTEM_NAMESPACE } from '../local/install.ts';
+import type { Told } from './counter.ts';
 import { totalOf } from './order.ts';
 import { patiently } from './patience.ts';
-import type { Player } from './player.ts';
+import type { PlayedOrder, Player } from './player.ts';
 import type { Asked, Reach, SERVICES } from './reach.ts';
 
 /** A service answered something else than what was asked for. */
@@ -131,8 +133,8 @@ export async function observe(
       const { lines, currency } = order.input;
       return { key: keyOf(orderId), total: totalOf(order.input), currency, lines };
     });
-  const told = played.flatMap(({ orderId, told }) =>
-    told === undefined ? [] : [{ key: keyOf(orderId), phase: told.phase }],
+  const told = played.flatMap((each) =>
+    each.told === undefined ? [] : [toldOf(keyOf(each.orderId), each, each.told)],
   );
   const own =
     (place.runsAreObjects ?? true)
@@ -148,6 +150,18 @@ export async function observe(
     patiently(() => observeExceptions(client), admin.patienceMs, isPassing),
   ]);
   return { at: Date.now(), accepted, runs, told, acquirer, carrier, stock, exceptions, broughtIn };
+}
+
+function toldOf(key: OrderKey, { order, wasHeld = false }: PlayedOrder, { phase, reason }: Told): ToldOrder {
+  const cancelAsked = order.cancel === true;
+  return {
+    key,
+    phase,
+    ...(reason === undefined ? {} : { reason }),
+    customer: order.input.customer,
+    wasHeld,
+    cancelAsked,
+  };
 }
 
 function observedRun(key: OrderKey, { status }: OrderSagaRun): ObservedRun {

@@ -7,6 +7,8 @@ export interface PlannedOrder {
   /** When its customer sends it, in milliseconds of the day that is played. */
   readonly atMs: number;
   readonly input: OrderInput;
+  /** Whether its customer asks for the cancelling as soon as it is taken; it is then placed with the order service in any case. @default false */
+  readonly cancel?: boolean;
 }
 
 /** What the customer is to pay, in minor units. */

@@ -39,7 +39,7 @@ const BY_HOUR = [2, 3, 4, 6, 9, 8, 5, 4, 5, 7, 10, 12, 9, 4].map((weight, i) => 
 /**
  * The project's own order book: one day of orders that follows from its seed.
  *
- * @param mark what order ids and SKUs begin with, before a hyphen; up to eight lower-case letters and digits. @default nothing
+ * @param mark what order ids, SKUs and customers begin with, before a hyphen; up to eight lower-case letters and digits. @default nothing
  */
 export function orderBook(seed: string, count: number, mark?: string): PlannedOrder[] {
   const prefix = mark === undefined ? '' : `${mark}-`;
@@ -54,7 +54,7 @@ export function orderBook(seed: string, count: number, mark?: string): PlannedOr
     const orderId = asOrderId(`${prefix}order-${10_001 + i}`);
     const { country, currency, city } = weighted(CUSTOMERS, random());
     const lines = Array.from({ length: 1 + Math.floor(random() ** 2 * 5) }, lineOf);
-    const customer = `customer-${1 + Math.floor(random() * 200)}`;
+    const customer = `${prefix}customer-${1 + Math.floor(random() * 200)}`;
     return {
       orderId,
       atMs: (weighted(BY_HOUR, random()).hour + random()) * HOUR_MS,
@@ -83,11 +83,35 @@ export function heldOrders(count: number, mark?: string): PlannedOrder[] {
       orderId,
       atMs: BY_HOUR[0]!.hour * HOUR_MS,
       input: {
-        customer: 'customer-1',
+        customer: `${prefix}customer-1`,
         currency: 'GBP',
         lines: [{ sku: `${prefix}MUG-BLUE`, quantity: 1, unitPrice: 895 }],
         paymentToken: `tok_capture_declined-${orderId}`,
         shipTo: { line1: 'sim:quick_pickup 1 High Street', city: 'London', country: 'GB' },
+      },
+    };
+  });
+}
+
+/**
+ * Orders of the day's first minute whose customers want them no more as soon as they are taken. The carrier is slow for them, so that the cancel comes in time.
+ *
+ * @param mark as for orderBook
+ */
+export function cancelledOrders(count: number, mark?: string): PlannedOrder[] {
+  const prefix = mark === undefined ? '' : `${mark}-`;
+  return Array.from({ length: count }, (_, i): PlannedOrder => {
+    const orderId = asOrderId(`${prefix}cancelled-${1 + i}`);
+    return {
+      orderId,
+      atMs: BY_HOUR[0]!.hour * HOUR_MS,
+      cancel: true,
+      input: {
+        customer: `${prefix}customer-2`,
+        currency: 'GBP',
+        lines: [{ sku: `${prefix}BOWL-MOSS`, quantity: 1, unitPrice: 990 }],
+        paymentToken: `tok_visa-${orderId}`,
+        shipTo: { line1: 'sim:slow 1 High Street', city: 'London', country: 'GB' },
       },
     };
   });

@@ -33,13 +33,27 @@ export class OrderService implements Counter {
     this.#reach = reach;
   }
 
-  /** The key is the planned order's id, so that an order whose answer was lost is placed once. */
-  async bring({ orderId, input }: PlannedOrder, signal: AbortSignal): Promise<Brought> {
+  /** The key is the planned order's id, so that an order whose answer was lost is placed once. One that is wanted no more is cancelled at once. */
+  async bring({ orderId, input, cancel }: PlannedOrder, signal: AbortSignal): Promise<Brought> {
+    const answer = await this.#untilFinal('/orders', { 'idempotency-key': orderId }, input, signal);
+    if (answer.status !== 201) return { refusal: refusalOf(answer) };
+    const { id } = answer.body as { id: string };
+    // 409: it was over before. What it came to, its customer is told.
+    if (cancel === true) await this.#untilFinal(`/orders/${id}/cancel`, {}, { reason: 'changed my mind' }, signal);
+    return { orderId: id };
+  }
+
+  /** The same request again, until repeating it would change nothing. */
+  async #untilFinal(
+    path: string,
+    headers: Record<string, string>,
+    body: unknown,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     for (;;) {
       signal.throwIfAborted();
-      const answer = await this.#try('/orders', { 'idempotency-key': orderId }, input);
-      if (answer?.status === 201) return { orderId: (answer.body as { id: string }).id };
-      if (answer !== undefined && isFinal(answer.status)) return { refusal: refusalOf(answer) };
+      const answer = await this.#try(path, headers, body);
+      if (answer !== undefined && isFinal(answer.status)) return answer;
       await pause(RETRY_MS, signal);
     }
   }
@@ -83,7 +97,7 @@ export class OrderService implements Counter {
 
 /** Whether repeating a request would change nothing. */
 function isFinal(status: number): boolean {
-  return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+  return status < 500 && ![408, 425, 429].includes(status);
 }
 
 /** The service's own words. */

@@ -32,6 +32,8 @@ export interface PlayedOrder extends Played {
   readonly order: PlannedOrder;
   /** What its customer was told last. @default it was applied, and nobody is told anything */
   readonly told?: Told;
+  /** Whether it was ever seen held, by its run or by what its customer was told. @default false */
+  readonly wasHeld?: boolean;
   /** The run's object, as the watch last told it; it stays when the object is deleted. */
   readonly run?: OrderSagaRun;
   /** Every uid under which the run's object was seen. */
@@ -194,6 +196,7 @@ export class Player {
     const ofRun = runsAreObjects || !hasTeller ? (played.run?.status?.phase ?? 'Pending') : undefined;
     const ofTeller = hasTeller ? (played.told?.phase ?? 'Pending') : undefined;
     const phase: RunPhase = ofRun ?? ofTeller ?? 'Pending';
+    if (ofRun === 'Held' || ofTeller === 'Held' || played.run?.status?.phase === 'Held') played.wasHeld = true;
     if (played.phase !== phase) this.#changedMs = performance.now();
     played.phase = phase;
     const isOpen = [ofRun, ofTeller].some((each) => each !== undefined && !isSettled(each));

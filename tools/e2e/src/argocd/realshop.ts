@@ -84,7 +84,7 @@ export async function realShop(cluster: Cluster, client: KubeClient, say: (line:
         (await client.list(orderSagaRuns, { namespace: INSTALLATION.namespaces.shop })).items.filter(({ status }) =>
           ['Pending', 'Running'].includes(status?.phase ?? ''),
         ).length;
-      await until('runs are in flight', 60_000, async () => (await open()) > 0);
+      await until('runs are in flight', 180_000, async () => (await open()) > 0);
       await commit({ [CRDS]: upgraded(crds) });
       const { spec } = await client.get(customResourceDefinitions, { name: `${orderSagaRuns.plural}.mercato.dev` });
       expect(JSON.stringify(spec)).to.include(COLUMN.name);

@@ -92,7 +92,7 @@ export async function standInShop(client: KubeClient): Promise<Shop> {
   };
   return {
     name: 'stand-in charts',
-    timeoutMs: 90_000,
+    timeoutMs: 180_000,
     namespaces: NAMESPACES,
     charts: partsOf('kind', SERVICES).map(({ chart }) => chart),
     files: (installation) => ({

@@ -3,7 +3,7 @@ import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import type { Cluster } from '../cluster.ts';
 import { jobs, RESTRICTED_CONTAINER, RESTRICTED_POD } from '../kube.ts';
 import { type Manifest, Objects, until } from '../objects.ts';
-import { logOf, PLAYER_NAMESPACE } from '../player.ts';
+import { PLAYER_NAMESPACE, wholeLogOf } from '../player.ts';
 
 /** Labels of the pods that send. */
 export const SENDER = { 'app.kubernetes.io/name': 'mercato-load', 'app.kubernetes.io/part-of': 'mercato' };
@@ -50,21 +50,29 @@ function loadJob({ image, name, url, rate, seconds }: LoadOptions): Manifest {
   };
 }
 
-/** Starts to send. The namespace must be there (`playerRights`). */
+/** How long a pod may take to start, and what it wrote to be read. */
+const STARTS_MS = 180_000;
+
+/** Starts to send, and returns when it does. The namespace must be there (`playerRights`). @throws NotSoError */
 export async function startLoad(cluster: Cluster, client: KubeClient, options: LoadOptions) {
   const objects = new Objects(client);
   const job = loadJob(options);
   await objects.removeAll([job]);
   await objects.apply(job);
   const place = { namespace: PLAYER_NAMESPACE, name: options.name };
+  // What is done to the service next is to meet requests.
+  await until(`${options.name} sends`, STARTS_MS, async () => {
+    const { ready = 0, succeeded = 0, failed = 0 } = (await client.get(jobs, place)).status ?? {};
+    return ready + succeeded + failed > 0;
+  });
   return {
     /** Waits for the last answer. @throws NotSoError */
     result: async (): Promise<Load> => {
-      await until(`${options.name} has sent all`, (options.seconds + 120) * 1000, async () => {
+      await until(`${options.name} has sent all`, options.seconds * 1000 + STARTS_MS, async () => {
         const { status } = await client.get(jobs, place);
         return (status?.succeeded ?? 0) + (status?.failed ?? 0) > 0;
       });
-      const log = await logOf(cluster, `job/${options.name}`);
+      const log = await wholeLogOf(cluster, `job/${options.name}`);
       return JSON.parse(log.trimEnd().split('\n').at(-1) ?? '') as Load;
     },
     /** Ends it before its time. */
