@@ -178,6 +178,16 @@ export class Books {
     if (!shows) this.#fail(`${key}: ${mail.type} is taken away before the run shows what came of it`);
   }
 
+  /** Another worker has the run from now on. @param lives whether the one that had it is alive, as far as anybody has declared */
+  taken(key: string, from: string, lives: boolean): void {
+    if (lives) this.#fail(`${key} is taken from ${from}, which lives`);
+  }
+
+  /** A worker was declared dead. @param silent since its last sign of life was durable @param mayAct how long it may act after one. Milliseconds */
+  declaredDead(life: string, silent: number, mayAct: number): void {
+    if (silent < mayAct) this.#fail(`${life} is declared dead after ${silent} ms, when it may still act`);
+  }
+
   /** The pause is over. */
   resumed(): void {
     for (const order of this.orders.values()) this.#asked(order);

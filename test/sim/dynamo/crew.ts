@@ -26,7 +26,7 @@ export class DynamoCrew implements Crew {
     this.#stage = stage;
     this.#random = stage.random.fork('dynamo crew');
     const { scheduler, faults, api, books } = stage;
-    const mirror = new DynamoMirror(api, books);
+    const mirror = new DynamoMirror(api, books, () => scheduler.now);
     const lags = this.#random.fork('lags');
     this.#table = new SimulatedTable({
       declaration: JOURNAL_TABLE,
