@@ -93,6 +93,8 @@ describe('Intake with the kubernetes journal, of namespaces that let nothing in'
       metadata: { name: 'full', namespace: cluster.namespace },
       spec: { hard },
     };
+    const before = idOf(cluster.namespace);
+    expect(await take(before)).to.equal('Begun');
     await apply(quota);
     // Nobody runs who would count what is used.
     const status = ['patch', 'resourcequota', 'full', '--subresource=status', '--type=merge'];
@@ -103,6 +105,7 @@ describe('Intake with the kubernetes journal, of namespaces that let nothing in'
       .with.property('message')
       .which.contains('exceeded quota');
     expect(await take(idOf(other))).to.equal('Begun');
+    expect(await take(before), 'it was taken before').to.equal('Known');
     clock.advance(599_999);
     expect(await take(kept)).to.be.instanceOf(IntakeBusy);
     expect(await take(idOf(cluster.namespace)), 'each has its own patience').to.be.instanceOf(IntakeBusy);
@@ -110,6 +113,7 @@ describe('Intake with the kubernetes journal, of namespaces that let nothing in'
     expect(await take(kept))
       .to.be.instanceOf(IntakeRefused)
       .and.to.include({ reason: 'NotAdmitted' });
+    expect(await take(before)).to.equal('Known');
     await cluster.kubectl('delete', 'resourcequota', 'full');
     expect(await take(kept)).to.equal('Begun');
   });

@@ -56,6 +56,18 @@ export class KubernetesIntake implements Intake {
       return 'Begun';
     } catch (error) {
       if (isAlreadyExists(error)) return this.#compared(id);
+      // Quotas and policies are asked before it is looked whether the object is there: one that was taken before must not be refused now.
+      if ((isForbidden(error) || isInvalid(error)) && (await this.#isThere(id))) return 'Known';
+      throw this.#read(id, error);
+    }
+  }
+
+  async #isThere(id: RunId): Promise<boolean> {
+    try {
+      this.#mustBe(id, await this.#client.get(orderSagaRuns, placeOf(id)));
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
       throw this.#read(id, error);
     }
   }

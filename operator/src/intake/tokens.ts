@@ -68,7 +68,7 @@ interface Verified {
 /**
  * Verifies service-account tokens by the cluster's published keys, as services do (services/kit/src/auth/tokens.ts, which the operator does not import).
  *
- * A verified token is remembered by its hash until it expires: verifying it for each request would cost more than the request. A key that is not
+ * A verified token is remembered by its hash for a minute: verifying it for each request would cost more than the request. A key that is not
  * known while the keys cannot be read is 503 and not 401: the caller may be right.
  */
 export class TokenVerifier {

@@ -44,7 +44,7 @@ export class JournalIntake implements Intake {
     const { worker, journal, definitions } = this.#o;
     mustBeWatched(id, this.#o.namespaces);
     const verdict = definitions.verdict(id.namespace, id.saga);
-    if (!verdict.accepted) throw this.#notYet(id, verdict);
+    if (!verdict.accepted) return this.#notYet(id, verdict);
     this.#patience.forget(sagaKey(id.namespace, id.saga));
     return this.#counted(async () => {
       const { revision } = verdict;
@@ -88,8 +88,10 @@ export class JournalIntake implements Intake {
     }
   }
 
-  #notYet(id: RunId, { reason, message }: Extract<Verdict, { accepted: false }>): Error {
-    if (this.#patience.isOver(sagaKey(id.namespace, id.saga))) return new IntakeRefused(reason, message);
-    return new IntakeBusy(message, SAGA_RETRY_MILLIS);
+  /** A run that was begun before the saga went is driven to its end: its order must not be told to have been refused. */
+  async #notYet(id: RunId, { reason, message }: Extract<Verdict, { accepted: false }>): Promise<'Known'> {
+    if (!this.#patience.isOver(sagaKey(id.namespace, id.saga))) throw new IntakeBusy(message, SAGA_RETRY_MILLIS);
+    if ((await this.#counted(() => this.#o.journal.look(id))) !== undefined) return 'Known';
+    throw new IntakeRefused(reason, message);
   }
 }

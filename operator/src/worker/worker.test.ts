@@ -31,6 +31,11 @@ class Objects<T extends OrderSaga | Participant> implements Declared<T> {
     this.#objects.set(object.metadata.name, object);
     for (const listener of this.#listeners) listener({ type: 'updated', object } as Change<T>);
   }
+  delete(name: string): void {
+    const old = this.#objects.get(name);
+    this.#objects.delete(name);
+    for (const listener of this.#listeners) listener({ type: 'deleted', old } as Change<T>);
+  }
   get(_namespace: string, name: string): T | undefined {
     return this.#objects.get(name);
   }
@@ -379,6 +384,16 @@ describe('A worker', () => {
     expect(await life.intake.take(elsewhere).catch((error: unknown) => error)).to.include({
       reason: 'NamespaceNotWatched',
     });
+  });
+
+  it('knows an order that it took before its saga went, and does not refuse it', async () => {
+    const life = await started({ fenceMillis: 3_600_000 });
+    await take(life, 'a');
+    sagas.delete('checkout');
+    expect(await take(life, 'a').catch((error: unknown) => error)).to.be.instanceOf(IntakeBusy);
+    clock.advance(10 * 60_000);
+    expect(await take(life, 'a')).to.equal('Known');
+    expect(await take(life, 'b').catch((error: unknown) => error)).to.be.instanceOf(IntakeRefused);
   });
 
   it('begins no step while its saga is paused, and goes on by itself', async () => {
