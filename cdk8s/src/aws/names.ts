@@ -12,6 +12,15 @@ export const BUS = 'mercato';
 /** The queue that takes what a queue's readers gave up on, and what the event bus could not deliver to it. */
 export const deadLetterOf = (queue: string): string => `${queue}-dead-letter`;
 
+/** The queue that a service's commands come by. */
+export const commandsOf = ({ name }: Pick<Service, 'name'>): string => `${name}-commands`;
+
+/**
+ * The queue that those of the answers are named after and encrypted like. It carries no message: each process that sends commands makes one of its own,
+ * `{name}-{12 hex digits}` (docs/adr/sqs-participants.md).
+ */
+export const answersOf = ({ name }: Pick<Service, 'name'>): string => `${name}-answers`;
+
 /** The rule that brings events to a queue. */
 export const ruleOf = (queue: string): string => `to-${queue}`;
 

@@ -54,6 +54,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     ...JOURNAL,
     ...allow(RECEIVE, arn('sqs', 'mercato-production-orders')),
     ...allow(['sqs:SendMessage'], arn('sqs', 'mercato-production-orders-dead-letter')),
+    ...allow(['events:PutEvents'], BUS),
   ],
   inventory: [
     ...allow(ITEMS, arn('dynamodb', 'table/mercato-production-inventory')),
@@ -118,7 +119,78 @@ describe('permissions', () => {
     expect(statements).to.be.greaterThan(20);
   });
 
+  describe('where commands go over queues', () => {
+    const overQueues = ackObjects(richModel, 'production', { ...INSTALLATION, commandQueues: true });
+    const commands = (name: string) => arn('sqs', `mercato-production-${name}-commands`);
+    const answers = (name: string, more = '') => arn('sqs', `mercato-production-${name}-answers${more}`);
+    const TAKERS = ['inventory', 'shipping'];
+
+    /** Beside what each has anyway. */
+    const MORE: Readonly<Record<string, readonly string[]>> = {
+      ...Object.fromEntries(
+        TAKERS.map((name) => [
+          name,
+          [
+            ...allow(['sqs:DeleteMessage', 'sqs:ReceiveMessage'], commands(name)),
+            ...allow(['sqs:SendMessage'], answers(name, '-*')),
+          ],
+        ]),
+      ),
+      'mercato-worker': [
+        ...TAKERS.flatMap((name) => [
+          ...allow(['sqs:SendMessage'], commands(name)),
+          ...allow(
+            [
+              'sqs:ChangeMessageVisibility',
+              'sqs:CreateQueue',
+              'sqs:DeleteMessage',
+              'sqs:DeleteQueue',
+              'sqs:ListQueueTags',
+              'sqs:ReceiveMessage',
+              'sqs:TagQueue',
+            ],
+            answers(name, '-*'),
+          ),
+          ...allow(['sqs:GetQueueAttributes'], answers(name)),
+        ]),
+        // AWS bounds this action to nothing.
+        ...allow(['sqs:ListQueues'], '*'),
+      ],
+    };
+
+    for (const { name } of richModel.services)
+      it(`of ${name} are ${MORE[name] === undefined ? 'no more' : 'what its side of them takes'}`, () => {
+        expect(allowed(overQueues, name)).to.deep.equal([...(EXPECTED[name] ?? []), ...(MORE[name] ?? [])].sort());
+      });
+
+    it('are about queues that are declared, each with what was given up on, and none of which anybody else may fill', () => {
+      const names = overQueues.filter(({ kind }) => kind === 'Queue').map(({ metadata }) => metadata.name);
+      const before = objects.filter(({ kind }) => kind === 'Queue').map(({ metadata }) => metadata.name);
+      expect(names.filter((name) => !before.includes(name)).sort()).to.deep.equal(
+        TAKERS.flatMap((name) => [`${name}-answers`, `${name}-commands`, `${name}-commands-dead-letter`]),
+      );
+      for (const object of overQueues.filter(({ metadata }) => /-(commands|answers)/.test(metadata.name)))
+        if (object.kind === 'Queue')
+          expect(policiesIn(object).flatMap(({ Statement }) => Statement.map(({ Effect }) => Effect))).to.deep.equal([
+            'Deny',
+          ]);
+    });
+
+    it('let both sides use the key of messages, and nobody the key of cards', () => {
+      const sids = (all: readonly KubernetesObject[], key: string) =>
+        policiesIn(all.find(({ kind, metadata }) => kind === 'Key' && metadata.name === key) as KubernetesObject)
+          .flatMap(({ Statement }) => Statement)
+          .filter(({ Action }) => Action.includes('kms:GenerateDataKey'))
+          .map(({ Sid }) => Sid);
+      const more = ['InventoryThroughSqs', 'ShippingThroughSqs'];
+      expect(sids(objects, 'events')).not.to.include.members(more);
+      expect(sids(overQueues, 'events')).to.include.members(more);
+      expect(sids(overQueues, 'card')).to.deep.equal(sids(objects, 'card'));
+    });
+  });
+
   it('let a service put only events of its own on the bus', () => {
+    const SOURCES: Readonly<Record<string, string>> = { 'mercato-worker': '/mercato/operator' };
     for (const service of mercato.services.filter(({ events }) => (events?.publishes.length ?? 0) > 0)) {
       const role = objects.find(({ kind, metadata }) => kind === 'Role' && metadata.name === service.name);
       const put = policiesIn(role as KubernetesObject)
@@ -126,7 +198,7 @@ describe('permissions', () => {
         .find(({ Action }) => Action.includes('events:PutEvents'));
       expect(put?.Condition).to.deep.equal({
         'ForAllValues:StringEquals': {
-          'events:source': [`/mercato/${service.name}`],
+          'events:source': [SOURCES[service.name] ?? `/mercato/${service.name}`],
           'events:detail-type': service.events?.publishes,
         },
         // Without it an entry that says neither would pass.

@@ -1,11 +1,16 @@
+import { commanded } from '../model/derive.ts';
 import type { Model, Service } from '../model/types.ts';
-import { deadLetterOf, type KeyName, messageKey, storeKey } from './names.ts';
+import { answersOf, commandsOf, deadLetterOf, type KeyName, messageKey, storeKey } from './names.ts';
 
 /** What a permission is about, by the model's names. */
 export type Resource =
   | { readonly kind: 'table'; readonly table: string }
   | { readonly kind: 'index'; readonly table: string; readonly index: string }
   | { readonly kind: 'queue'; readonly queue: string }
+  /** Queues that processes make for themselves, each called `{queue}-{id}`. */
+  | { readonly kind: 'queues-after'; readonly queue: string }
+  /** Whatever there is: for an action that AWS bounds to nothing. */
+  | { readonly kind: 'everything' }
   | { readonly kind: 'topic'; readonly topic: string }
   | { readonly kind: 'bus' };
 
@@ -49,17 +54,19 @@ const RECEIVE_ACTIONS = [
 ];
 
 /** The `source` of a service's events, on the bus as in CloudEvents. */
-export const eventSource = ({ name }: Service): string => `/mercato/${name}`;
+export const eventSource = ({ name, events }: Service): string => events?.source ?? `/mercato/${name}`;
 
 /** Whether events come to a queue, so that only the event bus sends to it. */
 export const isFed = ({ events }: Service, queue: string): boolean =>
   events?.consumes.some((each) => each.queue === queue) ?? false;
 
 /** Everything that a service may do in AWS, except with keys (`keyUses`). Nothing: it gets no role. */
-export function permissionsOf(service: Service): Permission[] {
+export function permissionsOf(model: Model, service: Service): Permission[] {
   return [
     ...tablePermissions(service),
     ...queuePermissions(service),
+    ...takingCommands(service),
+    ...sendingCommands(model, service),
     ...topicPermissions(service),
     ...busPermissions(service),
   ];
@@ -105,6 +112,65 @@ function queuePermissions(service: Service): Permission[] {
   ]);
 }
 
+/** What a participant does over SQS: receives commands, and answers to queues of those who sent them. */
+function takingCommands(service: Service): Permission[] {
+  if (service.commands === undefined) return [];
+  return [
+    {
+      name: 'commands',
+      why: 'commands of sagas',
+      actions: ['sqs:DeleteMessage', 'sqs:ReceiveMessage'],
+      resources: [{ kind: 'queue', queue: commandsOf(service) }],
+    },
+    {
+      name: 'answers',
+      why: 'answers, to the queue of whoever sent the command',
+      actions: ['sqs:SendMessage'],
+      resources: [{ kind: 'queues-after', queue: answersOf(service) }],
+    },
+  ];
+}
+
+/** What goes with it on the side of the sender: docs/adr/sqs-participants.md says what each is for. */
+function sendingCommands(model: Model, { sendsCommands }: Service): Permission[] {
+  const participants = commanded(model);
+  if (sendsCommands !== true || participants.length === 0) return [];
+  return [
+    {
+      name: 'commands',
+      why: 'commands of sagas',
+      actions: ['sqs:SendMessage'],
+      resources: participants.map((each) => ({ kind: 'queue', queue: commandsOf(each) })),
+    },
+    {
+      name: 'answers',
+      why: 'answers: each process makes a queue of its own, and removes that of one that died',
+      actions: [
+        'sqs:ChangeMessageVisibility',
+        'sqs:CreateQueue',
+        'sqs:DeleteMessage',
+        'sqs:DeleteQueue',
+        'sqs:ListQueueTags',
+        'sqs:ReceiveMessage',
+        'sqs:TagQueue',
+      ],
+      resources: participants.map((each) => ({ kind: 'queues-after', queue: answersOf(each) })),
+    },
+    {
+      name: 'answers-encryption',
+      why: 'how queues of answers are encrypted',
+      actions: ['sqs:GetQueueAttributes'],
+      resources: participants.map((each) => ({ kind: 'queue', queue: answersOf(each) })),
+    },
+    {
+      name: 'answers-of-the-dead',
+      why: 'finds queues of processes that died; this action knows no resources',
+      actions: ['sqs:ListQueues'],
+      resources: [{ kind: 'everything' }],
+    },
+  ];
+}
+
 function topicPermissions({ topics = [] }: Service): Permission[] {
   return topics.map(({ name, why }) => ({
     name: `topic-${name}`,
@@ -132,13 +198,14 @@ function busPermissions(service: Service): Permission[] {
 export const keyUses = ({ services }: Model): KeyUse[] => services.flatMap(keyUsesOf);
 
 function keyUsesOf(service: Service): KeyUse[] {
-  const { zone, tables = [], sharedTables = [], queues = [], topics = [] } = service;
+  const { zone, tables = [], sharedTables = [], queues = [], topics = [], commands, sendsCommands } = service;
   const uses: KeyUse[] = [];
   // DynamoDB unwraps a table's key in the name of whoever reads or writes.
   if (tables.length + sharedTables.length > 0)
     uses.push({ key: storeKey(zone), service, through: 'dynamodb', actions: ['kms:Decrypt', 'kms:DescribeKey'] });
-  if (queues.length > 0) {
-    const sends = queues.some(({ name, refuses }) => refuses === true || !isFed(service, name));
+  const talks = commands !== undefined || sendsCommands === true;
+  if (queues.length > 0 || talks) {
+    const sends = talks || queues.some(({ name, refuses }) => refuses === true || !isFed(service, name));
     uses.push({
       key: messageKey(zone),
       service,

@@ -1,9 +1,10 @@
 import type { GlobalValues } from '../charts/global.ts';
 import type { Scope } from '../constructs/scope.ts';
 import { choose, isSet, text } from '../holes/index.ts';
+import { commanded, withoutCommands } from '../model/derive.ts';
 import type { Model } from '../model/types.ts';
-import { keyPolicy } from './key-policy.ts';
-import { awsName, BUS, busName, KEYS, type KeyName, keyNamespace } from './names.ts';
+import { type KeyPolicyContext, keyPolicy } from './key-policy.ts';
+import { awsName, BUS, busName, KEYS, type KeyName, keyNamespace, messageKey } from './names.ts';
 import { ack, labelsOf, ref, tagList, tags } from './objects.ts';
 import { policyJson } from './policy-json.ts';
 import { WAVES } from './waves.ts';
@@ -54,7 +55,7 @@ function addKey(scope: Scope, { model, values }: PlatformContext, key: KeyName):
       keySpec: 'SYMMETRIC_DEFAULT',
       keyUsage: 'ENCRYPT_DECRYPT',
       enableKeyRotation: true,
-      policy: policyJson(keyPolicy({ global, model, key, dynamodbControllerRole, redriveRoles })),
+      policy: policyOf({ global, model, key, dynamodbControllerRole, redriveRoles }),
       tags: Object.entries(tags(global, OWNER)).map(([tagKey, tagValue]) => ({ tagKey, tagValue })),
     },
   });
@@ -67,6 +68,14 @@ function addKey(scope: Scope, { model, values }: PlatformContext, key: KeyName):
     labels: labelsOf(OWNER),
     spec: { name: text('alias/', awsName(global, key)), targetKeyRef: ref(key) },
   });
+}
+
+/** A key's policy. Nobody uses it for commands where these go over HTTP. */
+function policyOf(context: KeyPolicyContext): string {
+  const { global, model, key } = context;
+  const all = policyJson(keyPolicy(context));
+  if (!commanded(model).some(({ zone }) => messageKey(zone) === key)) return all;
+  return choose(global.aws.commandQueues, all, policyJson(keyPolicy({ ...context, model: withoutCommands(model) })));
 }
 
 /** AWS names keys itself, so a key can be taken over only by whoever knows its id. A null annotation is none. */

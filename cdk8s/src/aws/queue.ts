@@ -1,7 +1,17 @@
 import type { GlobalValues } from '../charts/global.ts';
 import type { Scope } from '../constructs/scope.ts';
 import type { Queue, Service } from '../model/types.ts';
-import { awsName, deadLetterOf, keyNamespace, messageKey, queueArn, queueUrl, ruleArn } from './names.ts';
+import {
+  answersOf,
+  awsName,
+  commandsOf,
+  deadLetterOf,
+  keyNamespace,
+  messageKey,
+  queueArn,
+  queueUrl,
+  ruleArn,
+} from './names.ts';
 import { ack, labelsOf, ref, tags } from './objects.ts';
 import { isFed } from './permissions.ts';
 import { onlyWithTls, policy, type Statement } from './policy.ts';
@@ -16,8 +26,20 @@ const RETENTION = 4 * DAY;
 /** How long a message that was given up on waits for a person: SQS keeps none longer. It counts from when the message was first sent. */
 const DEAD_LETTER_RETENTION = 14 * DAY;
 
-/** An SQS queue and its dead-letter queue, both encrypted with a key of ours. */
-export function queue(scope: Scope, global: GlobalValues, service: Service, { name, ...described }: Queue): void {
+/** How long a command or an answer is kept, in seconds: nobody waits for longer, and it carries a token. */
+const COMMAND_RETENTION = 3_600;
+
+/**
+ * An SQS queue and its dead-letter queue, both encrypted with a key of ours.
+ * @param retention how long a message waits for a reader, in seconds
+ */
+export function queue(
+  scope: Scope,
+  global: GlobalValues,
+  service: Service,
+  { name, ...described }: Omit<Queue, 'why'>,
+  retention = RETENTION,
+): void {
   const deadLetter = deadLetterOf(name);
   add(scope, global, service, deadLetter, {
     messageRetentionPeriod: String(DEAD_LETTER_RETENTION),
@@ -25,7 +47,7 @@ export function queue(scope: Scope, global: GlobalValues, service: Service, { na
     policy: policyJson(queuePolicy(global, service, name, deadLetter)),
   });
   add(scope, global, service, name, {
-    messageRetentionPeriod: String(RETENTION),
+    messageRetentionPeriod: String(retention),
     visibilityTimeout: String(described.visibilitySeconds),
     redrivePolicy: policyJson({
       deadLetterTargetArn: queueArn(global, deadLetter),
@@ -34,6 +56,18 @@ export function queue(scope: Scope, global: GlobalValues, service: Service, { na
     // Nobody else's dead-letter queue.
     redriveAllowPolicy: policyJson({ redrivePermission: 'denyAll' }),
     policy: policyJson(queuePolicy(global, service, name, name)),
+  });
+}
+
+/** Where a service's commands come from, and the queue that those of the answers are named after. */
+export function commandQueues(scope: Scope, global: GlobalValues, service: Service): void {
+  if (service.commands === undefined) return;
+  queue(scope, global, service, { name: commandsOf(service), ...service.commands }, COMMAND_RETENTION);
+  const answers = answersOf(service);
+  add(scope, global, service, answers, {
+    messageRetentionPeriod: String(COMMAND_RETENTION),
+    redriveAllowPolicy: policyJson({ redrivePermission: 'denyAll' }),
+    policy: policyJson(queuePolicy(global, service, answers, answers)),
   });
 }
 

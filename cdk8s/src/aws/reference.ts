@@ -3,8 +3,10 @@ import { type GlobalValues, globalSchema } from '../charts/global.ts';
 import { usesAws } from '../model/derive.ts';
 import type { Model, Service, Table } from '../model/types.ts';
 import {
+  answersOf,
   awsName,
   busName,
+  commandsOf,
   deadLetterOf,
   KEYS,
   type KeyName,
@@ -36,7 +38,7 @@ export function reference(model: Model): string {
     INTRODUCTION,
     '## Shared: chart mercato-aws',
     shared(model),
-    ...users.flatMap((service) => [`## ${service.name}`, stores(service), permissions(service)]),
+    ...users.flatMap((service) => [`## ${service.name}`, stores(service), permissions(model, service)]),
     `Services without a section have nothing in AWS, and their pods get no AWS credentials: ${others(model)}.`,
     '## Order, and what is kept',
     order(),
@@ -53,7 +55,8 @@ have no field for another yet. What is on the bus holds no card data.
 No role allows the use of a key, and no policy elsewhere in the account can: a key's own policy names the roles that use it, each only through the service
 whose data it is. The account itself administers keys, and cannot decrypt without changing that policy
 first, which CloudTrail records. People who move dead letters back to their queue do it as a role that mercato-aws is told
-(\`redriveRoles\`). The only wildcard is \`Resource: "*"\` in a key's policy, where it means that key.`;
+(\`redriveRoles\`). Wildcards are: \`Resource: "*"\` in a key's policy, where it means that key; and with \`global.aws.commandQueues\` the queues of answers, which processes make
+for themselves (\`-answers-*\`), and \`sqs:ListQueues\`, which knows no resources. Without that value what is about commands and answers is not allowed to anybody.`;
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -116,6 +119,7 @@ function stores(service: Service): string {
         `what ${maxReceives} receives did not deal with, 14 days`,
       ],
     ]),
+    ...commandQueues(service),
     ...(events?.consumes ?? []).map(({ types, queue }) => [
       'Rule',
       code(ruleOf(queue)),
@@ -128,6 +132,26 @@ function stores(service: Service): string {
     ['PodIdentityAssociation', code(service.name), where, '', `with ${code('identity: pod-identity')}`],
   ];
   return table(['kind', 'resource', 'namespace', 'key', 'what it is'], rows);
+}
+
+function commandQueues(service: Service): string[][] {
+  if (service.commands === undefined) return [];
+  const { visibilitySeconds, maxReceives } = service.commands;
+  const rows = [
+    [
+      commandsOf(service),
+      `commands of sagas; only who drives runs sends to it; ${visibilitySeconds} s for each reader, 1 hour`,
+    ],
+    [deadLetterOf(commandsOf(service)), `what ${maxReceives} receives did not deal with, 14 days`],
+    [answersOf(service), 'the name and the encryption of the queues of answers; carries no message'],
+  ] as const;
+  return rows.map(([name, what]) => [
+    'Queue',
+    code(name),
+    code(PLACEHOLDERS.namespaces[service.zone]),
+    code(messageKey(service.zone)),
+    `${what}; with ${code('aws.commandQueues')}`,
+  ]);
 }
 
 const fedBy = (service: Service, queue: string): string =>
@@ -144,8 +168,8 @@ function keysOf({ partitionKey, sortKey, indexes = [], timeToLive }: Table): str
   ].join('; ');
 }
 
-function permissions(service: Service): string {
-  const rows = permissionsOf(service).map(({ actions, resources, events, why }) => [
+function permissions(model: Model, service: Service): string {
+  const rows = permissionsOf(model, service).map(({ actions, resources, events, why }) => [
     codes(actions),
     codes(resources.map((resource) => arnOf(PLACEHOLDERS, resource))),
     events === undefined ? '' : `source ${code(events.source)}, detail-type ${codes(events.types)}`,

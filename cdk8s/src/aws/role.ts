@@ -2,8 +2,9 @@ import type { GlobalValues } from '../charts/global.ts';
 import type { Scope } from '../constructs/scope.ts';
 import { expressionOf, hole, isHole } from '../holes/hole.ts';
 import { choose, equals, isSet, not, text } from '../holes/index.ts';
-import { usesAws } from '../model/derive.ts';
-import type { Service } from '../model/types.ts';
+import { usesAws, withoutCommandQueue } from '../model/derive.ts';
+import type { Model, Service } from '../model/types.ts';
+import type { AwsContext } from './index.ts';
 import { accountArn, awsName, busArn, clusterArn, indexArn, queueArn, tableArn, topicArn } from './names.ts';
 import { ack, labelsOf, ref, tagList } from './objects.ts';
 import { type Permission, permissionsOf, type Resource } from './permissions.ts';
@@ -12,7 +13,7 @@ import { type Json, members, policyJson } from './policy-json.ts';
 import { WAVES } from './waves.ts';
 
 /** The role of a service's pods, and with Pod Identity what binds it to their service account, whose name is the service's. Nothing for a service without permissions. */
-export function role(scope: Scope, global: GlobalValues, service: Service): void {
+export function role(scope: Scope, { model, service, values: { global } }: AwsContext): void {
   if (!usesAws(service)) return;
   const { identity } = global.aws;
   const { name, zone } = service;
@@ -33,7 +34,7 @@ export function role(scope: Scope, global: GlobalValues, service: Service): void
           policyJson(policy(irsaTrust(global, service))),
           policyJson(policy(podIdentityTrust(global, service))),
         ),
-        inlinePolicies: { [name]: policyJson(policy(...statementsOf(global, service))) },
+        inlinePolicies: { [name]: allowed(global, model, service) },
         maxSessionDuration: 3600,
         tags: tagList(global, name),
       },
@@ -97,9 +98,17 @@ function oidcProvider({ aws, cluster }: GlobalValues): string {
   return choose(isSet(aws.oidcProvider), aws.oidcProvider ?? '', issuer);
 }
 
-/** What a service's role allows, as IAM has it. */
-export const statementsOf = (global: GlobalValues, service: Service): Statement[] =>
-  permissionsOf(service).map((permission) => statement(global, permission));
+/** What a service's role allows. Nothing about queues of commands where these go over HTTP. */
+function allowed(global: GlobalValues, model: Model, service: Service): string {
+  const { commands, sendsCommands } = service;
+  const all = policyJson(policy(...statementsOf(global, model, service)));
+  if (commands === undefined && sendsCommands !== true) return all;
+  const without = policyJson(policy(...statementsOf(global, model, withoutCommandQueue(service))));
+  return choose(global.aws.commandQueues, all, without);
+}
+
+const statementsOf = (global: GlobalValues, model: Model, service: Service): Statement[] =>
+  permissionsOf(model, service).map((permission) => statement(global, permission));
 
 function statement(global: GlobalValues, { name, actions, resources, events }: Permission): Statement {
   return {
@@ -126,6 +135,10 @@ export function arnOf(global: GlobalValues, resource: Resource): string {
       return indexArn(global, resource.table, resource.index);
     case 'queue':
       return queueArn(global, resource.queue);
+    case 'queues-after':
+      return text(queueArn(global, resource.queue), '-*');
+    case 'everything':
+      return '*';
     case 'topic':
       return topicArn(global, resource.topic);
     case 'bus':

@@ -3,14 +3,18 @@ import { objectsOf } from '../backends/manifests.ts';
 import type { KubernetesObject } from '../backends/render.ts';
 import { merge, type Overrides } from '../backends/values.ts';
 import { packagesOf } from '../charts/index.ts';
+import { withoutCommandQueue } from '../model/derive.ts';
 import { environments } from '../model/environments.ts';
 import { mercato } from '../model/mercato.ts';
 import { shipping } from '../model/services/shipping.ts';
 import type { Environment, Model, Service } from '../model/types.ts';
 
+/** What the shop has, without a queue of commands: those are shipping's own. */
+const plain: Service = withoutCommandQueue(shipping);
+
 /** A service with card data, and with all that the shop's own have not: a queue that nothing feeds, items that go by themselves, keys without a sort key. */
 export const vault: Service = {
-  ...shipping,
+  ...plain,
   name: 'vault',
   zone: 'card',
   cardData: true,
@@ -39,7 +43,7 @@ export const vault: Service = {
 
 /** A service that has nothing but a topic. */
 export const notices: Service = {
-  ...shipping,
+  ...plain,
   name: 'notices',
   calls: [],
   topics: [{ name: 'notices-sent', why: 'who wants to know' }],
@@ -47,7 +51,7 @@ export const notices: Service = {
 };
 
 /** A service that has nothing in AWS. */
-export const idle: Service = { ...shipping, name: 'idle', calls: [], events: { publishes: [], consumes: [] } };
+export const idle: Service = { ...plain, name: 'idle', calls: [], events: { publishes: [], consumes: [] } };
 
 /** The shop, and services that have all that can be had in AWS. */
 export const richModel: Model = { services: [...mercato.services, vault, notices, idle] };

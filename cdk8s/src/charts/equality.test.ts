@@ -8,7 +8,7 @@ import { chartFiles, type Packaged } from '../backends/charts.ts';
 import { overridesOf } from '../backends/environments.ts';
 import { inequalities } from '../backends/equality.ts';
 import { objectsOf } from '../backends/manifests.ts';
-import type { Overrides } from '../backends/values.ts';
+import { type Overrides, ValuesError } from '../backends/values.ts';
 import { environments } from '../model/environments.ts';
 import { mercato } from '../model/mercato.ts';
 import { ENVIRONMENTS } from '../model/types.ts';
@@ -18,8 +18,22 @@ import { packagesOf } from './index.ts';
 
 const RANDOM_VALUES = 200;
 
-/** Random values of a chart, and of those that it brings along under their names. */
-function overridesArbitrary({ definition, dependencies }: Packaged): fc.Arbitrary<Overrides> {
+/** Random values of a chart, and of those that it brings along under their names, that all of them take together. */
+const overridesArbitrary = (packaged: Packaged): fc.Arbitrary<Overrides> =>
+  anyOverrides(packaged).filter((overrides) => fit(packaged, overrides));
+
+/** Whether what one value says goes with what another says (the operator's chart wants some together). */
+function fit(packaged: Packaged, overrides: Overrides): boolean {
+  try {
+    objectsOf(packaged, overrides);
+    return true;
+  } catch (error) {
+    if (error instanceof ValuesError) return false;
+    throw error;
+  }
+}
+
+function anyOverrides({ definition, dependencies }: Packaged): fc.Arbitrary<Overrides> {
   const own = valuesArbitrary(definition.values) as fc.Arbitrary<Overrides>;
   if (dependencies.length === 0) return own;
   const theirs = fc.record(

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { ENVIRONMENTS } from '../model/types.ts';
-import { boolean, choice, group, label, list, optionalString, string, strings, verbatim } from './schema.ts';
+import { boolean, choice, group, integer, label, list, optionalString, string, strings, verbatim } from './schema.ts';
 
 const kubeDns = {
   namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
@@ -56,11 +56,35 @@ export const globalSchema = group('What all charts share', {
     podLabels: strings('Labels of Prometheus’ pods', { 'app.kubernetes.io/name': 'prometheus' }),
     runbooks: string('Where the runbooks are', 'https://example.com/mercato/docs/runbooks', { pattern: '^https?://' }),
   }),
+  tracing: group('Traces, to a collector of OpenTelemetry in the cluster', {
+    enabled: boolean('Whether there is a collector', false),
+    endpoint: string('Where it takes OTLP over HTTP, without /v1/traces', 'http://otel-collector.monitoring.svc:4318', {
+      pattern: '^https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._/-]*)?$',
+    }),
+    sampleRatio: string('The probability with which a trace is kept that begins here, from 0 to 1', '0.01', {
+      pattern: '^(0([.][0-9]{1,6})?|1([.]0{1,6})?)$',
+    }),
+    headersSecret: label(
+      'The Secret of each namespace with what the collector wants to know who sends, under the key headers (as authorization=Bearer%20...); none: nothing is said',
+      'mercato-tracing',
+    ),
+    namespace: label('Where its pods run', 'monitoring'),
+    podLabels: strings('Labels of its pods', { 'app.kubernetes.io/name': 'opentelemetry-collector' }),
+    port: integer('The port of its pods, which its Service must have too', 4318, 1, 65_535),
+  }),
   aws: group('AWS', {
     enabled: boolean('Whether AWS resources are declared too (ACK’s controllers must be there)', false),
     accountId: string('The account', '000000000000', { pattern: '^[0-9]{12}$' }),
     region: string('The region', 'eu-west-1', { pattern: '^[a-z]{2}(-[a-z]+)+-[0-9]$' }),
     identity: choice('How pods get AWS permissions', ['none', 'pod-identity', 'irsa'], 'none'),
+    eventBus: boolean(
+      'Whether events go over the event bus and its queues: orders to the operator (which then needs journal: dynamodb), what becomes of them to the order service, shipments to inventory. If not, straight, over HTTP',
+      false,
+    ),
+    commandQueues: boolean(
+      'Whether saga commands go over queues to services outside the card zone (the operator then needs journal: dynamodb). If not, straight, over HTTP',
+      false,
+    ),
     oidcProvider: optionalString(
       'For irsa: the issuer of the cluster’s tokens without https://, if it is not cluster.tokenIssuer',
     ),

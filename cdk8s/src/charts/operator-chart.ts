@@ -17,8 +17,8 @@ import {
   workerWatching,
 } from '@mercato/operator/rights.ts';
 import { DEFAULT_SHARDS, MOST_SHARDS } from '@mercato/operator/sharding/shard.ts';
-import { awsName, queueUrl } from '../aws/names.ts';
-import { addressOf, type Program, type ServiceContext, subjectOf } from '../constructs/context.ts';
+import { awsName, busName, queueUrl } from '../aws/names.ts';
+import { addressOf, overBus, type Program, type ServiceContext, subjectOf } from '../constructs/context.ts';
 import { beforeDelete, WEIGHTS } from '../constructs/hooks.ts';
 import type { k8s } from '../constructs/kube.ts';
 import { rbac } from '../constructs/rights.ts';
@@ -28,6 +28,7 @@ import { DATA } from '../constructs/volumes.ts';
 import { all, choose, equals, isEmpty, joined, not, text } from '../holes/index.ts';
 import { callersOf, portOf, serviceOf, subscribersOf } from '../model/derive.ts';
 import type { Model, Service } from '../model/types.ts';
+import { volumeMonitoring } from '../monitoring/index.ts';
 import { type ChartDefinition, defineChart } from './chart.ts';
 import { boolean, choice, extended, group, integer, namespaceList, string } from './schema.ts';
 import { pods, serviceObjects, surroundings } from './service-chart.ts';
@@ -42,7 +43,23 @@ const DURATION = { pattern: '^[1-9][0-9]*(s|m|h)$', maxLength: 8 };
 /** The operator with the sqlite journal: one pod with a volume. */
 const stored = (service: Service): Service => ({ ...service, state: { kind: 'embedded', size: '20Gi' } });
 
-const operatorSchema = (model: Model, service: Service) =>
+/** Only workers have what it takes in AWS: with another journal, orders on the bus would come to nobody. */
+const ONLY_WITH_WORKERS = {
+  if: { properties: { journal: { enum: JOURNALS.filter((journal) => journal !== 'dynamodb') } } },
+  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+  then: {
+    properties: {
+      global: { properties: { aws: { properties: { eventBus: { const: false }, commandQueues: { const: false } } } } },
+    },
+  },
+};
+
+const operatorSchema = (model: Model, service: Service) => ({
+  ...operatorValues(model, service),
+  allOf: [ONLY_WITH_WORKERS],
+});
+
+const operatorValues = (model: Model, service: Service) =>
   extended(serviceSchema(service), {
     journal: choice(
       'Where runs live: objects of Kubernetes, a file on a volume of one pod, or a table in AWS; changed only while no run is open (docs/tasks/journals.md)',
@@ -73,6 +90,17 @@ const operatorSchema = (model: Model, service: Service) =>
       'Whether the order service hands it orders, and is told of their ends; false where only OrderSagaRuns are applied',
       true,
     ),
+    intakeQueue: string('URL of another SQS queue for orders than the one that is declared (journal dynamodb)', '', {
+      pattern: '^(https?://[a-z0-9.-]+/[A-Za-z0-9/._-]+)?$',
+    }),
+    announceBus: string(
+      'Another EventBridge bus than the one that is declared, by name or ARN, that is told what becomes of orders (journal dynamodb)',
+      '',
+      { pattern: '^((arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9_./-]{1,256})?$' },
+    ),
+    journalTable: string('Another table than the one that is declared (journal dynamodb)', '', {
+      pattern: '^([a-zA-Z0-9_.-]{3,255})?$',
+    }),
     drain: group('Before an uninstall: runs are brought to an end, or the uninstall fails', {
       enabled: boolean('Whether it waits for runs; if not, their objects keep finalizers that nobody takes away', true),
       timeout: string(
@@ -95,6 +123,9 @@ const valuesOf = (values: object) =>
     readonly shards: number;
     readonly connections: number;
     readonly orders: boolean;
+    readonly intakeQueue: string;
+    readonly announceBus: string;
+    readonly journalTable: string;
     readonly drain: { readonly enabled: boolean; readonly timeout: string; readonly force: boolean };
   };
 
@@ -137,6 +168,7 @@ function operator(scope: Scope, model: Model, service: Service, values: Operator
     program: programOf(model, service, values),
   };
   surroundings(scope, ctx);
+  scope.when(inFile, (inner) => volumeMonitoring(inner, { ...ctx, service: stored(service) }));
   scope.when(not(inFile), (inner) => pods(inner, ctx));
   // It drives runs as a worker does, and needs as much.
   scope.when(inFile, (inner) =>
@@ -162,7 +194,14 @@ function drain(scope: Scope, ctx: ServiceContext, values: OperatorValues): void 
   const { global, watchNamespaces } = values;
   const { timeout, force } = values.drain;
   const account = { namespace: global.namespaces.system, name: DRAIN };
-  const job: Service = { ...ctx.service, name: DRAIN, program: 'operator/src/drain.ts', calls: [], sharedTables: [] };
+  const job: Service = {
+    ...ctx.service,
+    name: DRAIN,
+    program: 'operator/src/drain.ts',
+    calls: [],
+    sharedTables: [],
+    traces: false,
+  };
   const args = [
     text('--watch-namespaces=', joined(watchNamespaces, ',')),
     text('--timeout=', timeout),
@@ -194,7 +233,7 @@ function programOf(model: Model, service: Service, values: OperatorValues): Prog
       { name: 'NODE_OPTIONS', value: choose(inFile, WORKER_NODE_OPTIONS, NODE_OPTIONS) },
       { name: 'MERCATO_JOURNAL', value: journal },
       { name: 'MERCATO_JOURNAL_PATH', value: choose(inFile, `${DATA}/journal.db`, '') },
-      { name: 'MERCATO_JOURNAL_TABLE', value: choose(inTable, awsName(global, JOURNAL_TABLE.name), '') },
+      { name: 'MERCATO_JOURNAL_TABLE', value: choose(inTable, tableOf(values), '') },
       { name: 'MERCATO_ROLE', value: choose(inTable, 'controllers', 'all') },
       { name: 'AWS_REGION', value: global.aws.region },
       ...orders(model, service, values, all(values.orders, not(inTable))),
@@ -202,19 +241,25 @@ function programOf(model: Model, service: Service, values: OperatorValues): Prog
   };
 }
 
-/** What a worker is told. */
+/** The table with runs. */
+const tableOf = ({ global, journalTable }: OperatorValues): string =>
+  choose(equals(journalTable, ''), awsName(global, JOURNAL_TABLE.name), journalTable);
+
+/** What a worker is told. Its queue is read wherever there is AWS: what lies in it when the bus is switched off is not lost. */
 function workerProgram(model: Model, values: OperatorValues): Program {
-  const { global } = values;
-  const fromQueue = all(values.orders, global.aws.enabled);
+  const { global, intakeQueue, announceBus } = values;
+  const queue = choose(equals(intakeQueue, ''), choose(global.aws.enabled, queueUrl(global, ORDERS), ''), intakeQueue);
+  const bus = choose(overBus(global), choose(equals(announceBus, ''), busName(global), announceBus), '');
   return {
     args: flags(values),
     env: [
       { name: 'NODE_OPTIONS', value: WORKER_NODE_OPTIONS },
       { name: 'MERCATO_JOURNAL', value: 'dynamodb' },
-      { name: 'MERCATO_JOURNAL_TABLE', value: awsName(global, JOURNAL_TABLE.name) },
+      { name: 'MERCATO_JOURNAL_TABLE', value: tableOf(values) },
       { name: 'MERCATO_ROLE', value: 'worker' },
       { name: 'AWS_REGION', value: global.aws.region },
-      { name: 'MERCATO_INTAKE_QUEUE', value: choose(fromQueue, queueUrl(global, ORDERS), '') },
+      { name: 'MERCATO_INTAKE_QUEUE', value: choose(values.orders, queue, '') },
+      { name: 'MERCATO_ANNOUNCE_BUS', value: choose(values.orders, bus, '') },
       ...orders(model, serviceOf(model, OPERATOR), values, values.orders),
     ],
   };
@@ -237,13 +282,15 @@ function orders(model: Model, service: Service, { global }: OperatorValues, want
   );
   if (senders.length === 0) return [];
   const list = (parts: readonly string[]) => text(...parts.flatMap((part, i) => (i === 0 ? [part] : [',', part])));
-  const whereWanted = (name: string, value: string) => ({ name, value: choose(wanted, value, '') });
+  const whereWanted = (name: string, value: string, so = wanted) => ({ name, value: choose(so, value, '') });
   return [
     whereWanted('MERCATO_INTAKE_ADDRESS', `0.0.0.0:${portOf(service, INTAKE)}`),
     whereWanted('MERCATO_INTAKE_SUBJECTS', list(senders.map(({ name, zone }) => subjectOf(name, zone, global)))),
     whereWanted(
       'MERCATO_ANNOUNCE_TO',
       list(subscribersOf(model, service).map((each) => text(addressOf(each, global), '/events'))),
+      // Not over both: each would hear all of it twice.
+      all(wanted, not(overBus(global))),
     ),
   ];
 }

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { chartFiles } from '../backends/charts.ts';
 import { render } from '../backends/render.ts';
 import { type Overrides, valuesOf } from '../backends/values.ts';
-import { scales } from '../model/derive.ts';
+import { scales, shared } from '../model/derive.ts';
 import { mercato } from '../model/mercato.ts';
+import { order } from '../model/services/order.ts';
 import type { Service } from '../model/types.ts';
 import { search, withSearch } from '../testing/added.ts';
 import { valuesArbitrary } from '../testing/arbitrary.ts';
@@ -24,6 +25,8 @@ const isWorkload = ({ kind }: { readonly kind: string }) => kind === 'Deployment
 
 /** The shop's programs, by what runs them. */
 const EMBEDDED = mercato.services.filter(({ state }) => state.kind === 'embedded');
+/** Those of them that several pods can work for, under some settings. */
+const SHARING = EMBEDDED.filter((service) => shared(service) !== undefined);
 const CONTROLLERS = mercato.services.filter(({ component }) => component === 'controller');
 
 describe("a service's chart", function () {
@@ -89,7 +92,7 @@ describe("a service's chart", function () {
     });
 
   it('runs a service with an embedded store as one pod with a volume, whatever the values, and scales it never', () => {
-    for (const service of EMBEDDED)
+    for (const service of EMBEDDED.filter((each) => !SHARING.includes(each)))
       forAnyValues(service, (objects) => {
         const set = theOne(objects, 'StatefulSet');
         expect(at(set, 'spec.replicas')).to.equal(1);
@@ -97,6 +100,29 @@ describe("a service's chart", function () {
         expect(at(set, 'spec.persistentVolumeClaimRetentionPolicy.whenDeleted')).to.equal('Retain');
         for (const kind of ['Deployment', 'PodDisruptionBudget', ...SCALERS]) expect(ofKind(objects, kind)).to.be.empty;
       });
+  });
+
+  it('runs a service whose books pods share as many pods, and else as one, and never as both', () => {
+    expect(SHARING.map(({ name }) => name)).to.deep.equal(['order']);
+    const seen = new Set<string>();
+    forAnyValues(order, (objects) => {
+      const { kind } = objects.find(isWorkload) ?? {};
+      expect(objects.filter(isWorkload)).to.have.length(1);
+      seen.add(String(kind));
+      const many = kind === 'Deployment';
+      expect(objects.filter((each) => SCALERS.includes(each.kind))).to.have.length(many ? 1 : 0);
+      expect(ofKind(objects, 'PodDisruptionBudget')).to.have.length(many ? 1 : 0);
+      const { spec } = podTemplateOf(objects);
+      expect(spec['topologySpreadConstraints'] !== undefined).to.equal(many);
+      const mounts = at(spec, 'containers.0.volumeMounts') as { name: string }[];
+      expect(mounts.some(({ name }) => name === 'data')).to.equal(!many);
+      expect(at(theOne(objects, 'Service'), 'spec.trafficDistribution') ?? null).to.equal(many ? 'PreferClose' : null);
+    });
+    expect([...seen].sort()).to.deep.equal(['Deployment', 'StatefulSet']);
+    const [one, other] = ['sqlite', 'dynamodb'].map((store) => rendered(mercato, 'order', { settings: { store } }));
+    expect(one?.find(isWorkload)?.kind).to.equal('StatefulSet');
+    expect(other?.find(isWorkload)?.kind).to.equal('Deployment');
+    expect(at(theOne(other ?? [], 'HorizontalPodAutoscaler'), 'spec.minReplicas')).to.equal(order.scale.from);
   });
 
   it('has exactly one scaler where there is something to scale, and then no replicas of its own', () => {
@@ -116,8 +142,11 @@ describe("a service's chart", function () {
       (
         at(theOne(rendered(withSearch, search.name, { global }), 'ScaledObject'), 'spec.triggers') as { type: string }[]
       ).map(({ type }) => type);
-    expect(triggers({ autoscaler: 'keda', aws: { enabled: true } })).to.deep.equal(['cpu', 'memory', 'aws-sqs-queue']);
-    expect(triggers({ autoscaler: 'keda' })).to.deep.equal(['cpu', 'memory']);
+    const aws = { enabled: true, eventBus: true };
+    expect(triggers({ autoscaler: 'keda', aws })).to.deep.equal(['cpu', 'memory', 'aws-sqs-queue']);
+    // What only the bus fills is always empty without it.
+    expect(triggers({ autoscaler: 'keda', aws: { ...aws, eventBus: false } })).to.deep.equal(['cpu', 'memory']);
+    expect(triggers({ autoscaler: 'keda', aws: { ...aws, enabled: false } })).to.deep.equal(['cpu', 'memory']);
   });
 
   it('gives controllers the pods that are asked for', () => {

@@ -1,6 +1,6 @@
 import { aws } from '../aws/index.ts';
 import { autoscaler } from '../constructs/autoscaler.ts';
-import type { Program, ServiceContext } from '../constructs/context.ts';
+import { type ServiceContext, shapesOf } from '../constructs/context.ts';
 import { networkPolicies } from '../constructs/networkpolicy.ts';
 import { disruptionBudget } from '../constructs/pdb.ts';
 import type { Scope } from '../constructs/scope.ts';
@@ -22,7 +22,7 @@ export function serviceChart(model: Model, service: Service): ChartDefinition {
   });
 }
 
-/** The objects of a service. Charts of controllers add theirs to these, and say by {@link Program} what the program is told. */
+/** The objects of a service. Charts of controllers add theirs to these, and say by `program` what the program is told. */
 export function serviceObjects(scope: Scope, ctx: ServiceContext): void {
   surroundings(scope, ctx);
   pods(scope, ctx);
@@ -37,9 +37,13 @@ export function surroundings(scope: Scope, ctx: ServiceContext): void {
   monitoring(scope, ctx);
 }
 
-/** What runs its program, and how many of it there are. */
+/** What runs its program, and how many of it there are: of each shape that the service can have, all that belongs to it. */
 export function pods(scope: Scope, ctx: ServiceContext): void {
-  workload(scope, ctx);
-  autoscaler(scope, ctx);
-  disruptionBudget(scope, ctx);
+  for (const { service, holds } of shapesOf(ctx))
+    scope.when(holds, (inner) => {
+      const shaped = { ...ctx, service };
+      workload(inner, shaped);
+      autoscaler(inner, shaped);
+      disruptionBudget(inner, shaped);
+    });
 }

@@ -1,5 +1,5 @@
 import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox';
-import { isStateful, scales, usesAws } from '../model/derive.ts';
+import { canScale, isStateful, usesAws } from '../model/derive.ts';
 import type { Service, Setting } from '../model/types.ts';
 import { globalSchema } from './global.ts';
 import { outsidePeer } from './peers.ts';
@@ -119,8 +119,8 @@ export function serviceSchema(service: Service) {
 function applicable<T extends TObject>(service: Service, schema: T): T {
   const { settings = [], secrets = [], outside = [], tokens } = service;
   const ignored = {
-    replicas: scales(service) || isStateful(service),
-    autoscaling: !scales(service),
+    replicas: canScale(service) || isStateful(service),
+    autoscaling: !canScale(service),
     persistence: !isStateful(service),
     settings: settings.length === 0,
     secrets: secrets.length === 0,

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { addressOf, namespaceOf } from '../constructs/context.ts';
+import { answersOf, commandsOf, queueUrl } from '../aws/names.ts';
+import { addressOf, namespaceOf, overQueues } from '../constructs/context.ts';
 import type { Manifest, Scope } from '../constructs/scope.ts';
+import { not } from '../holes/index.ts';
 import { portOf, serviceOf } from '../model/derive.ts';
 import type { Model, Service } from '../model/types.ts';
 import { type ChartDefinition, defineChart } from './chart.ts';
@@ -46,14 +48,28 @@ export function shopChart(model: Model): ChartDefinition {
   });
 }
 
-/** A reference by name stays in the namespace, so a participant elsewhere is known by its address. */
+/** A participant, behind its queue where commands go over queues. */
 function participantOf(scope: Scope, service: Service, example: Example, global: GlobalValues): void {
   const { service: _, url: __, ...spec } = example.spec;
-  const place =
-    service.zone === 'shop'
-      ? { service: { name: service.name, port: portOf(service) } }
-      : { url: addressOf(service, global) };
-  scope.add(placed({ ...example, spec: { ...place, ...spec } }, global));
+  const place = placeOf(service, global);
+  const overHttp = { ...example, spec: { ...place, ...spec } };
+  if (service.commands === undefined) {
+    scope.add(placed(overHttp, global));
+    return;
+  }
+  // A queue takes messages one by one.
+  const { batch: ___, ...single } = spec;
+  const queue = { url: queueUrl(global, commandsOf(service)), answersUrl: queueUrl(global, answersOf(service)) };
+  const so = overQueues(global);
+  scope.when(not(so), (inner) => void inner.add(placed(overHttp, global)));
+  scope.when(so, (inner) => void inner.add(placed({ ...example, spec: { queue, ...single } }, global)));
+}
+
+/** A reference by name stays in the namespace, so a participant elsewhere is known by its address. */
+function placeOf(service: Service, global: GlobalValues): object {
+  return service.zone === 'shop'
+    ? { service: { name: service.name, port: portOf(service) } }
+    : { url: addressOf(service, global) };
 }
 
 function placed(example: Example, global: GlobalValues): Manifest {

@@ -1,8 +1,9 @@
 import { queueUrl } from '../aws/names.ts';
+import { isFed } from '../aws/permissions.ts';
 import { choose, equals, not, text } from '../holes/index.ts';
 import { scales } from '../model/derive.ts';
 import type { Queue } from '../model/types.ts';
-import { metadata, type ServiceContext } from './context.ts';
+import { metadata, overBus, type ServiceContext } from './context.ts';
 import { k8s, kube } from './kube.ts';
 import type { Scope } from './scope.ts';
 
@@ -38,9 +39,11 @@ export function autoscaler(scope: Scope, ctx: ServiceContext): void {
   scope.when(keda, (inner) => {
     const queue = service.queues?.find(({ name }) => name === service.scale.queue?.name);
     if (queue === undefined) return scaledObject(inner, ctx, []);
-    const { enabled } = values.global.aws;
-    inner.when(not(enabled), (without) => scaledObject(without, ctx, []));
-    inner.when(enabled, (withQueue) => {
+    // Without the bus nothing comes to it: an empty queue would say that nothing is to be done.
+    const { aws } = values.global;
+    const filled = isFed(service, queue.name) ? overBus(values.global) : aws.enabled;
+    inner.when(not(filled), (without) => scaledObject(without, ctx, []));
+    inner.when(filled, (withQueue) => {
       authentication(withQueue, ctx);
       scaledObject(withQueue, ctx, [queueTrigger(ctx, queue)]);
     });

@@ -1,8 +1,8 @@
 import type { GlobalValues } from '../charts/global.ts';
 import type { ServiceValues } from '../charts/service-values.ts';
-import { all, equals, text } from '../holes/index.ts';
-import { portOf } from '../model/derive.ts';
-import type { Model, Service, Zone } from '../model/types.ts';
+import { all, equals, not, text } from '../holes/index.ts';
+import { portOf, shared } from '../model/derive.ts';
+import type { Call, Model, Service, Zone } from '../model/types.ts';
 import type { k8s } from './kube.ts';
 
 /** What the constructs of a service are given: the model, the service of it, and an installation's values or holes in their place. */
@@ -57,6 +57,35 @@ export function addressOf(service: Service, global: GlobalValues, door?: string)
 /** What a service account is called in its tokens. */
 export function subjectOf(account: string, zone: Zone, global: GlobalValues): string {
   return text('system:serviceaccount:', namespaceOf(zone, global), ':', account);
+}
+
+/** Whether events go over the event bus and its queues instead of straight to who hears them. */
+export const overBus = ({ aws }: GlobalValues): boolean => all(aws.enabled, aws.eventBus);
+
+/** Whether saga commands go over queues to who takes them so. */
+export const overQueues = ({ aws }: GlobalValues): boolean => all(aws.enabled, aws.commandQueues);
+
+/** Whether a call is made under the settings of an installation. */
+export const made = ({ when, unless }: Call, values: ServiceValues): boolean =>
+  all(applies(when, values), unless === undefined || not(overBus(values.global)));
+
+/** A service as some settings make it, and whether these are the installation's. */
+export interface Shape {
+  readonly service: Service;
+  readonly holds: boolean;
+}
+
+/** What a service can be: with its books on a volume of its own, or where pods share them. Exactly one of the shapes holds. */
+export function shapesOf({ service, values }: Pick<ServiceContext, 'service' | 'values'>): Shape[] {
+  const { state } = service;
+  const other = shared(service);
+  if (other === undefined || state.kind !== 'embedded') return [{ service, holds: true }];
+  const sharing = applies(state.shared, values);
+  const alone: Service = { ...service, state: { kind: 'embedded', size: state.size } };
+  return [
+    { service: alone, holds: not(sharing) },
+    { service: other, holds: sharing },
+  ];
 }
 
 /** Whether something of the model holds under the settings of an installation: all of `when`, or always without it. */

@@ -2,6 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { readConfig } from '@mercato/kit/config.ts';
+import { orderConfig } from '@mercato/order/config.ts';
+import { tracingOf, untraced } from '@mercato/tracing';
 import { expect } from 'chai';
 import type { Overrides } from '../backends/values.ts';
 import { mercato } from '../model/mercato.ts';
@@ -12,6 +14,14 @@ function environmentOf(name: string, overrides: Overrides = {}): Record<string, 
   const { env } = podTemplateOf(rendered(withSearch, name, overrides)).spec.containers[0] ?? { env: [] };
   return Object.fromEntries(env.map((each) => [each.name, each.value ?? '']));
 }
+
+/** Everything over the event bus. */
+const OVER_BUS = {
+  global: {
+    environment: 'staging',
+    aws: { enabled: true, eventBus: true, accountId: '123456789012', region: 'eu-west-2' },
+  },
+};
 
 describe("a program's environment", () => {
   let folder: string;
@@ -54,7 +64,90 @@ describe("a program's environment", () => {
   it('leaves the address of a call empty that is not made', () => {
     expect(environmentOf('shipping').CARRIER_URL).to.equal('');
     expect(environmentOf('order').MERCATO_INTAKE_URL).to.equal('http://mercato-intake.mercato-system.svc:8090/events');
-    expect(environmentOf('order', { settings: { intake: 'bus' } }).MERCATO_INTAKE_URL).to.equal('');
+    expect(environmentOf('order', OVER_BUS).MERCATO_INTAKE_URL).to.equal('');
+  });
+
+  it('says where events go by one way: straight, or over the bus that is declared', () => {
+    expect(environmentOf('shipping')).to.include({
+      MERCATO_EVENT_SUBSCRIBERS: 'http://inventory.mercato-shop.svc:8080/events',
+      MERCATO_EVENT_BUS: '',
+    });
+    for (const name of ['order', 'inventory', 'payment', 'shipping'])
+      expect(environmentOf(name, OVER_BUS), name).to.include({ MERCATO_EVENT_BUS: 'mercato-staging' });
+    expect(environmentOf('shipping', OVER_BUS).MERCATO_EVENT_SUBSCRIBERS).to.equal('');
+    const { global } = OVER_BUS;
+    const own = { settings: { eventBus: 'theirs' } };
+    expect(environmentOf('order', { global, ...own }).MERCATO_EVENT_BUS).to.equal('theirs');
+    // A bus that one service alone sends to is one that nobody hears.
+    expect(environmentOf('order', own).MERCATO_EVENT_BUS).to.equal('');
+  });
+
+  it('has the names of what is declared in AWS from account, region and environment, unless an installation says others', () => {
+    const declared = {
+      MERCATO_ORDERS_TABLE: 'mercato-staging-orders',
+      MERCATO_EVENT_QUEUE: 'https://sqs.eu-west-2.amazonaws.com/123456789012/mercato-staging-order-events',
+      MERCATO_ANNOUNCEMENTS_TOPIC: 'arn:aws:sns:eu-west-2:123456789012:mercato-staging-order-announcements',
+      AWS_REGION: 'eu-west-2',
+    };
+    expect(environmentOf('order', OVER_BUS)).to.include(declared);
+    expect(environmentOf('order')).to.include({
+      MERCATO_ORDERS_TABLE: '',
+      MERCATO_EVENT_QUEUE: '',
+      MERCATO_ANNOUNCEMENTS_TOPIC: '',
+    });
+    const settings = {
+      table: 'theirs',
+      eventQueue: 'https://sqs.example/1/theirs',
+      announcementsTopic: 'arn:aws:sns:eu-west-2:123456789012:theirs',
+    };
+    for (const global of [{}, OVER_BUS.global])
+      expect(environmentOf('order', { global, settings })).to.include({
+        MERCATO_ORDERS_TABLE: settings.table,
+        MERCATO_EVENT_QUEUE: settings.eventQueue,
+        MERCATO_ANNOUNCEMENTS_TOPIC: settings.announcementsTopic,
+      });
+  });
+
+  it('is what the order service reads with all of AWS', () => {
+    const environment = { ...environmentOf('order', { ...OVER_BUS, settings: { store: 'dynamodb' } }) };
+    expect(environment).not.to.have.any.keys('DATA_DIR');
+    const env = { ...environment, MERCATO_JWKS_CA_FILE: join(folder, 'ca.crt') };
+    const config = orderConfig(env, readConfig('order', env));
+    expect(config.store).to.deep.equal({ kind: 'dynamodb', table: 'mercato-staging-orders' });
+    expect(config.topic).to.equal('arn:aws:sns:eu-west-2:123456789012:mercato-staging-order-announcements');
+    expect(config.subscribers).to.deep.equal([]);
+  });
+
+  it('says where commands come from and answers go only where they go over queues, outside the card zone', () => {
+    const global = { ...OVER_BUS.global, aws: { ...OVER_BUS.global.aws, commandQueues: true } };
+    const url = 'https://sqs.eu-west-2.amazonaws.com/123456789012/mercato-staging-shipping';
+    const queues = { MERCATO_COMMAND_QUEUE: `${url}-commands`, MERCATO_ANSWER_QUEUES: `${url}-answers` };
+    expect(environmentOf('shipping', { global })).to.include(queues);
+    expect(environmentOf('shipping', OVER_BUS)).to.include({ MERCATO_COMMAND_QUEUE: '', MERCATO_ANSWER_QUEUES: '' });
+    for (const name of ['payment', 'order'])
+      expect(environmentOf(name, { global }), name).not.to.have.any.keys('MERCATO_COMMAND_QUEUE');
+  });
+
+  it('sends traces of every service of the shop where there is a collector, whose credentials come from a Secret', async () => {
+    const global = { tracing: { enabled: true, endpoint: 'http://collector.a.svc:4318', sampleRatio: '0.5' } };
+    for (const { name, component } of mercato.services.filter(({ zone }) => zone !== 'system')) {
+      const env = podTemplateOf(rendered(mercato, name, { global })).spec.containers[0]?.env ?? [];
+      const said = env.filter((each) => each.name.startsWith('OTEL_'));
+      if (component !== 'service') expect(said, name).to.deep.equal([]);
+      else
+        expect(said, name).to.deep.equal([
+          { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: 'http://collector.a.svc:4318' },
+          { name: 'OTEL_TRACES_SAMPLER_ARG', value: '0.5' },
+          {
+            name: 'OTEL_EXPORTER_OTLP_HEADERS',
+            valueFrom: { secretKeyRef: { name: 'mercato-tracing', key: 'headers', optional: true } },
+          },
+        ]);
+    }
+    expect(await tracingOf('order', environmentOf('order'))).to.equal(untraced);
+    const traced = await tracingOf('order', environmentOf('order', { global }));
+    await traced.close();
+    expect(traced).not.to.equal(untraced);
   });
 
   it('follows the namespaces of an installation', () => {

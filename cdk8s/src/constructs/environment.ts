@@ -1,7 +1,27 @@
-import { choose, isEmpty, joined, text } from '../holes/index.ts';
-import { calleesOf, isController, isStateful, portOf, serviceOf, subscribersOf } from '../model/derive.ts';
-import type { Call, Setting } from '../model/types.ts';
-import { addressOf, applies, CALLER_ACCOUNT, namespaceOf, type ServiceContext, subjectOf } from './context.ts';
+import { answersOf, awsName, busName, commandsOf, queueUrl, topicArn } from '../aws/names.ts';
+import type { GlobalValues } from '../charts/global.ts';
+import { choose, equals, isEmpty, joined, text } from '../holes/index.ts';
+import {
+  calleesOf,
+  isController,
+  isStateful,
+  portOf,
+  serviceOf,
+  subscribersOf,
+  traces,
+  usesAws,
+} from '../model/derive.ts';
+import type { Call, Declared, Setting } from '../model/types.ts';
+import {
+  addressOf,
+  CALLER_ACCOUNT,
+  made,
+  namespaceOf,
+  overBus,
+  overQueues,
+  type ServiceContext,
+  subjectOf,
+} from './context.ts';
 import type { k8s } from './kube.ts';
 import { callToken, DATA, JWKS, RELAY, secretFile } from './volumes.ts';
 
@@ -11,7 +31,15 @@ import { callToken, DATA, JWKS, RELAY, secretFile } from './volumes.ts';
  */
 export function environment(ctx: ServiceContext): k8s.EnvVar[] {
   const own = isController(ctx.service) ? ofController(ctx) : ofService(ctx);
-  return [...own, ...settings(ctx), ...secrets(ctx), ...addresses(ctx), ...(ctx.program?.env ?? [])];
+  return [
+    ...own,
+    ...settings(ctx),
+    ...secrets(ctx),
+    ...addresses(ctx),
+    ...commands(ctx),
+    ...tracing(ctx),
+    ...(ctx.program?.env ?? []),
+  ];
 }
 
 function ofController({ service, values }: ServiceContext): k8s.EnvVar[] {
@@ -31,6 +59,7 @@ function ofService(ctx: ServiceContext): k8s.EnvVar[] {
     ...(isStateful(service) ? [{ name: 'DATA_DIR', value: DATA }] : []),
     { name: 'LOG_LEVEL', value: values.logLevel },
     ...(service.runsIn === undefined ? [] : [{ name: service.runsIn, value: namespaceOf('shop', values.global) }]),
+    ...(usesAws(service) ? [{ name: 'AWS_REGION', value: values.global.aws.region }] : []),
     ...tokens(ctx),
     ...events(ctx),
   ];
@@ -71,15 +100,71 @@ function events({ model, service, values }: ServiceContext): k8s.EnvVar[] {
     return [{ name: 'MERCATO_EVENT_SUBSCRIBERS', value: joined(values.announceTo.addresses, ',') }, relayToken];
   const subscribers = subscribersOf(model, service).map((each) => text(addressOf(each, values.global), '/events'));
   if (subscribers.length === 0) return [];
-  return [{ name: 'MERCATO_EVENT_SUBSCRIBERS', value: commaSeparated(subscribers) }, relayToken];
+  // Not over both: each event would come twice.
+  const value = choose(overBus(values.global), '', commaSeparated(subscribers));
+  return [{ name: 'MERCATO_EVENT_SUBSCRIBERS', value }, relayToken];
 }
 
 function settings({ service, values }: ServiceContext): k8s.EnvVar[] {
   return (service.settings ?? []).flatMap((setting) =>
     setting.variable === undefined
       ? []
-      : [{ name: setting.variable, value: inWords(setting, values.settings[setting.name]) }],
+      : [{ name: setting.variable, value: orDeclared(setting, values.settings[setting.name], values.global) }],
   );
+}
+
+/** An installation's own value, or what is declared in its place. */
+function orDeclared(setting: Setting, value: string | number | boolean | undefined, global: GlobalValues): string {
+  const { declared } = setting;
+  const said = inWords(setting, value);
+  if (declared === undefined) return said;
+  const name = nameOf(declared, global);
+  // Whether events go over a bus is said for all at once: what one service sent there nobody else would hear.
+  if (declared.kind === 'bus') return choose(overBus(global), choose(equals(said, ''), name, said), '');
+  return choose(equals(said, ''), choose(global.aws.enabled, name, ''), said);
+}
+
+/** What a program knows something by that is declared. A queue is read wherever there is AWS: what lies in it when the bus is switched off is not lost. */
+function nameOf(declared: Declared, global: GlobalValues): string {
+  switch (declared.kind) {
+    case 'bus':
+      return busName(global);
+    case 'queue':
+      return queueUrl(global, declared.queue);
+    case 'table':
+      return awsName(global, declared.table);
+    case 'topic':
+      return topicArn(global, declared.topic);
+  }
+}
+
+/** Where commands come from beside HTTP, and which queues answers may go to. */
+function commands({ service, values }: ServiceContext): k8s.EnvVar[] {
+  if (service.commands === undefined) return [];
+  const { global } = values;
+  const whereSo = (queue: string) => choose(overQueues(global), queueUrl(global, queue), '');
+  return [
+    { name: 'MERCATO_COMMAND_QUEUE', value: whereSo(commandsOf(service)) },
+    { name: 'MERCATO_ANSWER_QUEUES', value: whereSo(answersOf(service)) },
+  ];
+}
+
+/**
+ * Where traces go (docs/concepts/tracing.md). The collector's credentials are the one secret in an environment: OpenTelemetry reads them nowhere else. They
+ * come from a Secret, and where there is none, there is no variable.
+ */
+function tracing({ service, values }: ServiceContext): k8s.EnvVar[] {
+  if (!traces(service)) return [];
+  const { enabled, endpoint, sampleRatio, headersSecret } = values.global.tracing;
+  const whereSo = (value: string) => choose(enabled, value, '');
+  return [
+    { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: whereSo(endpoint) },
+    { name: 'OTEL_TRACES_SAMPLER_ARG', value: whereSo(sampleRatio) },
+    {
+      name: 'OTEL_EXPORTER_OTLP_HEADERS',
+      valueFrom: { secretKeyRef: { name: headersSecret, key: 'headers', optional: true } },
+    },
+  ];
 }
 
 function inWords({ type, default: fallback }: Setting, value: string | number | boolean = fallback): string {
@@ -94,15 +179,15 @@ function secrets({ service }: ServiceContext): k8s.EnvVar[] {
 function addresses({ model, service, values }: ServiceContext): k8s.EnvVar[] {
   const callees = calleesOf(model, service);
   // Empty where the call is not made: a chart cannot leave a variable out.
-  const whereMade = (when: Call['when'], address: string) =>
-    when === undefined ? address : choose(applies(when, values), address, '');
-  return service.calls.flatMap(({ variable, door, path = '', token, when }, i) => {
+  const whereMade = (call: Call, address: string) => choose(made(call, values), address, '');
+  return service.calls.flatMap((call, i) => {
     const callee = callees[i];
     if (callee === undefined) return [];
+    const { variable, door, path = '', token } = call;
     return [
       ...(variable === undefined
         ? []
-        : [{ name: variable, value: whereMade(when, text(addressOf(callee, values.global, door), path)) }]),
+        : [{ name: variable, value: whereMade(call, text(addressOf(callee, values.global, door), path)) }]),
       ...(token === undefined ? [] : [{ name: token.variable, value: callToken(callee) }]),
     ];
   });

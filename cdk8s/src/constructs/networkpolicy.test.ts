@@ -163,6 +163,38 @@ describe('network policies', function () {
     expect(ask({ peers: [], ports: [8080] }, crm, 8080), 'no peers are not everybody').to.equal(false);
   });
 
+  it('open the way to the collector for who sends traces: its pods, its port, and nothing else', () => {
+    const tracing = { enabled: true, namespace: 'traces', podLabels: { app: 'collector' }, port: 4319 };
+    const collector = stranger('traces', { 'app.kubernetes.io/name': 'opentelemetry-collector', app: 'collector' });
+    const ask = (name: string, to: Workload, port: number, enabled = true) =>
+      reachOf(policies(() => ({ global: { tracing: { ...tracing, enabled } } }))).ask(pods(name), to, port, 'TCP')
+        .allowed;
+    for (const name of ['order', 'inventory', 'shipping', 'mercato-operator', 'mercato-worker']) {
+      expect(ask(name, collector, 4319), name).to.equal(true);
+      expect(ask(name, collector, 4318), name).to.equal(false);
+      expect(ask(name, stranger('traces'), 4319), name).to.equal(false);
+      expect(ask(name, stranger('other', collector.labels), 4319), name).to.equal(false);
+      expect(ask(name, collector, 4319, false), name).to.equal(false);
+    }
+    for (const name of ['acquirer', 'carrier', 'mercato-boundary'])
+      expect(ask(name, collector, 4319), name).to.equal(false);
+  });
+
+  it('close the ways of events where these go over the bus', () => {
+    const ask = (eventBus: boolean) => reachOf(policies(() => ({ global: { aws: { enabled: true, eventBus } } })));
+    const ways = [
+      ['order', 'mercato-worker', 8090],
+      ['order', 'mercato-operator', 8090],
+      ['shipping', 'inventory', 8080],
+      ['mercato-worker', 'order', 8080],
+    ] as const;
+    for (const [from, to, port] of ways) {
+      expect(ask(false).ask(pods(from), pods(to), port, 'TCP').allowed, `${from} to ${to}`).to.equal(true);
+      expect(ask(true).ask(pods(from), pods(to), port, 'TCP').allowed, `${from} to ${to}`).to.equal(false);
+    }
+    expect(ask(true).ask(pods('mercato-worker'), pods('inventory'), 8080, 'TCP').allowed).to.equal(true);
+  });
+
   it('open AWS, and the Pod Identity agent, only where they are used', () => {
     const outsidePeers = [{ ipBlock: { cidr: '192.168.0.0/16' } }];
     const asked = (aws: object) => {

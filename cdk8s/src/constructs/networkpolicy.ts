@@ -1,7 +1,16 @@
 import { all, equals, isEmpty, not, tcpPorts } from '../holes/index.ts';
-import { calleesOf, callersOf, checksTokens, isController, portOf, portsCalled, usesAws } from '../model/derive.ts';
-import type { Service } from '../model/types.ts';
-import { applies, metadata, namespaceOf, type ServiceContext, selector } from './context.ts';
+import {
+  calleesOf,
+  callersOf,
+  checksTokens,
+  isController,
+  portOf,
+  portsCalled,
+  traces,
+  usesAws,
+} from '../model/derive.ts';
+import type { Call, Service } from '../model/types.ts';
+import { applies, made, metadata, namespaceOf, type ServiceContext, selector } from './context.ts';
 import { k8s, kube } from './kube.ts';
 import type { Scope } from './scope.ts';
 
@@ -50,7 +59,7 @@ function ingress(scope: Scope, ctx: ServiceContext): void {
 
 function egress(scope: Scope, ctx: ServiceContext): void {
   const { model, service, values } = ctx;
-  const { cluster, aws } = values.global;
+  const { cluster, aws, tracing } = values.global;
   const asksApiServer = checksTokens(service) || isController(service);
   const toOutside = (inner: Scope, name: string, ports: readonly number[]) =>
     inner.when(not(isEmpty(values.outsidePeers)), (some) => {
@@ -70,7 +79,7 @@ function egress(scope: Scope, ctx: ServiceContext): void {
       policy(inner, ctx, 'to-api-server', { egress: [{ to, ports }] });
     });
   for (const [i, callee] of calleesOf(model, service).entries())
-    scope.when(applies(service.calls[i]?.when, values), (inner) => {
+    scope.when(made(service.calls[i] as Call, values), (inner) => {
       policy(inner, ctx, `to-${callee.name}`, {
         egress: [{ to: [peerOf(ctx, callee)], ports: [port(portOf(callee, service.calls[i]?.door))] }],
       });
@@ -86,6 +95,11 @@ function egress(scope: Scope, ctx: ServiceContext): void {
       });
     });
   }
+  if (traces(service))
+    scope.when(tracing.enabled, (inner) => {
+      const to = [peer(tracing.namespace, tracing.podLabels)];
+      policy(inner, ctx, 'to-collector', { egress: [{ to, ports: [port(tracing.port)] }] });
+    });
   if (usesAws(service))
     scope.when(aws.enabled, (inner) => {
       toOutside(inner, 'to-aws', [443]);

@@ -2,7 +2,7 @@ import type { PciEgress, PciIngress, PciPods } from '@mercato/operator/api/pcibo
 import { POD_IDENTITY_CIDR } from '@mercato/operator/api/pciboundary.ts';
 import type { GlobalValues } from '../charts/global.ts';
 import { all, concatenated, equals, isEmpty, not, onlyIf, optional } from '../holes/index.ts';
-import { callersOf, checksTokens, inZone, portOf, serviceOf, usesAws } from '../model/derive.ts';
+import { callersOf, checksTokens, inZone, portOf, serviceOf, traces, usesAws } from '../model/derive.ts';
 import type { Call, Model, Service } from '../model/types.ts';
 import { namespaceOf, selector } from './context.ts';
 import type { Scope } from './scope.ts';
@@ -141,11 +141,20 @@ function waysOut(model: Model, service: Service, values: BoundaryValues): (reado
       way(name, { to: { cidrs: cidrs as Block[] }, ports: ports.map(tcp), wide, why }),
     ]);
   });
-  if (!usesAws(service)) return [...calls, ...companies];
+  const { enabled: traced, namespace, podLabels, port } = global.tracing;
+  const collector = onlyIf(all(traced, traces(service)), [
+    way('collector', {
+      to: { pods: { namespace, podLabels } },
+      ports: [tcp(port)],
+      why: 'Traces, which hold no card data (docs/concepts/tracing.md)',
+    }),
+  ]);
+  if (!usesAws(service)) return [...calls, ...companies, collector];
   const { enabled, identity } = global.aws;
   return [
     ...calls,
     ...companies,
+    collector,
     onlyIf(all(enabled, not(isEmpty(aws.cidrs))), [
       way('aws', { to: { cidrs: aws.cidrs as Block[] }, ports: [tcp(443)], why: 'AWS by VPC endpoints' }),
     ]),

@@ -1,5 +1,6 @@
+import { any, choose } from '../holes/index.ts';
 import { doorOf, portOf, scales } from '../model/derive.ts';
-import { metadata, type ServiceContext, selector } from './context.ts';
+import { metadata, type ServiceContext, selector, shapesOf } from './context.ts';
 import { k8s, kube } from './kube.ts';
 import type { Scope } from './scope.ts';
 
@@ -29,6 +30,7 @@ export function doorAddress(scope: Scope, ctx: ServiceContext, door: string): vo
  */
 export function service(scope: Scope, ctx: ServiceContext): void {
   const port = portOf(ctx.service);
+  const many = any(...shapesOf(ctx).flatMap((shape) => (scales(shape.service) ? [shape.holds] : [])));
   kube(
     scope,
     k8s.KubeService,
@@ -43,6 +45,6 @@ export function service(scope: Scope, ctx: ServiceContext): void {
         ].map(portOfAddress),
       },
     },
-    scales(ctx.service) ? { spec: { trafficDistribution: 'PreferClose' } } : {},
+    many === false ? {} : { spec: { trafficDistribution: choose<string | null>(many, 'PreferClose', null) } },
   );
 }

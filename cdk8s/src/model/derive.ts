@@ -50,8 +50,17 @@ export function scales({ state, scale }: Service): boolean {
   return state.kind === 'none' && scale.to > scale.from;
 }
 
-/** Whether Kubernetes runs the service with a volume of its own. */
+/** Whether Kubernetes runs the service with a volume of its own, if it is not told to keep its books elsewhere ({@link shared}). */
 export const isStateful = ({ state }: Service): boolean => state.kind === 'embedded';
+
+/** The service with its books where pods share them; undefined for one that cannot, or that has no other way. */
+export function shared(service: Service): Service | undefined {
+  const { state } = service;
+  return state.kind === 'embedded' && state.shared !== undefined ? { ...service, state: { kind: 'none' } } : undefined;
+}
+
+/** Whether some settings let several pods do the service's work. */
+export const canScale = (service: Service): boolean => scales(shared(service) ?? service);
 
 /** The services of a zone. */
 export const inZone = (model: Model, zone: Zone): Service[] => model.services.filter((each) => each.zone === zone);
@@ -67,9 +76,23 @@ export function subscribersOf(model: Model, { name }: Service): Service[] {
 }
 
 /** Whether the service's pods get AWS permissions, where an installation declares AWS resources. */
-export function usesAws({ tables = [], sharedTables = [], queues = [], topics = [], events }: Service): boolean {
-  return tables.length + sharedTables.length + queues.length + topics.length + (events?.publishes.length ?? 0) > 0;
+export function usesAws(service: Service): boolean {
+  const { tables = [], sharedTables = [], queues = [], topics = [], events, commands, sendsCommands } = service;
+  const stores = tables.length + sharedTables.length + queues.length + topics.length;
+  return stores + (events?.publishes.length ?? 0) > 0 || commands !== undefined || sendsCommands === true;
 }
+
+/** Whether the service sends traces, where an installation has a collector (docs/concepts/tracing.md). */
+export const traces = ({ traces: said, component }: Service): boolean => said ?? component === 'service';
+
+/** Who takes saga commands from a queue, where commands go over queues. */
+export const commanded = ({ services }: Model): Service[] => services.filter(({ commands }) => commands !== undefined);
+
+/** The model as it is where commands go over HTTP only: nobody sends or takes them over queues. */
+export const withoutCommands = ({ services }: Model): Model => ({ services: services.map(withoutCommandQueue) });
+
+/** One service of {@link withoutCommands}. */
+export const withoutCommandQueue = ({ commands: _, sendsCommands: __, ...service }: Service): Service => service;
 
 /** Whether the service works with the API server's objects. */
 export const isController = ({ component }: Service): boolean => component === 'controller';
@@ -80,8 +103,15 @@ export const isController = ({ component }: Service): boolean => component === '
  */
 export function checkModel(model: Model): void {
   for (const service of model.services)
-    for (const what of [...naming(model, service), ...ways(model, service), ...sizes(service), ...queueing(service)])
-      throw new ModelError(`${service.name}: ${what}`);
+    for (const what of contradictions(model, service)) throw new ModelError(`${service.name}: ${what}`);
+}
+
+function* contradictions(model: Model, service: Service): Iterable<string> {
+  yield* naming(model, service);
+  yield* ways(model, service);
+  yield* sizes(service);
+  yield* queueing(service);
+  yield* declaring(service);
 }
 
 function* naming(model: Model, { name }: Service): Iterable<string> {
@@ -104,6 +134,8 @@ function* ways(model: Model, service: Service): Iterable<string> {
   const condition = unknownCondition(service);
   if (condition !== undefined) yield `has something for ${condition}, which none of its settings can be`;
   if (cardData !== (zone === 'card')) yield 'card data lives in the zone card, and nothing else does';
+  // Who sends them would have to be let at the card key.
+  if (cardData && service.commands !== undefined) yield 'takes commands from a queue, and card data does not go by one';
 }
 
 function* sizes({ scale }: Service): Iterable<string> {
@@ -118,9 +150,22 @@ function* queueing({ queues = [], events, scale }: Service): Iterable<string> {
     yield `scales on ${scale.queue.name}, which is none of its queues`;
 }
 
+/** What settings stand for must be the service's own; the bus is everybody's. */
+function* declaring({ settings = [], tables = [], queues = [], topics = [] }: Service): Iterable<string> {
+  const own = { queue: queues, table: tables, topic: topics };
+  for (const { name, declared } of settings) {
+    if (declared === undefined || declared.kind === 'bus') continue;
+    const wanted =
+      declared.kind === 'queue' ? declared.queue : declared.kind === 'table' ? declared.table : declared.topic;
+    if (!own[declared.kind].some((each) => each.name === wanted))
+      yield `its setting ${name} stands for the ${declared.kind} ${wanted}, which it has not got`;
+  }
+}
+
 /** The first condition of a call or secret that no setting of the service can fulfil, as `processor=strpie`: it would never hold, in silence. */
-function unknownCondition({ calls, outside = [], secrets = [], settings = [] }: Service): string | undefined {
-  const conditions = [...calls, ...outside, ...secrets].flatMap(({ when = {} }) => Object.entries(when));
+function unknownCondition({ calls, outside = [], secrets = [], settings = [], state }: Service): string | undefined {
+  const sharing = state.kind === 'embedded' ? [{ when: state.shared }] : [];
+  const conditions = [...calls, ...outside, ...secrets, ...sharing].flatMap(({ when = {} }) => Object.entries(when));
   const found = conditions.find(([name, value]) => {
     const options = settings.find((setting) => setting.name === name)?.limits?.['enum'];
     return !(Array.isArray(options) && options.includes(value));

@@ -13,8 +13,14 @@ const simulated = {
   'mercato-boundary': { settings: { payment: { processor: 'simulated' } } },
 };
 
-/** Runs live in DynamoDB, and workers drive them. */
-const manyOrders = { 'mercato-operator': { journal: 'dynamodb' } };
+/** Orders and their runs live in DynamoDB: pods of the order service take orders, and workers drive runs, as many as it takes. */
+const manyOrders = {
+  'mercato-operator': { journal: 'dynamodb' },
+  order: { settings: { store: 'dynamodb' } },
+};
+
+/** Events go over the bus and its queues, so that workers scale on the orders that wait. */
+const aws = { enabled: true, identity: 'pod-identity', eventBus: true };
 
 /** kind's own addresses: its Docker network, and the first of its Services. */
 const kindApiServer = { cidrs: ['172.18.0.0/16', '10.96.0.1/32'] };
@@ -44,7 +50,7 @@ export const environments: Readonly<Record<Environment, EnvironmentValues>> = {
     global: {
       environment: 'staging',
       monitoring: { enabled: true },
-      aws: { enabled: true, identity: 'pod-identity' },
+      aws,
     },
     charts: { ...simulated, ...manyOrders },
   },
@@ -53,7 +59,7 @@ export const environments: Readonly<Record<Environment, EnvironmentValues>> = {
     global: {
       environment: 'production',
       monitoring: { enabled: true },
-      aws: { enabled: true, identity: 'pod-identity' },
+      aws,
     },
     charts: { ...manyOrders, acquirer: { enabled: false }, carrier: { enabled: false } },
   },

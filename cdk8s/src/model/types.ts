@@ -50,6 +50,8 @@ export interface Call {
   readonly token?: { readonly audience: string; readonly variable: string };
   /** Settings under which it is made, as `{ processor: 'simulated' }`. @default always */
   readonly when?: Readonly<Record<string, string>>;
+  /** Not made where what it says goes over the event bus (`global.aws.eventBus`). @default made there too */
+  readonly unless?: 'bus';
 }
 
 /** Another port than where a service answers, for what must not share one with it. */
@@ -106,8 +108,18 @@ export interface Queue {
   readonly why: string;
 }
 
+/** The queue that a participant's commands come by, beside HTTP (docs/adr/sqs-participants.md). Its name, and that of its answers, follow from the service's. */
+export interface Commands {
+  /** Seconds that one receiver has for a command. */
+  readonly visibilitySeconds: number;
+  /** Receives before a command goes to the dead-letter queue: one whose answer could not be sent comes again. */
+  readonly maxReceives: number;
+}
+
 /** What a service tells and hears over the event bus. */
 export interface Events {
+  /** The `source` of what it tells. @default `/mercato/<service>` */
+  readonly source?: string;
   /** CloudEvents types, as `dev.mercato.shipping.picked-up`. */
   readonly publishes: readonly string[];
   /** Types that come to `queue`, which the service owns. */
@@ -127,6 +139,13 @@ export interface Topic {
   readonly why: string;
 }
 
+/** Something in AWS that is declared here, and by whose name or address a program finds it. */
+export type Declared =
+  | { readonly kind: 'bus' }
+  | { readonly kind: 'queue'; readonly queue: string }
+  | { readonly kind: 'table'; readonly table: string }
+  | { readonly kind: 'topic'; readonly topic: string };
+
 /** A setting that a chart asks for: an environment variable, a file, or both. */
 export interface Setting {
   /** Under `settings` in the chart's values, camelCase. */
@@ -135,6 +154,11 @@ export interface Setting {
   readonly variable?: string;
   readonly type: 'string' | 'integer' | 'boolean';
   readonly default: string | number | boolean;
+  /**
+   * What an empty one means where AWS resources are declared: a bus' name (where events go over it), a queue's URL, a table's name, a topic's ARN. Said by
+   * `global` once, so that nobody writes it twice. @default nothing
+   */
+  readonly declared?: Declared;
   /** JSON Schema's `enum`, `pattern`, `minimum`, `maximum`. */
   readonly limits?: Readonly<Record<string, unknown>>;
   readonly description: string;
@@ -178,10 +202,12 @@ export interface Service {
   readonly resources: Resources;
   readonly scale: Scale;
   /**
-   * `none`: any pod can do any work. `embedded`: SQLite files on a volume of one pod; two pods would be two shops, so `scale` stays unused until
-   * the service has a store that pods share.
+   * `none`: any pod can do any work. `embedded`: SQLite files on a volume of one pod; two pods would be two shops, so `scale` stays unused. `shared` are
+   * the settings under which the service keeps its books where pods share them, as `{ store: 'dynamodb' }`: then it is as `none`.
    */
-  readonly state: { readonly kind: 'none' } | { readonly kind: 'embedded'; readonly size: string };
+  readonly state:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'embedded'; readonly size: string; readonly shared?: Readonly<Record<string, string>> };
   readonly objective: Objective;
   readonly calls: readonly Call[];
   readonly outside?: readonly OutsideCall[];
@@ -193,8 +219,14 @@ export interface Service {
   readonly queues?: readonly Queue[];
   readonly topics?: readonly Topic[];
   readonly events?: Events;
+  /** That it takes saga commands from a queue too, where `global.aws.commandQueues` says so. @default over HTTP only */
+  readonly commands?: Commands;
+  /** Whether it drives runs, and so sends commands to the queues of all who have one. @default false */
+  readonly sendsCommands?: boolean;
   /** @default services of the model are told, and nobody else */
   readonly announces?: Announcing;
+  /** Whether its program sends traces. @default services do; simulated companies and controllers do not */
+  readonly traces?: boolean;
   /** Whether card data goes through it: then it lives in the zone `card`, and what reaches it is declared in the PciBoundary. */
   readonly cardData: boolean;
   readonly settings?: readonly Setting[];

@@ -3,7 +3,7 @@ import { metadata, namespaceOf, type ServiceContext, selector } from '../constru
 import type { Scope } from '../constructs/scope.ts';
 import { dashboardsOf } from './dashboards/index.ts';
 import { jobOf } from './indicators.ts';
-import { type Place, queueGroups, type RuleGroup, ruleGroups } from './rules.ts';
+import { type Place, queueGroups, type RuleGroup, ruleGroups, volumeGroups } from './rules.ts';
 
 /** Seconds between two scrapes: ten samples in the shortest window of an alert. */
 const SCRAPE_INTERVAL = '30s';
@@ -25,6 +25,14 @@ export function monitoring(scope: Scope, ctx: ServiceContext): void {
     if (queues.length > 0)
       watched.when(global.aws.enabled, (inAws) => prometheusRule(inAws, ctx, `${service.name}-queues`, queues));
   });
+}
+
+/** The rules for the volume of a service that has one under some values only, as whom it is given here. */
+export function volumeMonitoring(scope: Scope, ctx: ServiceContext): void {
+  const { service, values } = ctx;
+  const { enabled, runbooks } = values.global.monitoring;
+  const groups = volumeGroups(service, { namespace: namespaceOf(service.zone, values.global), runbooks });
+  scope.when(enabled, (watched) => prometheusRule(watched, ctx, `${service.name}-volume`, groups));
 }
 
 function serviceMonitor(scope: Scope, ctx: ServiceContext): void {

@@ -3,7 +3,7 @@ import { type Alert, alertRule, type Rule } from './alert.ts';
 import { boundaryAlerts } from './alerts/boundary.ts';
 import { budgetAlerts, recordingRules } from './alerts/budget.ts';
 import { controllerAlerts, operatorAlerts, workerAlerts } from './alerts/operator.ts';
-import { kitAlerts, programAlerts, queueAlerts, volumeAlerts } from './alerts/service.ts';
+import { kitAlerts, programAlerts, queueAlerts, readerAlerts, volumeAlerts } from './alerts/service.ts';
 
 /** A group of a PrometheusRule: evaluated in order, every 30 seconds. */
 export interface RuleGroup {
@@ -45,19 +45,34 @@ export function ruleGroups(service: Service, { namespace, runbooks }: Place): Ru
 }
 
 /**
- * The alerts of a service's queues, which are AWS's.
+ * The alerts of a service's queues, which are AWS's, and of what it reads from them.
  * @param deadLetterQueue the dead-letter queue's name in AWS; may be a hole
  */
-export function queueGroups(service: Service, place: Place, deadLetterQueue: (queue: Queue) => string): RuleGroup[] {
-  const alerts = queueAlerts(service, deadLetterQueue).map((each) => alertRule(service.name, place.runbooks, each));
+export function queueGroups(
+  service: Service,
+  place: Place,
+  deadLetterQueue: (queue: Pick<Queue, 'name'>) => string,
+): RuleGroup[] {
+  const all = [...readerAlerts(service), ...queueAlerts(service, deadLetterQueue)];
+  const alerts = all.map((each) => alertRule(service.name, place.runbooks, each));
   return alerts.length === 0 ? [] : [{ name: `mercato-${service.name}-queues`, interval: '30s', rules: alerts }];
+}
+
+/** The alerts of a volume alone. */
+export function volumeGroups(service: Service, { namespace, runbooks }: Place): RuleGroup[] {
+  const rules = volumeAlerts(service, namespace).map((alert) => alertRule(service.name, runbooks, alert));
+  return [{ name: `mercato-${service.name}-volume`, interval: '30s', rules }];
 }
 
 /** The names of all alerts of a model: each has a runbook. */
 export function alertNames({ services }: Model): string[] {
   const names = services
     .filter(({ component }) => component !== 'simulator')
-    .flatMap((service) => [...alertsOf(service, ''), ...queueAlerts(service, ({ name }) => name)])
+    .flatMap((service) => [
+      ...alertsOf(service, ''),
+      ...readerAlerts(service),
+      ...queueAlerts(service, ({ name }) => name),
+    ])
     .map(({ name }) => name);
   return [...new Set(names)].sort();
 }

@@ -5,6 +5,7 @@ import { OUTSIDE, type Outside, type Workload } from '@mercato/boundary/reach/ty
 import { overridesOf } from '../backends/environments.ts';
 import { objectsOf } from '../backends/manifests.ts';
 import type { KubernetesObject } from '../backends/render.ts';
+import { merge, type Overrides } from '../backends/values.ts';
 import { packagesOf } from '../charts/index.ts';
 import { environments } from '../model/environments.ts';
 import type { Environment, Model } from '../model/types.ts';
@@ -25,11 +26,15 @@ const API_SERVER: Outside = { name: 'API server', address: '10.96.0.1' };
 
 const NAME = 'app.kubernetes.io/name';
 
-/** The network of the umbrella chart in an environment, with its default values. */
-export function networkOf(model: Model, environment: Environment): Network {
+/**
+ * The network of the umbrella chart in an environment, with its default values.
+ * @param global laid over the environment's. @default nothing
+ */
+export function networkOf(model: Model, environment: Environment, global: Overrides = {}): Network {
   const umbrella = packagesOf(model).find(({ definition }) => definition.name === 'mercato');
   if (umbrella === undefined) throw new Error('there is no umbrella chart');
-  const objects = objectsOf(umbrella, overridesOf(umbrella, environments[environment]));
+  const given = overridesOf(umbrella, environments[environment]);
+  const objects = objectsOf(umbrella, merge(given, { global }) as Overrides);
   const of = (kind: string) => objects.filter((object) => object.kind === kind);
   const namespaces = new Map(of('Namespace').map(({ metadata }) => [metadata.name, labelsOf(metadata)]));
   const services = [...of('Deployment'), ...of('StatefulSet')].map((object) => workloadOf(object, namespaces));

@@ -2,7 +2,7 @@ import type { NetworkPolicy, PolicyPeer } from '@mercato/boundary/policy/types.t
 import { differences, matrixOf, telltales } from '@mercato/boundary/reach/matrix.ts';
 import { includes } from '@mercato/boundary/reach/ports.ts';
 import { reachOf } from '@mercato/boundary/reach/reach.ts';
-import { type End, endName, FORBIDDEN, isWorkload } from '@mercato/boundary/reach/types.ts';
+import { type End, endName, FORBIDDEN, isWorkload, type Workload } from '@mercato/boundary/reach/types.ts';
 import { askCyclonus, type Traffic } from '@mercato/boundary/testing/cyclonus.ts';
 import { expect } from 'chai';
 import { mercato } from '../model/mercato.ts';
@@ -51,6 +51,36 @@ describe('who reaches whom in the shop', () => {
         new Set([...prometheus, ...workers, 'mercato-system/mercato-operator']),
       );
       expect(new Set(into.map(({ to }) => to))).to.deep.equal(new Set([`${CARD}/payment`]));
+    });
+
+    it(`opens for a collector of traces the ways to it and no others in ${environment}`, () => {
+      const collector: Workload = {
+        namespace: 'monitoring',
+        name: 'collector',
+        labels: { 'app.kubernetes.io/name': 'opentelemetry-collector' },
+        namespaceLabels: { 'kubernetes.io/metadata.name': 'monitoring' },
+        ports: [{ port: 4318 }, { port: 8888 }],
+      };
+      const traced = networkOf(mercato, environment, { tracing: { enabled: true } });
+      const all = [...pods, collector];
+      const more = [...outside, ...telltales(policies, traced.policies)];
+      const found = differences(matrixOf(all, policies, more), matrixOf(all, traced.policies, more));
+      const workers = environment === 'kind' ? [] : ['mercato-system/mercato-worker'];
+      const senders = [
+        `${CARD}/payment`,
+        'mercato-shop/inventory',
+        'mercato-shop/order',
+        'mercato-shop/shipping',
+        'mercato-system/mercato-operator',
+        ...workers,
+      ];
+      expect(found.map(({ from, to }) => `${from} -> ${to}`).sort()).to.deep.equal(
+        senders.map((from) => `${from} -> monitoring/collector`).sort(),
+      );
+      const reach = reachOf(traced.policies);
+      const payment = workloads.find(({ name }) => name === 'payment') as Workload;
+      expect(includes(reach.ports(payment, collector), 4318, 'TCP')).to.equal(true);
+      expect(includes(reach.ports(payment, collector), 8888, 'TCP')).to.equal(false);
     });
 
     it(`lets nothing of ours reach instance metadata in ${environment}`, () => {

@@ -1,5 +1,6 @@
 import { JOURNAL_TABLE } from '@mercato/operator/journals/dynamodb/table.ts';
 import type { Call, Door, Service } from '../types.ts';
+import { SAGA_EVENTS } from './saga-events.ts';
 
 const controller = {
   component: 'controller',
@@ -14,7 +15,7 @@ const calls: readonly Call[] = [
   { to: 'inventory', why: 'reserves, commits and releases goods; reads stock' },
   { to: 'payment', why: 'authorises, captures and voids' },
   { to: 'shipping', why: 'books and cancels parcels' },
-  { to: 'order', why: 'tells what became of orders: events' },
+  { to: 'order', why: 'tells what became of orders: events', unless: 'bus' },
 ];
 
 /** Where orders come in. Which of the two processes answers there is a matter of the journal, so the address is neither's. */
@@ -43,6 +44,7 @@ export const operator: Service = {
   },
   calls,
   doors,
+  traces: true,
   sharedTables: [JOURNAL_TABLE],
 };
 
@@ -60,6 +62,7 @@ export const worker: Service = {
   objective: operator.objective,
   calls,
   doors,
+  traces: true,
   tables: [JOURNAL_TABLE],
   queues: [
     {
@@ -71,8 +74,11 @@ export const worker: Service = {
       why: 'orders and cancels that wait to be taken in',
     },
   ],
+  sendsCommands: true,
   events: {
-    publishes: [],
+    // As whom the operator tells of runs, whichever of its processes does.
+    source: '/mercato/operator',
+    publishes: SAGA_EVENTS,
     consumes: [{ types: ['dev.mercato.order.placed', 'dev.mercato.order.cancel-requested'], queue: 'orders' }],
   },
 };

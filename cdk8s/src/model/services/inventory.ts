@@ -1,4 +1,5 @@
 import type { Service } from '../types.ts';
+import { eventBus, eventQueue } from './aws-settings.ts';
 
 export const inventory: Service = {
   name: 'inventory',
@@ -49,8 +50,12 @@ export const inventory: Service = {
       { types: ['dev.mercato.shipping.picked-up', 'dev.mercato.shipping.delivered'], queue: 'inventory-events' },
     ],
   },
+  // A command that comes again is answered again, so that a few receives are no failure.
+  commands: { visibilitySeconds: 60, maxReceives: 20 },
   cardData: false,
   settings: [
+    eventBus,
+    eventQueue('inventory-events', 'what shipping tells'),
     {
       name: 'sourcing',
       variable: 'MERCATO_SOURCING',

@@ -1,5 +1,7 @@
 import { ORDERS_TABLE } from '@mercato/order/adapters/dynamodb/table.ts';
 import type { Service } from '../types.ts';
+import { eventBus, eventQueue } from './aws-settings.ts';
+import { SAGA_EVENTS } from './saga-events.ts';
 
 export const order: Service = {
   name: 'order',
@@ -9,8 +11,8 @@ export const order: Service = {
   image: 'order',
   program: 'services/order/src/main.ts',
   resources: { cpu: '500m', memory: '384Mi' },
-  scale: { from: 3, to: 20 },
-  state: { kind: 'embedded', size: '20Gi' },
+  scale: { from: 3, to: 20, queue: { name: 'order-events', messagesPerPod: 1_000 } },
+  state: { kind: 'embedded', size: '20Gi', shared: { store: 'dynamodb' } },
   api: true,
   runsIn: 'MERCATO_NAMESPACE',
   objective: {
@@ -27,13 +29,13 @@ export const order: Service = {
       why: 'events: orders that were placed, and cancels',
       variable: 'MERCATO_INTAKE_URL',
       token: { audience: 'mercato-operator', variable: 'MERCATO_INTAKE_TOKEN_FILE' },
-      when: { intake: 'http' },
+      unless: 'bus',
     },
     {
       to: 'mercato-worker',
       door: 'intake',
       why: 'the same, where workers take orders in',
-      when: { intake: 'http' },
+      unless: 'bus',
     },
   ],
   tokens: { audience: 'order', eventSenders: ['mercato-operator'] },
@@ -57,7 +59,7 @@ export const order: Service = {
     ],
     consumes: [
       {
-        types: ['held', 'resumed', 'succeeded', 'compensated', 'aborted'].map((end) => `dev.mercato.saga.${end}`),
+        types: SAGA_EVENTS,
         queue: 'order-events',
       },
     ],
@@ -66,53 +68,33 @@ export const order: Service = {
   cardData: false,
   settings: [
     {
-      name: 'intake',
-      type: 'string',
-      default: 'http',
-      limits: { enum: ['http', 'bus'] },
-      description:
-        'How orders reach the operator: straight, or over the bus of `eventBus`, from where they go to the queue `orders`',
-    },
-    {
       name: 'store',
       variable: 'MERCATO_ORDERS',
       type: 'string',
       default: 'sqlite',
       limits: { enum: ['sqlite', 'dynamodb'] },
-      description: 'Where orders are kept: a file on the volume of one pod, or a DynamoDB table',
+      description:
+        'Where orders are kept: a file on the volume of one pod, or a DynamoDB table that 3 to 20 pods share. Orders do not move from one to the other',
     },
     {
       name: 'table',
       variable: 'MERCATO_ORDERS_TABLE',
       type: 'string',
       default: '',
+      declared: { kind: 'table', table: ORDERS_TABLE.name },
       limits: { pattern: '^([a-zA-Z0-9_.-]{3,255})?$' },
-      description: 'The table, with `store: dynamodb`, as `mercato-production-orders`',
+      description: 'Another table than the one that is declared, with `store: dynamodb`',
     },
-    {
-      name: 'eventBus',
-      variable: 'MERCATO_EVENT_BUS',
-      type: 'string',
-      default: '',
-      limits: { maxLength: 1_600 },
-      description:
-        'An EventBridge bus, by name or ARN: with `intake: bus` all events go there, else what customers are told; empty: none',
-    },
-    {
-      name: 'eventQueue',
-      variable: 'MERCATO_EVENT_QUEUE',
-      type: 'string',
-      default: '',
-      limits: { pattern: '^(https?://.+)?$' },
-      description: 'URL of the SQS queue with what the operator tells of sagas; empty: over HTTP only',
-    },
+    eventBus,
+    eventQueue('order-events', 'what the operator tells of sagas'),
     {
       name: 'announcementsTopic',
       variable: 'MERCATO_ANNOUNCEMENTS_TOPIC',
       type: 'string',
       default: '',
+      declared: { kind: 'topic', topic: 'order-announcements' },
       limits: { pattern: '^(arn:aws[a-z-]*:sns:.+)?$' },
-      description: 'ARN of the SNS topic for what customers are told; empty: none',
+      description: 'ARN of another SNS topic for what customers are told than the one that is declared',
     },
     {
       name: 'currencies',

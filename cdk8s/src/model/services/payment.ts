@@ -1,4 +1,5 @@
 import type { Service } from '../types.ts';
+import { eventBus } from './aws-settings.ts';
 
 export const payment: Service = {
   name: 'payment',
@@ -41,6 +42,7 @@ export const payment: Service = {
   },
   cardData: true,
   settings: [
+    eventBus,
     {
       name: 'processor',
       variable: 'ACQUIRER',

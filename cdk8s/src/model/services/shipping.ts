@@ -1,4 +1,5 @@
 import type { Service } from '../types.ts';
+import { eventBus } from './aws-settings.ts';
 
 export const shipping: Service = {
   name: 'shipping',
@@ -17,7 +18,7 @@ export const shipping: Service = {
     source: 'one booking for each order, within the half second that the blueprint gives order processing',
   },
   calls: [
-    { to: 'inventory', why: 'events: goods that left a warehouse' },
+    { to: 'inventory', why: 'events: goods that left a warehouse', unless: 'bus' },
     {
       to: 'carrier',
       why: 'the simulated carrier, where there is one',
@@ -31,8 +32,10 @@ export const shipping: Service = {
     publishes: ['booked', 'refused', 'picked-up', 'delivered', 'cancelled'].map((end) => `dev.mercato.shipping.${end}`),
     consumes: [],
   },
+  commands: { visibilitySeconds: 60, maxReceives: 20 },
   cardData: false,
   settings: [
+    eventBus,
     {
       name: 'carrier',
       variable: 'CARRIER',

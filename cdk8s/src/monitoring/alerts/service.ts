@@ -1,3 +1,4 @@
+import { commandsOf } from '../../aws/names.ts';
 import { text } from '../../holes/index.ts';
 import type { Queue, Service } from '../../model/types.ts';
 import type { Alert } from '../alert.ts';
@@ -63,6 +64,23 @@ function ignored(service: Service): Alert {
   };
 }
 
+/** What a service itself says of the queue that its events come by. */
+export function readerAlerts(service: Service): Alert[] {
+  if (service.component !== 'service' || (service.events?.consumes ?? []).length === 0) return [];
+  return [unreadable(service)];
+}
+
+function unreadable(service: Service): Alert {
+  return {
+    name: 'EventsUnreadable',
+    severity: 'ticket',
+    expr: `sum by (namespace) (increase(${of(service, 'mercato_queue_events_total', 'outcome="poison"')}[1h])) > 0`,
+    summary: `${service.name} gets messages that nobody can ever read`,
+    description:
+      '{{ $value | humanize }} messages of the last hour went to the dead-letter queue with their reason, unread. If they were events, what they told did not happen in {{ $labels.namespace }}.',
+  };
+}
+
 /**
  * The volume of a service with an embedded store; as kube-prometheus' KubePersistentVolumeFillingUp, for this volume, with a runbook of ours.
  * @param namespace may be a hole
@@ -96,20 +114,27 @@ export function volumeAlerts(service: Service, namespace: string): Alert[] {
 }
 
 /**
- * A dead-letter queue with something in it. The metric is that of yet-another-cloudwatch-exporter (docs/concepts/objectives.md).
+ * Dead-letter queues with something in them. The metric is that of yet-another-cloudwatch-exporter (docs/concepts/objectives.md).
  * @param nameOf the dead-letter queue's name in AWS; may be a hole
  */
-export function queueAlerts(service: Service, nameOf: (queue: Queue) => string): Alert[] {
-  return (service.queues ?? []).map((queue) => ({
-    name: 'DeadLetters',
-    severity: 'ticket',
-    for: '5m',
-    expr: text(
-      'max by (dimension_QueueName) (aws_sqs_approximate_number_of_messages_visible_maximum{dimension_QueueName="',
-      nameOf(queue),
-      '"}) > 0',
-    ),
-    summary: `Messages of ${queue.name} were given up`,
-    description: `{{ $value }} messages lie in {{ $labels.dimension_QueueName }}: ${service.name} failed ${queue.maxReceives} times with each.`,
-  }));
+export function queueAlerts(service: Service, nameOf: (queue: Pick<Queue, 'name'>) => string): Alert[] {
+  const own = (service.queues ?? []).map(({ name }) => name);
+  const names = [...own, ...(service.commands === undefined ? [] : [commandsOf(service)])];
+  if (names.length === 0) return [];
+  // Their names have no character that means something in an expression.
+  const either = names.flatMap((name, i) => (i === 0 ? [nameOf({ name })] : ['|', nameOf({ name })]));
+  return [
+    {
+      name: 'DeadLetters',
+      severity: 'ticket',
+      for: '5m',
+      expr: text(
+        'max by (dimension_QueueName) (aws_sqs_approximate_number_of_messages_visible_maximum{dimension_QueueName=~"',
+        ...either,
+        '"}) > 0',
+      ),
+      summary: `Messages of ${names.join(' or ')} were given up`,
+      description: `{{ $value }} messages lie in {{ $labels.dimension_QueueName }}: ${service.name} could not deal with them, however often it received them.`,
+    },
+  ];
 }

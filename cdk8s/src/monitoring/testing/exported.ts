@@ -65,6 +65,7 @@ function registryOf({ name, component }: Service) {
   if (component !== 'controller') {
     const metrics = new ServiceMetrics(name);
     metrics.watchOutbox([], { backlog: async () => 0 });
+    metrics.watchEventQueue();
     return metrics.registry;
   }
   const { registry } = new FrameworkMetrics();
