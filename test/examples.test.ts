@@ -1,8 +1,12 @@
-import { readManifests } from '@mercato/demo/local/install.ts';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ROOT, readManifests } from '@mercato/demo/local/install.ts';
 import { migrations as inventoryMigrations, inventoryService } from '@mercato/inventory/service.ts';
 import { type Command, type Migrations, openDatabase, SqliteStore } from '@mercato/kit';
 import type { Exchange } from '@mercato/kit/exchange.ts';
+import type { OrderSagaSpec } from '@mercato/operator/api/ordersaga.ts';
 import type { ParticipantSpec } from '@mercato/operator/api/participant.ts';
+import { readRequest } from '@mercato/order/domain/terms.ts';
 import { simulatedAcquirer } from '@mercato/payment/adapters/simulated-acquirer.ts';
 import { migrations as paymentMigrations, paymentService } from '@mercato/payment/service.ts';
 import { simulatedCarrier } from '@mercato/shipping/adapters/simulated-carrier.ts';
@@ -35,4 +39,40 @@ describe('the example participants', () => {
       }
     });
   }
+});
+
+describe('the example orders', () => {
+  it('are taken by the order service, and of goods that the shop of the examples has', async () => {
+    const folder = join(ROOT, 'examples');
+    const files = (await readdir(folder)).filter((name) => name.startsWith('order-') || name === 'order.json');
+    const orders = files.filter((name) => name.endsWith('.json'));
+    expect(orders).to.include.members(['order.json', 'order-held.json', 'order-slow.json']);
+    const sold = new Set(
+      (await readManifests('examples'))
+        .filter(({ kind }) => kind === 'StockAdjustment')
+        .map(({ spec }) => (spec as { sku: string }).sku),
+    );
+    for (const name of orders) {
+      const read = readRequest(JSON.parse(await readFile(join(folder, name), 'utf8')));
+      if (!read.ok) throw new Error(`${name}: ${read.detail}`);
+      for (const { sku } of read.request.lines) expect(sold, name).to.include(sku);
+    }
+  });
+});
+
+describe('the example of a protected saga', () => {
+  it('names the commands of its participants, a queue and limits among them', async () => {
+    const participants = await readManifests('examples/protection/participants.yaml');
+    const specs = participants.map(({ spec }) => spec as ParticipantSpec);
+    expect(specs.some(({ queue }) => queue !== undefined)).to.equal(true);
+    expect(specs.some(({ limits }) => limits?.requestsPerSecond !== undefined)).to.equal(true);
+    const known = participants.flatMap(({ metadata, spec }) =>
+      (spec as ParticipantSpec).commands.map(({ name }) => `${metadata.name}/${name}`),
+    );
+    const [saga] = await readManifests('examples/protection/ordersaga-gift.yaml');
+    const { steps, maxActive } = saga!.spec as OrderSagaSpec;
+    expect(maxActive).to.equal(200);
+    for (const { participant, command, compensation } of steps)
+      expect(known).to.include.members([`${participant}/${command}`, `${participant}/${compensation}`]);
+  });
 });

@@ -1,4 +1,5 @@
 import { durationFlag, LOG_LEVELS, logLevelFlag, readFlags, UsageError } from './flags.ts';
+import { Callers } from './intake/callers.ts';
 import { CALLER } from './rights.ts';
 import type { LogLevel } from './runtime/logger.ts';
 import { DEFAULT_SHARDS, MOST_SHARDS } from './sharding/shard.ts';
@@ -78,7 +79,8 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --max-views N             OrderSagaRuns of mode View that are open; half is for held and overdue runs (default: 500)
   --intake-address H:P      serves POST /events: CloudEvents of the order service (default: nowhere)
   --intake-queue URL        takes them from an SQS queue (default: none); AWS is reached as its SDK's environment says
-  --intake-subjects A,B     whose tokens may send them, as system:serviceaccount:shop:mercato-order
+  --intake-subjects A,B     whose tokens may send them, as system:serviceaccount:shop:mercato-order; with @namespace
+                            behind it, of orders in that namespace only
   --announce-to URL,URL     who is told of holds and ends of runs, as CloudEvents (default: nobody)
   --announce-bus NAME       an EventBridge bus that is told too, by name or ARN (default: none)
   --announce-audience NAME  of the tokens that they get (default: order)
@@ -181,6 +183,11 @@ function intakeOptions(said: Said): Pick<Options, 'intakeAddress' | 'intakeQueue
     );
   const fromQueue = queue === undefined ? {} : { intakeQueue: queue };
   if (where === undefined) return { ...fromQueue, intakeSubjects };
+  try {
+    new Callers(intakeSubjects);
+  } catch (error) {
+    throw new UsageError(`--intake-subjects ${(error as RangeError).message}`);
+  }
   if (intakeSubjects.length === 0)
     throw new UsageError('--intake-subjects: --intake-address needs it, or nobody could send anything');
   return { intakeAddress: address('intake-address', where), ...fromQueue, intakeSubjects };
@@ -193,7 +200,9 @@ function announceOptions(
   for (const url of announceTo) {
     const protocol = URL.parse(url)?.protocol;
     if (protocol !== 'http:' && protocol !== 'https:')
-      throw new UsageError(`--announce-to ${url}: give http(s) addresses, as http://mercato-order:8080/events`);
+      throw new UsageError(
+        `--announce-to ${url}: give http(s) addresses, as http://order:8080/events`,
+      );
   }
   const bus = said('announce-bus');
   if (bus !== undefined && !/^(arn:aws[\w-]*:events:[\w-]+:\d{12}:event-bus\/)?[\w./-]{1,256}$/.test(bus))

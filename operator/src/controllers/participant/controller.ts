@@ -94,6 +94,6 @@ function availability(
   }
   if (circuit?.state === 'HalfOpen')
     return { status: 'False', reason: 'CircuitHalfOpen', message: `the next commands try it: ${why}` };
-  if (available) return { status: 'True', reason: 'Answers', message: 'its last answer was one' };
+  if (available) return { status: 'True', reason: 'Answers', message: 'its last command was answered' };
   return { status: 'False', reason: lastError?.reason ?? 'NoAnswer', message: lastError?.message ?? why };
 }

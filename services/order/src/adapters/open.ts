@@ -9,7 +9,7 @@ import {
 } from '@mercato/kit';
 import { GATHER } from '@mercato/kit/store/sqlite.ts';
 import type { OrderConfig } from '../config.ts';
-import { customerEventTypes, sagaEventTypes } from '../domain/events.ts';
+import { customerEventTypes } from '../domain/events.ts';
 import type { Orders } from '../ports/orders.ts';
 import { migrations, SqliteOrders } from './sqlite/orders.ts';
 
@@ -49,13 +49,12 @@ export async function openOrders(
 }
 
 /** The topic gets what customers are told, to be filtered by type and state. */
-async function onAws({ subscribers, topic }: OrderConfig, bus: string | undefined): Promise<readonly Subscriber[]> {
+async function onAws({ topic }: OrderConfig, bus: string | undefined): Promise<readonly Subscriber[]> {
   if (bus === undefined && topic === undefined) return [];
   const { busSubscriber, topicSubscriber } = await import('@mercato/kit/events/subscribers.ts');
-  // Each event reaches the operator by one way; payment tokens need not be on the bus where it has another.
-  const hasIntake = subscribers.some(({ types }) => types?.includes(sagaEventTypes[0]));
   return [
-    ...(bus === undefined ? [] : [hasIntake ? busSubscriber(bus, customerEventTypes) : busSubscriber(bus)]),
+    // Orders reach the operator by it too: with a bus there is no other way (orderConfig).
+    ...(bus === undefined ? [] : [busSubscriber(bus)]),
     ...(topic === undefined
       ? []
       : [topicSubscriber(topic, customerEventTypes, ({ type, data }) => ({ type, state: String(data['state']) }))]),
