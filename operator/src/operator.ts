@@ -1,5 +1,5 @@
 import { type Tracing, untraced } from '@mercato/tracing';
-import { type Foundation, layFoundation } from './composition/foundation.ts';
+import { type Foundation, type Leadership, layFoundation } from './composition/foundation.ts';
 import { addKinds } from './composition/kinds.ts';
 import { addKubernetesRuns } from './composition/kubernetes-runs.ts';
 import { addReader } from './composition/reader.ts';
@@ -26,8 +26,7 @@ export class Operator {
 
   /** Runs until `stop` aborts and everything has stopped in order. Rejects with what made it fail (a lost lease among others). */
   async run(stop: AbortSignal): Promise<void> {
-    const { role } = this.#options;
-    const foundation = layFoundation(this.#options, role !== 'worker', this.#tracing);
+    const foundation = layFoundation(this.#options, leadership(this.#options), this.#tracing);
     let abandon: (() => void) | undefined;
     try {
       abandon = await this.#compose(foundation);
@@ -58,4 +57,11 @@ export class Operator {
     addKinds(foundation, runs, { saveRevision: async () => undefined }, views);
     return () => worker?.abandon();
   }
+}
+
+/** Who does what only one may do (docs/adr/workers.md). */
+function leadership({ role, journal }: Options): Leadership {
+  if (role === 'worker') return 'Never';
+  // Its file is locked. A Lease beside that would end it, and the runs with it, whenever the API server is away for ten seconds.
+  return journal === 'sqlite' ? 'Always' : 'Elected';
 }

@@ -72,8 +72,11 @@ export interface Sight {
   circuitChanged: (place: NamespacedName) => void;
 }
 
-/** Lays it. @param leads whether this process may become the leader: what only one may do is done by it */
-export function layFoundation(options: Options, leads: boolean, tracing: Tracing): Foundation {
+/** Whether a process does what only one may do: when it holds the Lease, always since it is the only one, or never. */
+export type Leadership = 'Elected' | 'Always' | 'Never';
+
+/** Lays it. */
+export function layFoundation(options: Options, leadership: Leadership, tracing: Tracing): Foundation {
   const { namespace, serviceAccount, watchNamespaces, leaseDurationMs } = options;
   const clock = systemClock;
   const logger = createLogger({ level: options.logLevel });
@@ -97,7 +100,7 @@ export function layFoundation(options: Options, leads: boolean, tracing: Tracing
   const manager = new Manager({
     client,
     ...(watchNamespaces.length === 0 ? {} : { namespaces: watchNamespaces }),
-    ...(leads ? { leaderElection: { ...election, name: OPERATOR } } : {}),
+    ...(leadership === 'Elected' ? { leaderElection: { ...election, name: OPERATOR } } : {}),
     health: { host: options.healthHost, port: options.healthPort },
     metrics,
     logger,
@@ -139,7 +142,7 @@ export function layFoundation(options: Options, leads: boolean, tracing: Tracing
       recorder,
       metrics: participantMetrics(metrics.registry, () => registry.circuits()),
       logger,
-      leads: () => leads && (manager.elector?.isLeading ?? true),
+      leads: () => leadership !== 'Never' && (manager.elector?.isLeading ?? true),
       enqueue: (place) => sight.circuitChanged(place),
     }),
     observer: (participant, command, answer, seconds) =>
