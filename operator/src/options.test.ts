@@ -82,6 +82,7 @@ describe('parseOptions', () => {
     expect(parseOptions([`--intake-queue=${queue}`], {})).to.include({ intakeQueue: queue });
     expect(failure(['--intake-queue=intake'])).to.match(/^--intake-queue intake: give the URL of a queue/);
     expect(failure(['--intake-address=:0'])).to.match(/^--intake-subjects: --intake-address needs it/);
+    expect(failure(['--intake-address=:0', '--intake-subjects=a,b@Shop'])).to.match(/^--intake-subjects b@Shop: say/);
     expect(failure(['--intake-address=here', '--intake-subjects=a'])).to.match(
       /^--intake-address here: give host:port/,
     );

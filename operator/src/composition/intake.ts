@@ -1,4 +1,5 @@
 import type { Announcer } from '../announce/announcer.ts';
+import { Callers } from '../intake/callers.ts';
 import type { EventName } from '../intake/events.ts';
 import { HttpIntake } from '../intake/http.ts';
 import type { Intake, IntakeRefused } from '../intake/intake.ts';
@@ -41,15 +42,17 @@ function addHttpIntake(
   tellRefused: TellRefused,
 ): void {
   const { intakeSubjects, namespace } = options;
+  const callers = new Callers(intakeSubjects);
   const refusals = new IntakeRefusals({ client, namespace, clock, logger, metrics });
   const refuse = (event: EventName, why: IntakeRefused) => refusals.record(event, why);
   manager.add(
     new HttpIntake({
       ...address,
       receiver: new Receiver({ intake, refuse, tellRefused, metrics, clock }),
+      callers,
       tokens: new TokenVerifier({
         audience: INTAKE_AUDIENCE,
-        subjects: intakeSubjects,
+        subjects: callers.subjects,
         source: clusterKeys(client.transport),
         clock,
         onError: (error) => logger.warn("the cluster's token keys cannot be read", { error }),

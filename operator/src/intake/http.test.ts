@@ -59,6 +59,7 @@ describe('POST /events', () => {
           return 'someone';
         },
       },
+      callers: { maySend: (_caller, namespace) => namespace !== 'forbidden' },
       metrics,
       logger: silentLogger,
     });
@@ -145,6 +146,14 @@ describe('POST /events', () => {
     expect(taken).to.deep.equal(['b']);
   });
 
+  it('takes nothing of a namespace that its sender may not speak of', async () => {
+    const foreign = { ...order('b'), mercatonamespace: 'forbidden' };
+    const cancel = { ...foreign, type: 'dev.mercato.order.cancel-requested' };
+    const answer = await post(JSON.stringify([order('a'), foreign, { ...foreign, data: {} }, cancel]));
+    expect(await answer.json()).to.include({ Begun: 1, Refused: 3, Cancelled: 0 });
+    expect(taken).to.deep.equal(['a']);
+  });
+
   it('names those of a batch that are to come again', async () => {
     let asked = 0;
     onTake = async () => {
@@ -181,7 +190,12 @@ describe('POST /events', () => {
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as AddressInfo;
     const options = { host: '127.0.0.1', port, metrics: intakeMetrics(new Registry()), logger: silentLogger };
-    const http = new HttpIntake({ ...options, receiver: undefined as never, tokens: undefined as never });
+    const http = new HttpIntake({
+      ...options,
+      receiver: undefined as never,
+      callers: undefined as never,
+      tokens: undefined as never,
+    });
     const failure = await http.start(new AbortController().signal).catch((error: Error) => error);
     expect(String(failure)).to.contain('EADDRINUSE');
     other.close();

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from '../runtime/logger.ts';
 import type { Runnable } from '../runtime/manager.ts';
 import { BodyRefused, readEvents } from './body.ts';
+import type { Callers } from './callers.ts';
 import type { IntakeMetrics } from './metrics.ts';
 import type { Receiver } from './receive.ts';
 import { CallerRefused, type TokenVerifier } from './tokens.ts';
@@ -26,6 +27,7 @@ export interface HttpIntakeOptions {
   readonly port: number;
   readonly receiver: Receiver;
   readonly tokens: Pick<TokenVerifier, 'check'>;
+  readonly callers: Pick<Callers, 'maySend'>;
   readonly metrics: IntakeMetrics;
   readonly logger: Logger;
 }
@@ -83,10 +85,12 @@ export class HttpIntake implements Runnable {
       response.setHeader('allow', 'POST');
       return problem(response, 405, 'MethodNotAllowed', 'send events with POST');
     }
-    await this.#o.tokens.check(request.headers.authorization);
+    const caller = await this.#o.tokens.check(request.headers.authorization);
     if (this.#inFlight > MAX_REQUESTS)
       return problem(response, 429, 'Busy', `${MAX_REQUESTS} requests are being taken`, BUSY_RETRY_MILLIS);
-    const { outcomes, again } = await this.#o.receiver.receive(await readEvents(request));
+    const { outcomes, again } = await this.#o.receiver.receive(await readEvents(request), (namespace) =>
+      this.#o.callers.maySend(caller, namespace),
+    );
     if (again !== undefined)
       return problem(response, 503, 'Busy', again.why, again.after, { again: again.events, outcomes });
     send(response, 200, 'application/json', JSON.stringify(outcomes));

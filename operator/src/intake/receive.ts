@@ -1,7 +1,7 @@
 import { JournalUnavailable } from '../journals/journal.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { runKey } from '../saga/command.ts';
-import { type Asked, type EventName, nameOf, readEvent, tooOld } from './events.ts';
+import { type Asked, type EventName, nameOf, readEvent, runNamed, tooOld } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder } from './intake.ts';
 import type { EventOutcome, IntakeMetrics } from './metrics.ts';
 import { Patience } from './patience.ts';
@@ -49,13 +49,16 @@ export class Receiver {
     this.#patience = new Patience(options.clock, CANCEL_PATIENCE_MILLIS);
   }
 
-  /** Never rejects for anything that a sender, the journal or the API server can do. */
-  async receive(events: readonly unknown[]): Promise<Receipt> {
+  /**
+   * Never rejects for anything that a sender, the journal or the API server can do.
+   * @param maySend whether its sender may speak of orders in this namespace. @default of any
+   */
+  async receive(events: readonly unknown[], maySend?: (namespace: string) => boolean): Promise<Receipt> {
     // Cancels wait for all orders: a delivery may have both of one.
     const ordersDone = Promise.withResolvers<void>();
     const orders: Promise<Result>[] = [];
     const results = events.map((event) => {
-      const asked = this.#read(event);
+      const asked = this.#read(event, maySend);
       if (!(asked instanceof IntakeRefused) && asked.type === 'Cancel')
         return ordersDone.promise.then(() => this.#cancel(event, asked));
       const result = this.#order(event, asked);
@@ -87,7 +90,10 @@ export class Receiver {
     }
   }
 
-  #read(event: unknown): Asked | IntakeRefused {
+  #read(event: unknown, maySend: ((namespace: string) => boolean) | undefined): Asked | IntakeRefused {
+    const namespace = maySend && runNamed(event)?.namespace;
+    if (namespace !== undefined && !maySend?.(namespace))
+      return new IntakeRefused('NamespaceNotAllowed', `its sender may not speak of orders in namespace ${namespace}`);
     const wall = this.#o.clock.wall();
     try {
       const asked = readEvent(event, wall);

@@ -9,11 +9,14 @@ export const REFUSED_SEQUENCE = 0;
 
 const MESSAGE_CHARACTERS = 256;
 
+/** Reasons that say nothing of the order itself. */
+const UNTOLD: ReadonlySet<string> = new Set(['TooOld', 'NamespaceNotAllowed']);
+
 /**
  * What is told of an event that was refused for good, so that nobody waits for its order: `dev.mercato.saga.refused`.
  *
  * Undefined where no order is known to wait. An event that names no run is nobody's; a cancel decides nothing; an order that is too old may have had its
- * run, and to call it refused could tell a customer who paid that nothing was charged.
+ * run, and to call it refused could tell a customer who paid that nothing was charged; one that its sender may not speak of is another's, and goes on.
  * @param at when it was refused
  */
 export function refusedAnnouncement(
@@ -21,7 +24,7 @@ export function refusedAnnouncement(
   { reason, message }: IntakeRefused,
   at: WallMillis,
 ): Announcement | undefined {
-  if (nameOf(event).type !== ORDER_PLACED || reason === 'TooOld') return undefined;
+  if (nameOf(event).type !== ORDER_PLACED || UNTOLD.has(reason)) return undefined;
   const id = runNamed(event);
   if (id === undefined) return undefined;
   return { id, sequence: REFUSED_SEQUENCE, type: 'refused', at, reason, message: excerpt(message, MESSAGE_CHARACTERS) };
