@@ -74,4 +74,37 @@ describe('Workers of the dynamodb journal', function () {
     expect(controllers.output).not.to.contain('failed');
     await cluster.stopOperator();
   });
+
+  it('go on without one that was frozen; when it wakes up it sends and writes nothing more, and ends', async () => {
+    const relay = await OrderRelay.of(cluster);
+    const zombie = await cluster.startProcess('--role=worker', ...relay.flags);
+    cluster.takeOut(zombie);
+    // Asked again and again, so that one that went on would be heard.
+    cluster.shop.on('book', { status: 202, retryAfter: '0' });
+    const orders = ['z-0', 'z-1', 'z-2'];
+    await relay.deliver(orders.map((order) => relay.placed(order)));
+    await eventually(
+      async () => orders.every((order) => cluster.shop.commandsOf(order).includes('book')),
+      () => zombie.output,
+    );
+    zombie.freeze();
+    const heir = await cluster.startProcess('--role=worker', `--announce-to=${subscriber.url}`);
+    cluster.allWell();
+    for (const order of orders)
+      await eventually(
+        async () => subscriber.toldOf(order).includes('succeeded'),
+        () => `${order} came no further than ${cluster.shop.commandsOf(order)}: ${heir.output}`,
+        60_000,
+      );
+    const calls = cluster.shop.calls.length;
+    zombie.thaw();
+    const failure = await zombie.ended.then(
+      () => undefined,
+      (error: unknown) => error as Error,
+    );
+    expect(failure?.message).to.match(/no sign of life reached the journal|was declared dead/);
+    expect(cluster.shop.calls, 'it sent something').to.have.length(calls);
+    for (const order of orders) expect(subscriber.toldOf(order), order).to.deep.equal(['succeeded']);
+    await cluster.stopOperator();
+  });
 });
