@@ -54,6 +54,8 @@ export interface ServiceParts {
   /** File with the token that they are sent with. @default no token */
   readonly relayTokenFile?: string | undefined;
   readonly maxInFlight?: number;
+  /** Connections at once. @default 8192 */
+  readonly maxConnections?: number;
   readonly requestTimeout?: Milliseconds;
   /** Called when the stop begins, before the server waits for what is under way: ends what would not end by itself, as streams. */
   readonly onStop?: () => void;
@@ -91,6 +93,7 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     ...(parts.routes === undefined ? {} : { routes: parts.routes }),
     ...(parts.rawRoutes === undefined ? {} : { rawRoutes: parts.rawRoutes }),
     ...(parts.maxInFlight === undefined ? {} : { maxInFlight: parts.maxInFlight }),
+    ...(parts.maxConnections === undefined ? {} : { maxConnections: parts.maxConnections }),
     ...(parts.requestTimeout === undefined ? {} : { requestTimeout: parts.requestTimeout }),
   });
   const relay =

@@ -1,4 +1,5 @@
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { Type } from '@sinclair/typebox';
 import { expect } from 'chai';
 import { insecureTokenCheck } from '../auth/tokens.ts';
@@ -236,6 +237,35 @@ describe('the HTTP server', () => {
     expect(responses).to.have.keys('201', '202', '204', '409');
     expect(responses).to.have.property('204').deep.equal({ description: 'none' });
   });
+
+  it('has a bounded number of connections, and cuts off who never asks anything', async () => {
+    await start({ maxConnections: 3, requestTimeout: milliseconds(300) });
+    const { port } = new URL(service.url);
+    const open = () => {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined);
+      sockets.push(socket);
+      return once(socket, 'connect').then(() => socket);
+    };
+    const sockets: Socket[] = [];
+    try {
+      for (let i = 0; i < 3; i++) await open();
+      // The server takes them in their order, so the fourth is the one too many.
+      const surplus = await open();
+      if (!surplus.closed) await once(surplus, 'close');
+      const [first] = sockets;
+      first?.destroy();
+      for (const deadline = Date.now() + 5_000; ; ) {
+        const answer = await fetch(`${service.url}/health`).catch(() => undefined);
+        if (answer?.ok) break;
+        if (Date.now() > deadline) throw new Error('the place that was left is not given to another');
+      }
+      // A request that never begins is late as one that never ends.
+      const [, idle] = sockets as [Socket, Socket];
+      if (!idle.closed) await once(idle.resume(), 'close');
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
+  }).timeout(15_000);
 
   it('hands raw routes the request itself, and serves without a participant', async () => {
     const described = { summary: '', response: empty, produces: 'text/plain' } as const;

@@ -22,6 +22,8 @@ export interface HttpServerOptions {
   readonly rawRoutes?: readonly RawRoute[];
   /** Commands carried out at once; more get 429 with Retry-After. @default 2000 */
   readonly maxInFlight?: number;
+  /** Connections at once, idle ones and streams included; more are cut at once, since each takes memory whatever it asks. @default 8192 */
+  readonly maxConnections?: number;
   /** Longest time for a request to arrive whole. @default 10 s */
   readonly requestTimeout?: Milliseconds;
   /** Whether the service can do its work; false makes `/ready` 503. */
@@ -58,6 +60,7 @@ export function httpServer(options: HttpServerOptions): HttpServer {
     if (saga !== undefined && request.url?.startsWith('/saga/')) return void saga(request, response);
     (raw(request) ?? app)(request, response);
   });
+  server.maxConnections = options.maxConnections ?? 8192;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
     const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
