@@ -200,9 +200,7 @@ function announceOptions(
   for (const url of announceTo) {
     const protocol = URL.parse(url)?.protocol;
     if (protocol !== 'http:' && protocol !== 'https:')
-      throw new UsageError(
-        `--announce-to ${url}: give http(s) addresses, as http://order:8080/events`,
-      );
+      throw new UsageError(`--announce-to ${url}: give http(s) addresses, as http://order:8080/events`);
   }
   const bus = said('announce-bus');
   if (bus !== undefined && !/^(arn:aws[\w-]*:events:[\w-]+:\d{12}:event-bus\/)?[\w./-]{1,256}$/.test(bus))
