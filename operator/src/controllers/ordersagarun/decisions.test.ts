@@ -62,6 +62,18 @@ describe('A decision on a held run', function () {
     expect(epochsOf('again', 'book').slice(-1)).to.deep.equal([3]);
   });
 
+  it('of two people at once is the first; the second hears so', async () => {
+    const { status } = await heldAt('book', 'twice');
+    cluster.shop.on('capture', { status: 202, retryAfter: '1' });
+    await cluster.decide('twice', { holdId: status?.holdId, do: 'Retry' });
+    await cluster.until('twice', (run) => run.status?.observedDecision?.outcome === 'Accepted');
+    await cluster.decide('twice', { holdId: status?.holdId, do: 'Abort' });
+    const event = await cluster.untilEvent('twice', 'DecisionTooLate');
+    expect(event.note).to.equal(`Abort by admin: the run has followed Retry for hold ${status?.holdId} already`);
+    cluster.allWell();
+    await cluster.untilPhase('twice', 'Succeeded');
+  });
+
   it('Skip with outputs goes on with them, keeps the step registered, and leaves a record', async () => {
     const { status } = await heldAt('reserve', 'skipped');
     cluster.shop.on('capture', DECLINED);

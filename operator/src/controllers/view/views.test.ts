@@ -167,6 +167,19 @@ describe('a View', () => {
     );
   });
 
+  it('tells the second of two people who decide at once that the first was followed', async () => {
+    const { hold } = await held('o-1');
+    await cluster.untilPhase('o-1', 'Held');
+    await tell('o-1', {
+      type: 'Decided',
+      decision: { holdId: hold?.id ?? '', do: 'Retry', reason: 'well', by: 'ada' },
+    });
+    await cluster.decide('o-1', { holdId: hold?.id, do: 'Abort' });
+    const event = await cluster.untilEvent('o-1', 'DecisionTooLate');
+    expect(event.note).to.equal(`Abort by admin: the run has followed Retry for hold ${hold?.id} already`);
+    expect((await cluster.run('o-1'))?.status?.observedDecision).to.include({ do: 'Retry', outcome: 'Accepted' });
+  });
+
   it('says so where a decision comes too late', async () => {
     const { hold } = await held('o-1');
     await cluster.untilPhase('o-1', 'Held');

@@ -262,9 +262,14 @@ export class Views implements Runnable {
     const { decision } = view.spec;
     if (decision === undefined) return;
     const seen = stateOf(sight?.record)?.observedDecision;
-    if (seen?.holdId === decision.holdId && seen.outcome === 'Accepted') return;
     const text = JSON.stringify(decision);
     const { posted } = memory;
+    if (seen?.holdId === decision.holdId && seen.outcome === 'Accepted') {
+      // Two decided at once: whoever came second is not to believe that theirs is followed.
+      if (seen.do !== decision.do && posted?.decision !== text) this.#tellTooLate(view, seen.do);
+      memory.posted = { decision: text, at: this.#o.clock.monotonic() };
+      return;
+    }
     const isSame = posted?.decision === text;
     const now = this.#o.clock.monotonic();
     // An answer to it, or to one like it before this process began; a person who wants another answer decides otherwise.
@@ -281,6 +286,12 @@ export class Views implements Runnable {
       action: 'Decide',
       note: `${decision.do} by ${decision.by}: ${outcome === 'Posted' ? 'left in the journal for the worker that drives the run' : 'there is no open run that could follow it'}`,
     });
+  }
+
+  #tellTooLate(view: OrderSagaRun, followed: string): void {
+    const { decision } = view.spec;
+    const note = `${decision?.do} by ${decision?.by}: the run has followed ${followed} for hold ${decision?.holdId} already`;
+    this.#o.recorder.event(view, { type: 'Warning', reason: 'DecisionTooLate', action: 'Decide', note });
   }
 
   async #write(view: OrderSagaRun, id: RunId, status: OrderSagaRunStatus): Promise<void> {
