@@ -18,6 +18,7 @@ import { type Queue, sqsClient } from '@mercato/operator/aws/sqs.ts';
 import { depth, testQueueWithDeadLetters } from '@mercato/operator/aws/testing.ts';
 import { eventually, TestCluster } from '@mercato/operator/testing/cluster.ts';
 import { createJournalTable } from '@mercato/operator/testing/journal-table.ts';
+import { OrderRelay } from '@mercato/operator/testing/order-relay.ts';
 import { Subscriber } from '@mercato/operator/testing/subscriber.ts';
 import { request } from '@mercato/order/testing/samples.ts';
 import { expect } from 'chai';
@@ -151,6 +152,27 @@ describe('An order that the operator refuses for good', function () {
       await expectFailed(id);
       await expectFailed(cancelled);
     });
+
+  it('follows its run, and its customer with it, when it is revived', async () => {
+    const relay = await OrderRelay.of(cluster);
+    const { settings } = await intakeOverHttp();
+    const [address = ''] = relay.flags.map((flag) => flag.split('=')[1] ?? '');
+    const ours = { MERCATO_INTAKE_URL: `http://${address}/events`, MERCATO_NAMESPACE: cluster.namespace };
+    shop = await Shop.open(cluster, { ...settings, ...ours });
+    const id = await shop.place('four');
+    const flags = [...(journals['sqlite']?.() ?? []), ...relay.flags];
+    await shop.operate(...flags, `--watch-namespaces=${cluster.system}`);
+    await expectFailed(id);
+    await cluster.stopOperator();
+    await cluster.applySaga();
+    cluster.allWell();
+    await shop.operate(...flags);
+    // As a redrive brings it.
+    expect(await relay.deliver([relay.placed(id)])).to.include({ Begun: 1 });
+    await shop.until(id, 'Completed');
+    await shop.untilTold(id, 'failed', 'completed');
+    expect(cluster.shop.commandsOf(id).filter((command) => command === 'capture')).to.have.length(1);
+  });
 
   describe('from a queue', () => {
     let aws: Emulator;
