@@ -48,11 +48,11 @@ const everywhere = ENVIRONMENTS.flatMap((environment) => [
   { environment, variant: '', objects: ackObjects(richModel, environment) },
   {
     environment,
-    variant: ' with IRSA and keys that are there already',
+    variant: ' with IRSA, queues of commands, and keys that are there already',
     objects: ackObjects(
       richModel,
       environment,
-      { identity: 'irsa', oidcProvider: 'oidc.eks.eu-west-1.amazonaws.com/id/A' },
+      { identity: 'irsa', oidcProvider: 'oidc.eks.eu-west-1.amazonaws.com/id/A', commandQueues: true },
       { keyIds: { shop: '1234abcd-12ab-34cd-56ef-1234567890ab' } },
     ),
   },

@@ -24,9 +24,10 @@ const VARIANTS: Readonly<Record<string, object>> = {
     monitoring: { enabled: true },
     aws: { enabled: true, identity: 'pod-identity' },
   },
-  'with KEDA and IRSA': {
+  'with KEDA, IRSA, the bus and traces': {
     autoscaler: 'keda',
-    aws: { enabled: true, identity: 'irsa', oidcProvider: 'oidc.eks.eu-west-1.amazonaws.com/id/A' },
+    tracing: { enabled: true },
+    aws: { enabled: true, eventBus: true, identity: 'irsa', oidcProvider: 'oidc.eks.eu-west-1.amazonaws.com/id/A' },
   },
 };
 

@@ -1,6 +1,7 @@
 import type { TSchema } from '@sinclair/typebox';
 import fc from 'fast-check';
-import { defaultsOf } from '../backends/values.ts';
+import { defaultsOf, type Overrides, ValuesError, valuesOf } from '../backends/values.ts';
+import type { ChartDefinition } from '../charts/chart.ts';
 import { LEAF } from '../holes/hole.ts';
 
 /** Strings that have broken templates before: quotes, braces, what YAML takes for a number, a boolean or a comment. */
@@ -25,7 +26,24 @@ const AWKWARD = [
   'a\nb',
 ];
 
-/** Random valid values for a chart's schema: what a person might write beside the defaults. */
+/** Random values that a chart takes: its schema may want some of them together. */
+export const overridesArbitrary = (definition: ChartDefinition): fc.Arbitrary<Overrides> =>
+  (valuesArbitrary(definition.values) as fc.Arbitrary<Overrides>).filter((overrides) =>
+    isTaken(() => valuesOf(definition, overrides)),
+  );
+
+/** Whether values are taken by what makes something of them. @throws what it throws for another reason */
+export function isTaken(make: () => unknown): boolean {
+  try {
+    make();
+    return true;
+  } catch (error) {
+    if (error instanceof ValuesError) return false;
+    throw error;
+  }
+}
+
+/** Random valid values for a schema, each for itself: what a person might write beside the defaults. */
 export function valuesArbitrary(schema: TSchema): fc.Arbitrary<unknown> {
   if (isGroup(schema)) {
     const properties = Object.entries(schema['properties'] as Record<string, TSchema>);
