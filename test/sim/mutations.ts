@@ -21,6 +21,7 @@ export interface Mutation {
 
 const ENGINE = 'operator/src/saga';
 const SQLITE = 'operator/src/journals/sqlite';
+const DYNAMODB = 'operator/src/journals/dynamodb';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -86,7 +87,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: "(died && action.state === 'Pending' && draft.state.direction === 'Forward' && index < reach)",
     replace: 'false',
-    seed: 8,
+    seed: 63,
   },
   {
     name: 'after a take-over what was in flight counts as not sent',
@@ -94,7 +95,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: "changeDelivery(draft, index, 'action', { state: 'Unknown', due: draft.state.clock });",
     replace: "changeDelivery(draft, index, 'action', { state: 'Pending', due: draft.state.clock });",
-    seed: 8,
+    seed: 63,
   },
   {
     name: 'compensation goes from first to last',
@@ -110,7 +111,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/draft.ts`,
     find: "return step.action.state !== 'Pending' && step.action.state !== 'Failed';",
     replace: "return step.action.state === 'Succeeded' || step.action.state === 'Skipped';",
-    seed: 1,
+    seed: 8,
   },
   {
     name: 'a run turns back after the pivot was sent',
@@ -118,7 +119,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/draft.ts`,
     find: "return !state.pivotIntent || state.steps[pivotIndex(revision)]?.action.state === 'Failed';",
     replace: 'return true;',
-    seed: 1,
+    seed: 3,
   },
   {
     name: 'the intent of the pivot is forgotten',
@@ -160,7 +161,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: '  const media = mediaType(raw.contentType);\n  const text = excerptOf(raw.body);',
     replace:
       "  if (raw.status === 404 || raw.status === 500) return { type: 'BusinessFailure', reason: 'NotFound', message: '' };\n  const media = mediaType(raw.contentType);\n  const text = excerptOf(raw.body);",
-    seed: 2,
+    seed: 58,
   },
   {
     name: 'any 200 counts as a success',
@@ -208,7 +209,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/decisions.ts`,
     find: 'if (decision.holdId !== hold.id)',
     replace: 'if (decision.holdId === undefined)',
-    seed: 12,
+    seed: 19,
   },
   {
     name: 'Skip takes the step from what is compensated',
@@ -281,7 +282,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'operator/src/kube/fence.ts',
     find: '    if (!this.#isSettled(entry, place.namespace, object)) return false;\n',
     replace: '',
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'a worker hands over without writing what it knows',
@@ -313,7 +314,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: "if (attempt.state === 'success' || asked.epoch === attempt.epoch) return stored(attempt);",
     replace: 'if (asked.epoch === attempt.epoch) return stored(attempt);',
-    seed: 12,
+    seed: 1,
   },
   {
     name: 'the effect is committed before its record',
@@ -338,7 +339,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: "if (record === undefined) return asked.begun < asked.horizon ? expired() : { do: 'fence', output: {} };",
     replace: 'if (record === undefined) return expired();',
-    seed: 1,
+    seed: 7,
   },
   {
     name: 'an action after its compensation is carried out',
@@ -417,5 +418,120 @@ export const MUTATIONS: readonly Mutation[] = [
     journal: 'sqlite',
     replace: 'for (const entry of givenUp.slice(0, 0))',
     seed: 158,
+  },
+  // What the worker journals do for the rules, each by itself.
+  {
+    name: 'a claim takes a run whoever has it',
+    rule: '10 one writer, dynamodb: claim',
+    file: `${DYNAMODB}/claims.ts`,
+    find: "when: '#owner = :from',",
+    replace: "when: '#owner = :from OR attribute_exists(#owner)',",
+    journal: 'dynamodb',
+    seed: 93,
+  },
+  {
+    name: 'mail is taken away as soon as the run was told',
+    rule: '2d worker journals: mail',
+    file: 'operator/src/worker/mail.ts',
+    find: 'else if (this.#tell(one)) told.add(one.receipt);',
+    replace: 'else if (this.#tell(one)) settled.push(one);',
+    seed: 14,
+  },
+  {
+    name: 'an end of the dynamodb journal is not found by an heir',
+    rule: 'worker journals: announcements, dynamodb',
+    file: `${DYNAMODB}/writes.ts`,
+    find: ', endShard: S(lifeShard(life, id)) }',
+    replace: ', }',
+    journal: 'dynamodb',
+    seed: 25,
+  },
+  {
+    name: 'timers are lost with the worker that set them',
+    rule: '9 timers survive a restart',
+    file: 'operator/src/runner/run.ts',
+    find: '    this.#wake(made.wakeIn);',
+    replace: "    this.#wake(event.type === 'TakenOver' ? undefined : made.wakeIn);",
+    seed: 7,
+  },
+  {
+    name: 'what a dead worker of the sqlite journal had is not doubted',
+    rule: '3 take-over, sqlite',
+    file: `${SQLITE}/journal.ts`,
+    find: 'died: diedOf.get(row.key) ?? true',
+    replace: 'died: false',
+    journal: 'sqlite',
+    seed: 140,
+  },
+  {
+    name: 'the watermark passes what was not told',
+    rule: 'worker journals: announcements, dynamodb',
+    file: `${DYNAMODB}/ledger.ts`,
+    find: '    for (const ticket of this.#tickets.keys()) return ticket;\n',
+    replace: '',
+    journal: 'dynamodb',
+    seed: 25,
+  },
+  {
+    name: 'mail is taken away before what came of it is durable',
+    rule: '2d worker journals: mail',
+    file: 'operator/src/worker/mail.ts',
+    find: 'return this.#told.has(receipt) && shows(driven, mail);',
+    replace: 'return this.#told.has(receipt);',
+    seed: 14,
+  },
+  {
+    name: 'a write without an answer counts as not done',
+    rule: 'worker journals: announcements, dynamodb',
+    file: `${DYNAMODB}/writes.ts`,
+    find: '      if (error instanceof JournalUnavailable && !(error instanceof NotDone))\n',
+    replace: '      if (error instanceof NotDone)\n',
+    journal: 'dynamodb',
+    seed: 195,
+  },
+  {
+    name: 'a worker whose signs of life fail goes on acting',
+    rule: '10 a lost life stops its work',
+    file: 'operator/src/worker/life.ts',
+    find: 'if (this.#fenceMillis === undefined ||',
+    replace: 'if (true as boolean ||',
+    journal: 'dynamodb',
+    seed: 426,
+  },
+  {
+    name: 'the dynamodb journal writes over any version',
+    rule: '10 one writer, dynamodb: version',
+    file: `${DYNAMODB}/writes.ts`,
+    find: "when: '#version = :was AND #owner = :me',",
+    replace: "when: '#owner = :me OR #version = :was AND #owner = :me',",
+    journal: 'dynamodb',
+    seed: 189,
+  },
+  {
+    name: 'a life is declared dead sooner than it stops',
+    rule: '10 one writer, dynamodb: lives',
+    file: `${DYNAMODB}/lives.ts`,
+    find: 'export const SILENCE_MILLIS = 9_000;',
+    replace: 'export const SILENCE_MILLIS = 2_000;',
+    journal: 'dynamodb',
+    seed: 66,
+  },
+  {
+    name: 'the dynamodb journal forgets which orders had their run',
+    rule: '1 identity, dynamodb: remembered orders',
+    file: `${DYNAMODB}/journal.ts`,
+    find: "'attribute_not_exists(#pk) OR #expires <= :now'",
+    replace: "'attribute_not_exists(#pk) OR #expires >= :now'",
+    journal: 'dynamodb',
+    seed: 14,
+  },
+  {
+    name: 'the sqlite journal forgets which orders had their run',
+    rule: '1 identity, sqlite: remembered orders',
+    file: `${SQLITE}/file.ts`,
+    find: 'WHERE NOT EXISTS (SELECT 1 FROM ended WHERE key = ?)',
+    replace: 'WHERE ? IS NOT NULL',
+    journal: 'sqlite',
+    seed: 20,
   },
 ];
