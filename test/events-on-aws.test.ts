@@ -189,7 +189,7 @@ describe('orders and their sagas over a bus, queues and a topic', function () {
     expect(await empty(news), 'nothing else').to.equal(true);
     expect(said.find(([type]) => type === 'dev.mercato.order.held')?.[4]).to.include('a look from our staff');
     expect(JSON.stringify(messages), 'no token, address or words of ours').not.to.match(
-      /tok_|High Street|503|acquirer/,
+      /tok_|High Street|pay: 503|vault-3|acquirer/,
     );
     expect(await stateOf(failed)).to.equal('Failed');
   });
