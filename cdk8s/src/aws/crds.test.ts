@@ -52,7 +52,11 @@ const everywhere = ENVIRONMENTS.flatMap((environment) => [
     objects: ackObjects(
       richModel,
       environment,
-      { identity: 'irsa', oidcProvider: 'oidc.eks.eu-west-1.amazonaws.com/id/A', commandQueues: true },
+      {
+        identity: 'irsa',
+        oidcProvider: 'oidc.eks.eu-west-1.amazonaws.com/id/A',
+        commandQueues: environment !== 'kind',
+      },
       { keyIds: { shop: '1234abcd-12ab-34cd-56ef-1234567890ab' } },
     ),
   },
