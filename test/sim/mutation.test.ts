@@ -33,6 +33,8 @@ const RULES = [
   '3 take-over, sqlite',
   '9 timers survive a restart',
   'worker journals: announcements, dynamodb',
+  'worker journals: exception records, dynamodb',
+  'worker journals: no open run without a driver, dynamodb',
   'worker journals: announcements',
   'worker journals: no open run without a driver',
   'worker journals: exception records',
