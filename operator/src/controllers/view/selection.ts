@@ -5,8 +5,10 @@ export interface KeptView {
   readonly asked: boolean;
   /** For how long its run has needed nobody (ended, went on, never was); undefined while it does. Milliseconds. */
   readonly calm: number | undefined;
-  /** Milliseconds since it was made. */
+  /** Milliseconds since it was made, by the API server's clock and ours: they may be minutes apart. */
   readonly age: number;
+  /** For how long it has been closed; undefined where it is not. Milliseconds. */
+  readonly closed?: number | undefined;
 }
 
 export interface ViewLimits {
@@ -58,16 +60,16 @@ export function select(attention: readonly string[], views: readonly KeptView[],
     .sort((a, b) => (a.calm ?? 0) - (b.calm ?? 0))
     .slice(0, room - wanted.size);
   const kept = new Set([...wanted, ...spare.map(({ name }) => name)]);
-  const closed = inTurn.slice(share).filter(({ name }) => !wanted.has(name));
-  const isOver = ({ calm = Number.POSITIVE_INFINITY, age }: KeptView): boolean => Math.min(calm, age) >= ttl;
+  const shut = inTurn.slice(share).filter(({ name }) => !wanted.has(name));
+  const isOver = ({ closed = 0 }: KeptView): boolean => closed >= ttl;
   const askedFor = new Set(asked.map(({ name }) => name));
   return {
     make: [...wanted].filter((name) => !own.has(name) && !askedFor.has(name)),
     remove: [
       ...[...own.keys()].filter((name) => !kept.has(name)),
       ...over,
-      ...closed.filter(isOver).map(({ name }) => name),
+      ...shut.filter(isOver).map(({ name }) => name),
     ],
-    close: closed.filter((view) => !isOver(view)).map(({ name }) => name),
+    close: shut.filter((view) => !isOver(view)).map(({ name }) => name),
   };
 }

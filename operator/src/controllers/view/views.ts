@@ -57,6 +57,8 @@ interface Memory {
   calmSince?: number | undefined;
   /** In this round its run was found to need nobody any more: what came of it is shown at once. */
   hasCalmed?: boolean;
+  /** Monotonic time since when it has been closed. */
+  closedSince?: number | undefined;
   posted?: { readonly decision: string; readonly at: number };
   undelivered?: Undelivered | undefined;
   /** How much of what its run gave up on is on record. */
@@ -165,6 +167,7 @@ export class Views implements Runnable {
         name: key,
         asked: view.metadata.labels?.[VIEW_LABEL] !== ATTENTION,
         calm: memory.calmSince === undefined ? undefined : now - memory.calmSince,
+        closed: memory.closedSince === undefined ? undefined : now - memory.closedSince,
         age: this.#o.clock.wall() - Date.parse(view.metadata.creationTimestamp ?? ''),
       };
     };
@@ -215,6 +218,7 @@ export class Views implements Runnable {
   async #show(view: OrderSagaRun, known: RunSight | undefined, isCalmRound: boolean): Promise<void> {
     const id = idOf(view);
     const memory = this.#remember(runKey(id));
+    memory.closedSince = undefined;
     const isNew = view.status?.phase === undefined;
     if (known === undefined && !isCalmRound && !isNew && memory.hasCalmed !== true && !this.#isUnsettled(view)) return;
     const sight = known ?? (await this.#o.journal.look(id));
@@ -242,8 +246,9 @@ export class Views implements Runnable {
   async #shut(view: OrderSagaRun, known: RunSight | undefined): Promise<void> {
     const id = idOf(view);
     const { limits, clock, journal } = this.#o;
+    const memory = this.#remember(runKey(id));
+    memory.closedSince ??= clock.monotonic();
     if (this.#isUnsettled(view)) {
-      const memory = this.#remember(runKey(id));
       const sight = known ?? (await journal.look(id));
       await this.#decide(view, id, sight, memory);
       const state = stateOf(sight?.record);
