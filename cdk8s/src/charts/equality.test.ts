@@ -20,6 +20,14 @@ const RANDOM_VALUES = 200;
 /** Values in one run of Helm. */
 const AT_ONCE = 20;
 
+/** What is off in every environment. */
+const ALL_ON: Overrides = {
+  global: {
+    tracing: { enabled: true },
+    aws: { enabled: true, identity: 'irsa', oidcProvider: 'oidc.example/id', eventBus: true, commandQueues: true },
+  },
+};
+
 /** Random values of a chart, and of those that it brings along under their names, that all of them take together. */
 function arbitraryOf(packaged: Packaged): fc.Arbitrary<Overrides> {
   const { definition, dependencies } = packaged;
@@ -110,6 +118,7 @@ describe('the charts', () => {
     // Some objects are there for some values only.
     const several = [
       ...ENVIRONMENTS.map((environment) => overridesOf(packaged, environments[environment])),
+      ALL_ON,
       ...fc.sample(arbitraryOf(packaged), { seed: 1, numRuns: 20 }),
     ];
     const copy = join(folder, 'mutant');

@@ -83,7 +83,13 @@ function registryOf({ name, component }: Service) {
     restockMetrics(registry, new Store());
     // What the sqlite journal has, and what workers have.
     viewMetrics(registry);
-    workerMetrics(registry, { inWork: () => 0, resting: () => 0, resting: () => 0, waiting: () => ({}), workers: () => 0 });
+    workerMetrics(registry, {
+      inWork: () => 0,
+      resting: () => 0,
+      resting: () => 0,
+      waiting: () => ({}),
+      workers: () => 0,
+    });
     intakeMetrics(registry);
     announcerMetrics(registry).watch(() => []);
   }
