@@ -86,7 +86,6 @@ function registryOf({ name, component }: Service) {
     workerMetrics(registry, {
       inWork: () => 0,
       resting: () => 0,
-      resting: () => 0,
       waiting: () => ({}),
       workers: () => 0,
     });
