@@ -22,7 +22,12 @@ const AT_ONCE = 20;
 
 /** What is off in every environment. */
 const ALL_ON: Overrides = {
+  callers: [{ podSelector: {} }],
+  outsidePeers: [{ ipBlock: { cidr: '192.168.0.0/16' } }],
+  allowedSubjects: ['ada'],
   global: {
+    monitoring: { enabled: true },
+    autoscaler: 'keda',
     tracing: { enabled: true },
     aws: { enabled: true, identity: 'irsa', oidcProvider: 'oidc.example/id', eventBus: true, commandQueues: true },
   },
