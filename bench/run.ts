@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   orders: async () => (await import('./orders.ts')).orders(),
   tracing: async () => (await import('./tracing.ts')).tracingBench(),
   temporal: async () => (await import('./temporal.ts')).temporal(),
+  workers: async () => (await import('./workers.ts')).workers(),
   soak: async () => (await import('./soak.ts')).soak(),
   skeleton: async () => (await import('./skeleton.ts')).skeleton(),
   synth: async () => (await import('./synth.ts')).synth(),

@@ -28,6 +28,11 @@ export interface ReceiversOptions {
   readonly receivers?: number;
   /** Messages in hand at most, over all receivers. @default 200 */
   readonly maxInHand?: number;
+  /**
+   * Messages that whoever deals with them has room for now: no more are asked for, so that they go to another who has. Where there is none, one message a
+   * second is asked for all the same: it may be one that makes room. @default as many as come
+   */
+  readonly room?: () => number;
   /** How long one receive waits for a message: a stop has to wait as long. Seconds. @default 10 */
   readonly wait?: number;
   /** How long a message stays invisible to others; prolonged while it is in hand. Seconds. @default 30 */
@@ -44,6 +49,11 @@ interface InHand {
   givenUp: boolean;
 }
 
+/** How often who had no room is asked again. Milliseconds. */
+const ROOM_EVERY_MS = 50;
+/** How often one message is asked for where there is no room. Milliseconds. */
+const ANYWAY_EVERY_MS = 1_000;
+
 const OUTAGE_BACKOFF = { baseMs: 250, maxMs: 10_000, jitter: 0.5 } as const;
 
 /**
@@ -55,6 +65,8 @@ export class Receivers {
   readonly #maxInHand: number;
   readonly #visibility: number;
   readonly #patience: number;
+  readonly #room: () => number;
+  #anywayAt = Number.NEGATIVE_INFINITY;
   readonly #stopping = new AbortController();
   /** Cuts receives off. What SQS was about to hand over then comes again only when its invisibility is over. */
   readonly #cut = new AbortController();
@@ -74,6 +86,7 @@ export class Receivers {
     this.#maxInHand = options.maxInHand ?? 200;
     this.#visibility = options.visibility ?? 30;
     this.#patience = options.patience ?? 900;
+    this.#room = options.room ?? (() => Number.POSITIVE_INFINITY);
   }
 
   /** Messages that are received and not disposed of. */
@@ -138,16 +151,27 @@ export class Receivers {
 
   /** Places for what a receive brings, up to ten; none once it stops. */
   async #reserve(): Promise<number> {
+    const { clock } = this.#options;
     const { signal } = this.#stopping;
     for (;;) {
       if (signal.aborted) return 0;
-      const places = Math.min(10, this.#maxInHand - this.#inHand.size - this.#reserved);
+      const free = this.#maxInHand - this.#inHand.size - this.#reserved;
+      const places = Math.min(10, free, this.#roomNow(clock.monotonic()));
       if (places > 0) {
         this.#reserved += places;
         return places;
       }
-      await this.#placeFreed.promise;
+      if (free > 0) await pause(clock, ROOM_EVERY_MS, signal);
+      else await this.#placeFreed.promise;
     }
+  }
+
+  /** What receives under way will bring is on its way into that room. */
+  #roomNow(now: number): number {
+    const room = this.#room() - this.#reserved;
+    if (room > 0 || now < this.#anywayAt) return room;
+    this.#anywayAt = now + ANYWAY_EVERY_MS;
+    return 1;
   }
 
   #release(places: number): void {

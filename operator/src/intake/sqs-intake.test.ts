@@ -22,10 +22,14 @@ import { sqsIntakeMetrics } from './sqs-metrics.ts';
 class MemoryIntake implements Intake {
   readonly begun: string[] = [];
   readonly cancelled = new Set<string>();
+  /** Each order takes one. */
+  room = 1_000;
   /** Called before each order or cancel is stored. */
   gate: (id: RunId) => Promise<void> | void = () => {};
 
   async take({ id }: PlacedOrder): Promise<Taken> {
+    if (this.room <= 0) throw new IntakeBusy('there is no room', 50);
+    this.room -= 1;
     await this.gate(id);
     if (this.begun.includes(id.orderId)) return 'Known';
     this.begun.push(id.orderId);
@@ -163,6 +167,23 @@ for (const [emulator, start] of Object.entries(emulators)) {
       expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
       expect(await metric('mercato_intake_events_total', { outcome: 'Begun' })).to.equal(30);
       expect(await metric('mercato_intake_events_total', { outcome: 'Known' })).to.equal(30);
+    });
+
+    it('leaves to others what it has no room for, and still hears of cancels then', async () => {
+      memory.room = 3;
+      const ids = Array.from({ length: 20 }, (_, i) => `order-${i}`);
+      await sendAll(ids.map((id) => placed(id)));
+      begin();
+      await eventually('there is no room left', () => memory.begun.length === 3);
+      const { visible } = await depth(queue);
+      expect(visible, 'left in the queue').to.be.at.least(15);
+      memory.room = 1_000;
+      await gone();
+      expect(memory.begun.toSorted()).to.deep.equal(ids.toSorted());
+      memory.room = 0;
+      await sendAll([cancelRequested('order-7')]);
+      await gone();
+      expect([...memory.cancelled]).to.deep.equal(['order-7']);
     });
 
     it('puts aside what can never be taken, with the reason and as it was, and nothing else', async () => {

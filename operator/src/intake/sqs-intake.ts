@@ -35,7 +35,10 @@ export interface SqsIntakeOptions {
   readonly maxInHand?: number;
   /** How long one receive waits for a message; a stop may take as long. Seconds. @default 10 */
   readonly wait?: number;
-  /** How long a message stays invisible to others, prolonged while work goes on. Seconds. @default 30 */
+  /**
+   * How long a message stays invisible to others, prolonged while work goes on: so long do those wait that a worker which died had in
+   * hand. Seconds. @default 10
+   */
   readonly visibility?: number;
   /** How long what is under way may take to end at a stop; the rest is given back. Milliseconds. @default 10000 */
   readonly grace?: number;
@@ -54,6 +57,7 @@ const CANCEL_PATIENCE_MS = 3_600_000;
  *
  * - A message is deleted only once the journal has what it asks for. Whatever happens before, it comes again, and taking it again changes nothing; so
  *   duplicates and messages out of order are harmless.
+ * - No more is received than there is room for, so that it goes to a worker that has room.
  * - What is busy or has no journal is left, invisible until it is worth another try. While the journal is away, nothing more is received.
  * - What can never be taken goes to the dead-letter queue of the queue's redrive policy, with its reason; that policy is the backstop for a message
  *   that kills whoever takes it.
@@ -89,7 +93,7 @@ export class SqsIntake implements Runnable {
     const url = await this.#deadLetterUrl(signal);
     if (url === undefined) return;
     const deadLetters = new Queue(client, url);
-    const { receivers, maxInHand, wait, visibility } = this.#o;
+    const { intake, receivers, maxInHand, wait, visibility = 10 } = this.#o;
     this.#receivers = new Receivers({
       queue: this.#queue,
       clock: this.#clock,
@@ -99,7 +103,8 @@ export class SqsIntake implements Runnable {
       ...(receivers === undefined ? {} : { receivers }),
       ...(maxInHand === undefined ? {} : { maxInHand }),
       ...(wait === undefined ? {} : { wait }),
-      ...(visibility === undefined ? {} : { visibility }),
+      visibility,
+      ...(intake.room === undefined ? {} : { room: () => intake.room ?? 0 }),
     });
     this.#receivers.start();
     logger.info('intake receives', { queue: queueUrl, deadLetters: url });

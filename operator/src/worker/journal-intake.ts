@@ -40,6 +40,10 @@ export class JournalIntake implements Intake {
     this.#patience = new Patience(options.clock, SAGA_PATIENCE_MILLIS);
   }
 
+  get room(): number {
+    return this.#o.worker.room;
+  }
+
   async take({ id, input, placedAt, traceparent }: PlacedOrder): Promise<Taken> {
     const { worker, journal, definitions } = this.#o;
     mustBeWatched(id, this.#o.namespaces);

@@ -114,6 +114,11 @@ export class Worker implements Runnable {
     return this.#held.size;
   }
 
+  /** Runs that can be taken in now. */
+  get room(): number {
+    return this.refusal === undefined ? this.#o.maxInWork - this.inWork : 0;
+  }
+
   /** Why nothing new can be taken in now; undefined when it can. */
   get refusal(): string | undefined {
     if (this.#life === undefined) return 'the worker has not opened its journal yet';
