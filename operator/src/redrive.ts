@@ -35,10 +35,20 @@ async function main(): Promise<number> {
     return counts.Failed + (flags.move ? counts.Unsure : 0) === 0 ? 0 : 1;
   } catch (error) {
     if (error instanceof QueueUnfit) throw new UsageError(error.message);
+    if (isOfSqs(error)) throw new UsageError(notReached(flags.queue, error));
     throw error;
   } finally {
     client.destroy();
   }
+}
+
+/** The SDK marks what came of its calls, those that reached nobody included. */
+function isOfSqs(error: unknown): error is Error {
+  return error instanceof Error && ('$metadata' in error || error.name === 'CredentialsProviderError');
+}
+
+function notReached(queue: string, { name, message }: Error): string {
+  return `SQS could not be asked about ${queue}: ${name}: ${message}. Is the address right (--queue), and the region (AWS_REGION)? May this account call it? What was moved before stays moved; run it again.`;
 }
 
 async function ask({ orderService, tokenFile }: RedriveFlags, orderId: string): ReturnType<typeof standingOf> {

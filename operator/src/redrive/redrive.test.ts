@@ -89,6 +89,16 @@ describe('the redrive of dead letters', function () {
     expect(await depth(queue)).to.deep.equal({ visible: 0, inFlight: 0 });
   });
 
+  it('says which queue could not be asked, and why, where SQS is not there or knows none of that name', async () => {
+    const nowhere = 'http://127.0.0.1:1/000000000000/orders';
+    const away = await run('--queue', nowhere);
+    expect(away).to.include({ code: 2, stdout: '' });
+    expect(away.stderr).to.contain(nowhere).and.not.contain('    at ');
+    const unknown = await run('--queue', `${queue.url}-unknown`);
+    expect(unknown).to.include({ code: 2, stdout: '' });
+    expect(unknown.stderr).to.contain(`${queue.url}-unknown`).and.contain('QueueDoesNotExist');
+  });
+
   it('moves back the letters of a reason as they were, and no others', async () => {
     states.set('order-1', 'Placed');
     await putAside(placed('order-1'), 'SagaUnknown');
