@@ -26,7 +26,10 @@ const CLOCKS: Readonly<Record<string, number>> = {
 /** Whose disk is full for a while, and what says so in its log. */
 const DISKS = ['order', 'operator', 'inventory'] as const;
 
-describe('a shop with wrong clocks, full disks, a slow participant, and a queue that delivers twice and out of order', function () {
+/** How often the order service is killed between the commit of an order and the relay of its event. */
+const RELAY_KILLS = 3;
+
+describe('a shop with wrong clocks, full disks, a relay that is killed, a slow participant, and a queue that delivers twice and out of order', function () {
   this.timeout(600_000);
   before(() => requireBinaries());
 
@@ -55,6 +58,10 @@ describe('a shop with wrong clocks, full disks, a slow participant, and a queue 
           const beganMs = performance.now();
           stage.shop.fleet.signal('shipping', 'SIGSTOP');
           let released = 30;
+          for (let kill = 0; kill < RELAY_KILLS; kill++) {
+            released += 5;
+            await killBeforeRelay(stage, switches, released);
+          }
           for (const name of DISKS) {
             released += 30;
             await fillDisk(stage, switches, name, released);
@@ -97,22 +104,33 @@ class Switches {
     else await rm(this.#disk(name));
   }
 
+  /** The program ends when it is about to send its next event. */
+  async killRelay(name: string): Promise<void> {
+    await writeFile(this.#relay(name), '');
+  }
+
   environmentOf(name: string): Record<string, string> {
+    const relays = name === 'order';
     const isOff = name in CLOCKS;
     const isFilled = (DISKS as readonly string[]).includes(name);
-    const preloads = [...(isOff ? ['clock'] : []), ...(isFilled ? ['disk'] : [])];
+    const preloads = [...(isOff ? ['clock'] : []), ...(isFilled ? ['disk'] : []), ...(relays ? ['relay'] : [])];
     const load = preloads.map(
       (file) => `--import=${pathToFileURL(join(import.meta.dirname, 'preload', `${file}.ts`))}`,
     );
     return {
       ...(isOff ? { MERCATO_FAULT_CLOCK: this.#clock(name) } : {}),
       ...(isFilled ? { MERCATO_FAULT_DISK: this.#disk(name) } : {}),
+      ...(relays ? { MERCATO_FAULT_RELAY: this.#relay(name) } : {}),
       ...(load.length > 0 ? { NODE_OPTIONS: load.join(' ') } : {}),
     };
   }
 
   #clock(name: string): string {
     return join(this.#folder, `${name}.clock`);
+  }
+
+  #relay(name: string): string {
+    return join(this.#folder, `${name}.relay`);
   }
 
   #disk(name: string): string {
@@ -133,6 +151,14 @@ async function putClockRight({ shop, customers }: FaultStage, switches: Switches
   await switches.setClock('shipping', 0);
   await shop.fleet.kill('shipping');
   await shop.fleet.startAgain('shipping');
+}
+
+/** The order service ends with an order committed and nobody told, and is started again. */
+async function killBeforeRelay({ shop, customers }: FaultStage, switches: Switches, released: number): Promise<void> {
+  await switches.killRelay('order');
+  customers.release(released);
+  await until('the relay is killed', PATIENCE_MS, async () => shop.fleet.endOf('order') !== undefined);
+  await shop.fleet.startAgain('order');
 }
 
 /** Fills a program's disk while orders come in, until its log says so; then makes room. */
