@@ -43,6 +43,9 @@ export class Run {
   #lastEvent: number;
   #busy = false;
   #dirty = false;
+  #writing = false;
+  /** Another write is wanted once the one under way is done. */
+  #again = false;
   #stopped = false;
   /** The right to act was lost before it was released. */
   #forbidden = false;
@@ -118,7 +121,13 @@ export class Run {
 
   /** The object came back without what the journal had written of it (a restored backup): it is written again, or nobody would see where the run is. */
   rewrite(): void {
-    if (this.#stopped || this.#dirty) return;
+    if (this.#stopped) return;
+    // A write that is under way may have come before what happened to the object.
+    if (this.#writing) this.#again = true;
+    else if (!this.#dirty) this.#mustBeWritten();
+  }
+
+  #mustBeWritten(): void {
     this.#dirty = true;
     this.#flushSoon();
   }
@@ -260,6 +269,7 @@ export class Run {
   async #persist(): Promise<void> {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
+    this.#writing = true;
     await this.#untilDone(async () => {
       const writing = this.#state;
       try {
@@ -274,6 +284,10 @@ export class Run {
       this.#durable = writing;
       this.#dirty = false;
     });
+    this.#writing = false;
+    const again = this.#again && this.#state.ended === undefined;
+    this.#again = false;
+    if (again && !this.#stopped) this.#mustBeWritten();
   }
 
   /**

@@ -184,6 +184,22 @@ describe('Runner', () => {
     expect(outside.sent.at(-1)?.signal.aborted).to.equal(true);
   });
 
+  it('finds out that the object is gone, also when it hears of it before it hears that its last write was done', async () => {
+    await adoptAt('authorise');
+    const { write } = journal;
+    journal.write = async (...args) => {
+      const version = await write.apply(journal, args);
+      journal.records.clear();
+      runner.rewrite(id);
+      journal.write = write;
+      return version;
+    };
+    await pass(1000);
+    expect(told, 'the write was done').to.deep.equal([]);
+    await pass(1000);
+    expect(told).to.deep.equal(['dropped Gone']);
+  });
+
   it('holds a run whose journal somebody wrote over, once, and believes its own memory', async () => {
     await adoptAt('book');
     journal.put(id, { damaged: 'edited' });
