@@ -17,7 +17,7 @@ type book struct {
 	early       map[string]ending
 	ends        map[string]int
 	completions []time.Duration
-	first, last time.Time
+	completed   span
 }
 
 type ending struct {
@@ -71,11 +71,8 @@ func (b *book) close(id string, o order, end ending) {
 	if end.kind != "completed" {
 		return
 	}
-	if b.first.IsZero() {
-		b.first = end.at
-	}
-	b.last = end.at
 	if o.counts {
+		b.completed.add(end.at)
 		b.completions = append(b.completions, end.at.Sub(o.due))
 	}
 }

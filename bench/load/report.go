@@ -18,7 +18,7 @@ type latencies struct {
 type report struct {
 	Sent     int64 `json:"sent"`
 	Accepted int64 `json:"accepted"`
-	// AcceptedPerSecond is over the time of sending, CompletedPerSecond from the first completion to the last.
+	// Rates are those of orders after the warm-up, from the first answer or completion to the last.
 	AcceptedPerSecond  float64        `json:"acceptedPerSecond"`
 	CompletedPerSecond float64        `json:"completedPerSecond"`
 	Statuses           map[string]int `json:"statuses"`
@@ -34,21 +34,42 @@ func (r *run) report() report {
 	b := r.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	made := report{
-		Sent:              r.sent.Load(),
-		Accepted:          r.took.Load(),
-		AcceptedPerSecond: float64(r.took.Load()) / r.sendTime.Seconds(),
-		Statuses:          r.statuses,
-		Ends:              b.ends,
-		Open:              len(b.open),
-		Repeated:          len(b.early),
-		Post:              summary(r.posts),
-		Completion:        summary(b.completions),
+	return report{
+		Sent:               r.sent.Load(),
+		Accepted:           r.took.Load(),
+		AcceptedPerSecond:  r.accepted.perSecond(),
+		CompletedPerSecond: b.completed.perSecond(),
+		Statuses:           r.statuses,
+		Ends:               b.ends,
+		Open:               len(b.open),
+		Repeated:           len(b.early),
+		Post:               summary(r.posts),
+		Completion:         summary(b.completions),
 	}
-	if span := b.last.Sub(b.first); span > 0 {
-		made.CompletedPerSecond = float64(b.ends["completed"]-1) / span.Seconds()
+}
+
+// span counts things, and the time from the first of them to the last.
+type span struct {
+	count       int
+	first, last time.Time
+}
+
+func (s *span) add(at time.Time) {
+	if s.count == 0 || at.Before(s.first) {
+		s.first = at
 	}
-	return made
+	if at.After(s.last) {
+		s.last = at
+	}
+	s.count++
+}
+
+// perSecond is 0 where there was no time between them.
+func (s *span) perSecond() float64 {
+	if over := s.last.Sub(s.first); over > 0 {
+		return float64(s.count-1) / over.Seconds()
+	}
+	return 0
 }
 
 func summary(samples []time.Duration) latencies {

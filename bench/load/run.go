@@ -27,11 +27,11 @@ type run struct {
 	once     sync.Once
 
 	began    time.Time
-	sendTime time.Duration
 	sent     atomic.Int64
 	took     atomic.Int64
 	mu       sync.Mutex
 	posts    []time.Duration
+	accepted span
 	statuses map[string]int
 }
 
@@ -78,7 +78,6 @@ func (r *run) send() {
 	r.schedule()
 	close(r.queue)
 	workers.Wait()
-	r.sendTime = time.Since(r.began)
 	close(done)
 }
 
@@ -127,6 +126,7 @@ func (r *run) post(c *connection, composer *composer, o order) {
 	r.statuses[status]++
 	if err == nil && o.counts && answer.status < 300 {
 		r.posts = append(r.posts, took)
+		r.accepted.add(time.Now())
 	}
 	r.mu.Unlock()
 	if err != nil || answer.status >= 300 {
