@@ -108,10 +108,16 @@ export class Announcer implements Runnable {
       resolve();
     };
     this.#tellings.set(key, promise);
-    const pending: Pending = { announcement, toldToAll, left: this.#queues.length };
-    for (const queue of this.#queues) queue.push(pending);
+    this.#queue(announcement, toldToAll);
     this.wake();
     return promise;
+  }
+
+  /** Puts an announcement behind all that wait, for every subscriber. */
+  #queue(announcement: Announcement, toldToAll: () => void): Pending {
+    const pending: Pending = { announcement, toldToAll, left: this.#queues.length };
+    for (const queue of this.#queues) queue.push(pending);
+    return pending;
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -158,9 +164,8 @@ export class Announcer implements Runnable {
       if (this.#pending.has(written.receipt)) continue;
       fresh += 1;
       const toldToAll = (): void => void this.#toldToAll.push(written.receipt);
-      const pending: Pending = { announcement: written.announcement, toldToAll, left: this.#queues.length };
+      const pending = this.#queue(written.announcement, toldToAll);
       this.#pending.set(written.receipt, pending);
-      for (const queue of this.#queues) queue.push(pending);
       if (pending.left === 0) toldToAll();
     }
     if (fresh > 0) this.wake();

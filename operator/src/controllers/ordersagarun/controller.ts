@@ -26,6 +26,7 @@ import { keptFor } from '../ordersaga/retention.ts';
 import { Inheritance } from './inheritance.ts';
 import type { Places } from './places.ts';
 import { contextOf, FINALIZER, hasFinalizer, idOf, outcomeOf, REVISION_ANNOTATION } from './run.ts';
+import { tellTooLate } from './too-late.ts';
 import type { Undertow } from './undertow.ts';
 
 /** A run that is being deleted, or waits for a place, is looked at again after this long. */
@@ -110,18 +111,12 @@ export class OrderSagaRunController {
     const seen = run.status?.observedGeneration;
     const unseen = seen !== undefined && seen !== run.metadata.generation;
     if (unseen || (newPause && state.paused)) this.#o.runner.rewrite(id);
-    if (unseen && settled && decision?.do !== state.observedDecision?.do) this.#tellTooLate(run, state);
+    if (unseen && settled && decision?.do !== state.observedDecision?.do)
+      tellTooLate(this.#o.recorder, run, state.observedDecision?.do);
     if (run.metadata.deletionTimestamp !== undefined) return this.#deleting(id, state);
     const revision = this.#o.runner.find(id)?.revision;
     if (!hasFinalizer(run) && revision !== undefined) await this.#addFinalizer(run, revision);
     return again;
-  }
-
-  /** Two decided at once: whoever came second is not to believe that theirs is followed. */
-  #tellTooLate(run: OrderSagaRun, { observedDecision }: RunState): void {
-    const { decision } = run.spec;
-    const note = `${decision?.do} by ${decision?.by}: the run has followed ${observedDecision?.do} for hold ${decision?.holdId} already`;
-    this.#o.recorder.event(run, { type: 'Warning', reason: 'DecisionTooLate', action: 'Decide', note });
   }
 
   /** Has anybody but the runner written the status? What the runner holds in memory is the truth, and a person is to look at who did. */

@@ -18,6 +18,7 @@ import { runKey } from '../../saga/command.ts';
 import type { Revision, RunId, RunState } from '../../saga/types.ts';
 import { type Standing, sagaKey } from '../ordersaga/controller.ts';
 import { idOf } from '../ordersagarun/run.ts';
+import { tellTooLate } from '../ordersagarun/too-late.ts';
 import type { ViewMetrics } from './metrics.ts';
 import { askedShare, type KeptView, select, type ViewLimits } from './selection.ts';
 import { closedStatus, type Undelivered, viewStatus } from './status.ts';
@@ -221,14 +222,26 @@ export class Views implements Runnable {
     memory.closedSince = undefined;
     const isNew = view.status?.phase === undefined;
     if (known === undefined && !isCalmRound && !isNew && memory.hasCalmed !== true && !this.#isUnsettled(view)) return;
-    const sight = known ?? (await this.#o.journal.look(id));
-    await this.#decide(view, id, sight, memory);
+    const sight = await this.#carry(view, id, known, memory);
     const state = stateOf(sight?.record);
-    if (state !== undefined) await this.#putOnRecord(id, state, memory);
     const revision = state && (await this.#revisionOf(id, state.revision));
     const { undelivered } = memory;
     const status = viewStatus({ view, id, sight, revision, undelivered, now: this.#o.clock.wall() });
     if (!isDeepStrictEqual(status, view.status)) await this.#write(view, id, status);
+  }
+
+  /** Looks at the run, carries what a person decided to it, and puts on record what it gave up on. @returns the run as it stands */
+  async #carry(
+    view: OrderSagaRun,
+    id: RunId,
+    known: RunSight | undefined,
+    memory: Memory,
+  ): Promise<RunSight | undefined> {
+    const sight = known ?? (await this.#o.journal.look(id));
+    await this.#decide(view, id, sight, memory);
+    const state = stateOf(sight?.record);
+    if (state !== undefined) await this.#putOnRecord(id, state, memory);
+    return sight;
   }
 
   /**
@@ -245,15 +258,10 @@ export class Views implements Runnable {
   /** One of too many that were asked for: it shows nothing, and a decision in it is carried all the same. */
   async #shut(view: OrderSagaRun, known: RunSight | undefined): Promise<void> {
     const id = idOf(view);
-    const { limits, clock, journal } = this.#o;
+    const { limits, clock } = this.#o;
     const memory = this.#remember(runKey(id));
     memory.closedSince ??= clock.monotonic();
-    if (this.#isUnsettled(view)) {
-      const sight = known ?? (await journal.look(id));
-      await this.#decide(view, id, sight, memory);
-      const state = stateOf(sight?.record);
-      if (state !== undefined) await this.#putOnRecord(id, state, memory);
-    }
+    if (this.#isUnsettled(view)) await this.#carry(view, id, known, memory);
     const status = closedStatus(view, askedShare(limits.cap), clock.wall());
     if (!isDeepStrictEqual(status, view.status)) await this.#write(view, id, status);
   }
@@ -271,7 +279,7 @@ export class Views implements Runnable {
     const { posted } = memory;
     if (seen?.holdId === decision.holdId && seen.outcome === 'Accepted') {
       // Two decided at once: whoever came second is not to believe that theirs is followed.
-      if (seen.do !== decision.do && posted?.decision !== text) this.#tellTooLate(view, seen.do);
+      if (seen.do !== decision.do && posted?.decision !== text) tellTooLate(this.#o.recorder, view, seen.do);
       memory.posted = { decision: text, at: this.#o.clock.monotonic() };
       return;
     }
@@ -291,12 +299,6 @@ export class Views implements Runnable {
       action: 'Decide',
       note: `${decision.do} by ${decision.by}: ${outcome === 'Posted' ? 'left in the journal for the worker that drives the run' : 'there is no open run that could follow it'}`,
     });
-  }
-
-  #tellTooLate(view: OrderSagaRun, followed: string): void {
-    const { decision } = view.spec;
-    const note = `${decision?.do} by ${decision?.by}: the run has followed ${followed} for hold ${decision?.holdId} already`;
-    this.#o.recorder.event(view, { type: 'Warning', reason: 'DecisionTooLate', action: 'Decide', note });
   }
 
   async #write(view: OrderSagaRun, id: RunId, status: OrderSagaRunStatus): Promise<void> {

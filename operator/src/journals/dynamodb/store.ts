@@ -81,24 +81,24 @@ export class Store {
     );
   }
 
-  async update(key: Item, { update, when, values, answer = false }: Change): Promise<Written> {
+  async update(key: Item, change: Change): Promise<Written> {
     return this.#conditional(key, () =>
-      this.#call('UpdateItem', {
-        TableName: this.#table,
-        Key: { ...key },
-        UpdateExpression: update,
-        ConditionExpression: when,
-        ...named(`${update} ${when}`),
-        ...valued(values),
-        ReturnValues: answer ? 'ALL_NEW' : 'NONE',
-        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-      }),
+      this.#call('UpdateItem', { ...this.#changeOf(key, change), ReturnValues: change.answer ? 'ALL_NEW' : 'NONE' }),
     );
   }
 
   /** As `update`, with other items written in the same transaction: all of it is done, or nothing. @param others up to {@link COMPANIONS}, each once */
-  async updateWith(key: Item, { update, when, values }: Change, others: readonly Companion[]): Promise<Written> {
-    const first = {
+  async updateWith(key: Item, change: Change, others: readonly Companion[]): Promise<Written> {
+    const first = this.#changeOf(key, change);
+    const rest = others.map((other) => ({ Update: this.#unlessThere(other) }));
+    return this.#conditional(key, async () => {
+      await this.#call('TransactWriteItems', { TransactItems: [{ Update: first }, ...rest] });
+      return {};
+    });
+  }
+
+  #changeOf(key: Item, { update, when, values }: Change) {
+    return {
       TableName: this.#table,
       Key: { ...key },
       UpdateExpression: update,
@@ -107,11 +107,6 @@ export class Store {
       ...valued(values),
       ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
     };
-    const rest = others.map((other) => ({ Update: this.#unlessThere(other) }));
-    return this.#conditional(key, async () => {
-      await this.#call('TransactWriteItems', { TransactItems: [{ Update: first }, ...rest] });
-      return {};
-    });
   }
 
   async delete(key: Item, when: string, values: Item = {}): Promise<Written> {
