@@ -35,6 +35,7 @@ describe('POST /events', () => {
     stopping = new AbortController();
     const metrics = intakeMetrics(registry);
     const intake = {
+      room: Number.POSITIVE_INFINITY,
       async take({ id }: { id: { orderId: string } }) {
         if (isBusy) throw new IntakeBusy('too much to do', 1_500);
         await onTake();

@@ -18,8 +18,8 @@ export type Taken = 'Begun' | 'Known';
  * over HTTP, SQS). What is taken is durable; taking it again changes nothing, so that whoever delivers may repeat it at will.
  */
 export interface Intake {
-  /** Orders that there is room for now, where that has a limit: one who fetches them fetches no more. */
-  readonly room?: number;
+  /** Orders that there is room for now, infinitely many where nothing limits them: who fetches orders fetches no more. */
+  readonly room: number;
   /** Resolves once the order is durable. @throws IntakeRefused @throws IntakeBusy @throws JournalUnavailable */
   take(order: PlacedOrder): Promise<Taken>;
   /**

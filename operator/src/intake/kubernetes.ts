@@ -24,6 +24,7 @@ const RETRY_MILLIS = 2_000;
  * refused, as `NotAdmitted`. What it does badly ({@link AilingNamespaces}) holds up no other namespace.
  */
 export class KubernetesIntake implements Intake {
+  readonly room = Number.POSITIVE_INFINITY;
   readonly #client: KubeClient;
   readonly #namespaces: readonly string[];
   readonly #patience: Patience;

@@ -11,6 +11,7 @@ import { Receiver } from './receive.ts';
 
 /** What becomes of orders is a test's to say. */
 class Scripted implements Intake {
+  readonly room = Number.POSITIVE_INFINITY;
   readonly taken: string[] = [];
   failure: Error | undefined;
   readonly gates = new Map<string, Promise<void>>();

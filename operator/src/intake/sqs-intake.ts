@@ -104,7 +104,7 @@ export class SqsIntake implements Runnable {
       ...(maxInHand === undefined ? {} : { maxInHand }),
       ...(wait === undefined ? {} : { wait }),
       visibility,
-      ...(intake.room === undefined ? {} : { room: () => intake.room ?? 0 }),
+      room: () => intake.room,
     });
     this.#receivers.start();
     logger.info('intake receives', { queue: queueUrl, deadLetters: url });

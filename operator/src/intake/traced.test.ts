@@ -24,6 +24,7 @@ describe('An event that is part of a trace', () => {
       if (failure !== undefined) throw failure;
     };
     const inner = {
+      room: 5,
       async take({ traceparent }: PlacedOrder) {
         note(traceparent);
         return 'Begun' as const;
@@ -33,7 +34,7 @@ describe('An event that is part of a trace', () => {
         return 'Told' as const;
       },
     };
-    return { intake: tracedIntake(inner, tracing), ended };
+    return { inner, intake: tracedIntake(inner, tracing), ended };
   };
 
   it('is taken under a span of its own, whose trace the run goes on with', async () => {
@@ -47,6 +48,13 @@ describe('An event that is part of a trace', () => {
     ]);
     expect(taken).to.deep.equal(spans.map(({ traceparent }) => traceparent));
     expect(spans[0]?.attributes).to.deep.equal({ 'mercato.run': 'shop/checkout/o-1', 'mercato.outcome': 'Begun' });
+  });
+
+  it('is taken as far as there is room now', () => {
+    const { inner, intake } = open();
+    expect(intake.room).to.equal(5);
+    inner.room = 0;
+    expect(intake.room).to.equal(0);
   });
 
   it('has failed where it is not taken, and says no more than why', async () => {

@@ -33,6 +33,9 @@ export function tracedIntake(intake: Intake, tracing: Tracing): Intake {
   }
 
   return {
+    get room() {
+      return intake.room;
+    },
     take: ({ traceparent: parent, ...order }) =>
       within(ORDER_PLACED, order.id, parent, (traceparent) =>
         intake.take({ ...order, ...(traceparent && { traceparent }) }),
