@@ -9,6 +9,8 @@ export interface Post {
   readonly body: string;
   /** How many bytes of the answer's body are kept. A longer one is cut off there, and its connection closed. */
   readonly maxBytes: number;
+  /** Asked once a connection is there, right before the request is written to it. */
+  readonly mayGo: () => boolean;
 }
 
 /** Why there is no HTTP answer. */
@@ -32,7 +34,7 @@ export interface Exchange {
 
 /** Sends a request over `dispatcher`. There is no time limit here but for connecting: the commands have theirs, and `abort` ends it. */
 export function exchange(dispatcher: Dispatcher, post: Post, wallClock: () => number): Exchange {
-  const handler = new Handler(post.maxBytes, wallClock);
+  const handler = new Handler(post, wallClock);
   const { path, headers, body } = post;
   // undici's own time limits are per wait, not in total, and would cost timers: a trickle of bytes would satisfy them for ever.
   dispatcher.dispatch({ path, method: 'POST', headers, body, headersTimeout: 0, bodyTimeout: 0 }, handler);
@@ -42,10 +44,14 @@ export function exchange(dispatcher: Dispatcher, post: Post, wallClock: () => nu
 /** Says the end of an exchange that we ended ourselves. */
 class Ended extends Error {}
 
+/** Says the end of an exchange that did not begin. */
+class Withheld extends Error {}
+
 class Handler implements Dispatcher.DispatchHandler, Exchange {
   readonly done: Promise<RawAnswer | Failure>;
   readonly #settle: (outcome: RawAnswer | Failure) => void;
   readonly #maxBytes: number;
+  readonly #mayGo: () => boolean;
   readonly #wallClock: () => number;
   #controller: Dispatcher.DispatchController | undefined;
   #aborted = false;
@@ -58,8 +64,9 @@ class Handler implements Dispatcher.DispatchHandler, Exchange {
   #length = 0;
   #truncated = false;
 
-  constructor(maxBytes: number, wallClock: () => number) {
+  constructor({ maxBytes, mayGo }: Post, wallClock: () => number) {
     this.#maxBytes = maxBytes;
+    this.#mayGo = mayGo;
     this.#wallClock = wallClock;
     const { promise, resolve } = Promise.withResolvers<RawAnswer | Failure>();
     this.done = promise;
@@ -77,6 +84,7 @@ class Handler implements Dispatcher.DispatchHandler, Exchange {
     this.#controller = controller;
     // undici can only end a request that it has begun; until then it waits for a connection.
     if (this.#aborted) controller.abort(new Ended('given up'));
+    else if (!this.#mayGo()) controller.abort(new Withheld('it may not go out any more'));
   }
 
   onResponseStart(
@@ -172,6 +180,8 @@ const FAILURES: ReadonlyMap<string, readonly [failure: string, message: string]>
 /** Says a transport error in our words. Nobody else looks at its code, and nobody at its message. */
 function failureOf(error: Error, status: number): Failure {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (error instanceof Withheld)
+    return { failure: 'Withheld', message: 'it was not sent, since its worker may no longer act' };
   if (error instanceof Ended) return { failure: 'Aborted', message: 'it was given up' };
   if (status !== 0) {
     return {

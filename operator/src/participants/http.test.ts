@@ -180,6 +180,22 @@ describe('httpParticipant', () => {
       expect(server.received).to.have.length(1);
     });
 
+    it('is looked at anew when the connection is there: a worker that was stopped in between may not act any more', async () => {
+      let may = true;
+      const participant = open({ batch: { maxItems: 100 } }, async () => {
+        may = false;
+        return TEST_TOKEN;
+      });
+      const mayGo = () => may;
+      expect(await sendTo(participant, 'o-1', { mayGo })).to.include({ type: 'NotNow', reason: 'Aborted' });
+      may = true;
+      const [mine, neighbour] = [sendTo(participant, 'o-1', { mayGo }), sendTo(participant, 'o-2')];
+      expect(await mine).to.include({ type: 'NotNow', reason: 'Aborted' });
+      expect(await neighbour, 'comes again without it').to.include({ type: 'NotNow', retryAfter: 0 });
+      expect(server.received).to.have.length(0);
+      expect(await sendTo(participant, 'o-2')).to.deep.equal(ownKey('o-2'));
+    });
+
     it('keeps no listener once the answer is in', async () => {
       const participant = open();
       const stop = new AbortController();

@@ -148,7 +148,15 @@ class HttpLane implements HttpParticipant {
     const text = writeCommand(effect);
     if ('type' in text) return text;
     const { path, expected } = target;
-    const command = new Outgoing({ expected, path, text, timeout: effect.timeout, signal, clock: this.#clock });
+    const command = new Outgoing({
+      expected,
+      path,
+      text,
+      timeout: effect.timeout,
+      signal,
+      mayGo: effect.mayGo,
+      clock: this.#clock,
+    });
     this.#queue.add(command);
     command.onSettled = (settled) => this.#queue.delete(settled);
     this.#pump();
@@ -229,7 +237,14 @@ class HttpLane implements HttpParticipant {
 
   #single(command: Outgoing, token: string): Post {
     const { path, text } = command;
-    return { path, headers: commandHeaders(text, token), body: text.body, maxBytes: this.#config.maxAnswerBytes };
+    const mayGo = () => command.mayGo;
+    return {
+      path,
+      headers: commandHeaders(text, token),
+      body: text.body,
+      maxBytes: this.#config.maxAnswerBytes,
+      mayGo,
+    };
   }
 
   #batch(commands: readonly Outgoing[], token: string): Post {
@@ -238,7 +253,8 @@ class HttpLane implements HttpParticipant {
       this.#config.maxAnswerBytes,
       Math.min(MAX_BATCH_BYTES, this.#config.maxAnswerBytes * commands.length),
     );
-    return { path: this.#batchPath, headers: batchHeaders(token), body, maxBytes };
+    const mayGo = () => commands.every((command) => command.mayGo || command.settled);
+    return { path: this.#batchPath, headers: batchHeaders(token), body, maxBytes, mayGo };
   }
 
   /** Sends a request, and ends it when none of its commands waits any more: so it lives as long as the most patient of them. */
@@ -290,6 +306,9 @@ class HttpLane implements HttpParticipant {
 }
 
 function failed(where: string, { failure, message }: Failure): Answer {
+  // Those that shared a batch with it and may still go do so at once.
+  if (failure === 'Withheld')
+    return { type: 'NotNow', reason: 'Aborted', message: `${where}: ${message}`, retryAfter: 0 };
   return { type: 'Unknown', reason: failure, message: `${where}: ${message}` };
 }
 

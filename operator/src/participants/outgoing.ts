@@ -31,6 +31,7 @@ export class Outgoing {
   /** Told once, when the answer is settled, whatever settled it. */
   onSettled: ((command: Outgoing) => void) | undefined;
 
+  readonly #mayGo: (() => boolean) | undefined;
   readonly #clock: Clock;
   readonly #timeout: RunMillis;
   readonly #signal: AbortSignal;
@@ -47,8 +48,10 @@ export class Outgoing {
     text: CommandText;
     timeout: RunMillis;
     signal: AbortSignal;
+    mayGo?: (() => boolean) | undefined;
     clock: Clock;
   }) {
+    this.#mayGo = options.mayGo;
     this.expected = options.expected;
     this.path = options.path;
     this.text = options.text;
@@ -72,6 +75,11 @@ export class Outgoing {
   /** Whether an answer may still come that says what was done: then what has no answer is unknown. */
   get sent(): boolean {
     return this.#stage === 'sent';
+  }
+
+  /** Whether its bytes may go out at this moment. */
+  get mayGo(): boolean {
+    return !this.#settled && this.#mayGo?.() !== false;
   }
 
   /** What is left of its time. */

@@ -4,6 +4,11 @@ import type { Answer, Effect, RunId } from '../saga/types.ts';
 export type SendEffect = Extract<Effect, { type: 'Send' }> & {
   /** W3C Trace Context of this sending; absent for a run without a trace. */
   readonly traceparent?: string;
+  /**
+   * Whether it may still go out; asked at the last moment before its bytes do. A process that was stopped with a command between its decision and its
+   * connection would otherwise send it long after others took over. @default it may
+   */
+  readonly mayGo?: () => boolean;
 };
 
 /** Told of every command that was answered, for metrics. `seconds` from `send` to the answer. Must not throw. */

@@ -175,6 +175,18 @@ describe('a participant over SQS', function () {
     expect(rejected).to.deep.equal([`inventory ${TEST_TOKEN}`]);
   });
 
+  it('does not queue what its worker may not send any more when the token is there', async () => {
+    let may = true;
+    const tokens = async () => {
+      may = false;
+      return TEST_TOKEN;
+    };
+    const over = lane({}, { tokens });
+    expect(await send(over, 'order-1', { mayGo: () => may })).to.include({ type: 'NotNow', reason: 'Aborted' });
+    expect(await send(over, 'order-2'), 'the queue is empty but for this').to.include({ type: 'Success' });
+    expect(service.received).to.have.length(1);
+  });
+
   it('leaves no queue when it is closed, and answers what it cannot send any more', async () => {
     const over = lane();
     await send(over, 'order-1');

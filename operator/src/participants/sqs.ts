@@ -110,6 +110,7 @@ class SqsLane implements Required<Lane> {
       text,
       timeout,
       signal,
+      mayGo: effect.mayGo,
       clock: this.#clock,
     });
     this.#queue.add(outgoing);
@@ -149,6 +150,10 @@ class SqsLane implements Required<Lane> {
     }
     if ('failed' in ready) return this.#unreachable(command, `there is no queue for its answer: ${ready.failed}`);
     const { link, replyTo } = ready.value;
+    if (!command.mayGo) {
+      const message = `${command.expected.where}: it was not sent, since its worker may no longer act`;
+      return command.settle({ type: 'NotNow', reason: 'Aborted', message });
+    }
     command.markSent();
     waiting.token = token.value;
     const sent = await attempt(link.commands.send(message(command, { correlation, replyTo, token: token.value })));

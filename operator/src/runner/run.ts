@@ -35,6 +35,7 @@ export class Run {
   readonly #revision: Revision;
   readonly #finished: (why: 'Ended' | 'Taken' | 'Gone') => void;
   readonly #abort = new AbortController();
+  readonly #mayGo = (): boolean => !this.#stopped && this.#ports.mayAct?.(this.#context.id) !== false;
   readonly #inbox: RunEvent[] = [];
   #state: RunState;
   /** What the journal holds, and its version. */
@@ -247,7 +248,7 @@ export class Run {
 
   #send(effect: SendEffect): void {
     const { id, traceparent } = this.#context;
-    const sent = traceparent === undefined ? effect : { ...effect, traceparent };
+    const sent = { ...effect, mayGo: this.#mayGo, ...(traceparent === undefined ? {} : { traceparent }) };
     const answered = this.#ports.participants.send(id, sent, this.#abort.signal);
     void answered.then((answer) => {
       this.tell({

@@ -97,10 +97,10 @@ export class OrderBench {
     return (await this.call('GET', `/orders/${id}`)).body as Record<string, unknown>;
   }
 
-  /** Waits until this holds, for 5 s at most; time on the bench's clock stands still meanwhile. */
+  /** Waits until this holds, for 15 s at most; time on the bench's clock stands still meanwhile. */
   async until(holds: () => boolean | Promise<boolean>): Promise<void> {
-    for (const deadline = Date.now() + 5_000; !(await holds()); ) {
-      if (Date.now() > deadline) throw new Error(`not in 5 s: ${holds}`);
+    for (const deadline = Date.now() + 15_000; !(await holds()); ) {
+      if (Date.now() > deadline) throw new Error(`not in 15 s: ${holds}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
