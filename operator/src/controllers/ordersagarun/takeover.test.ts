@@ -161,28 +161,6 @@ describe('Another operator takes over', function () {
     ]);
     expect(cluster.shop.commandsOf('back')).not.to.include('capture');
   });
-
-  it('from a standby: one of two leads and sends; the other takes over at once when it stops', async () => {
-    // So that what is sent twice was sent by two.
-    await cluster.applySaga({ deadline: '5m', steps: SAGA.steps.map((step) => ({ ...step, timeout: '30s' })) });
-    const first = await cluster.startOperator();
-    await cluster.applyRun('one');
-    await at('one', 'pay');
-    await cluster.startOperator();
-    await cluster.applyRun('two');
-    await at('two', 'pay');
-    expect(cluster.shop.commandsOf('one')).to.deep.equal(['reserve', 'pay']);
-    expect(cluster.shop.commandsOf('two')).to.deep.equal(['reserve', 'pay']);
-    cluster.takeOut(first);
-    await first.stop();
-    await at('one', 'pay', 2);
-    goOn();
-    for (const orderId of ['one', 'two']) {
-      await ended(orderId, 'Succeeded');
-      expect(effects(orderId)).to.have.length(4);
-      expect(await claimsOf(orderId)).to.equal(0);
-    }
-  });
 });
 
 describe('An operator that lost its lease', function () {
