@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EventSinks, migrations as inventoryMigrations, inventoryService } from '@mercato/inventory/service.ts';
+import { type EventOptions, migrations as inventoryMigrations, inventoryService } from '@mercato/inventory/service.ts';
 import {
   type CloudEvent,
   createLogger,
@@ -70,7 +70,7 @@ class Pair {
     const store = new SqliteStore(openDatabase(join(this.folder, 'inventory.sqlite')), {
       migrations: inventoryMigrations,
     });
-    const events: EventSinks = {
+    const events: EventOptions = {
       onIgnored: ({ orderId }, why) => this.ignored.push(`${orderId}: ${why}`),
       onReceived: (receipt) => this.receipts.push(receipt),
     };

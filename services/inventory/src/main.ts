@@ -30,6 +30,7 @@ await runMain('inventory', async ({ config, env, logger, metrics, tracing }) => 
     onAnswer: metrics.onAnswer,
     eventSenders: config.eventSenders,
     events: {
+      retention: config.inboxRetention,
       onReceived: metrics.onReceived,
       onIgnored: ({ source, id, type, namespace, saga, orderId }, why) =>
         logger.error(

@@ -41,8 +41,8 @@ export const migrations: readonly Migrations[] = [
   inventoryMigrations,
 ];
 
-/** Who hears of events that came. */
-export type EventSinks = Pick<InboxOptions, 'onIgnored' | 'onReceived'>;
+/** How long events that came are remembered, and who hears of them. */
+export type EventOptions = Pick<InboxOptions, 'retention' | 'onIgnored' | 'onReceived'>;
 
 /** What the inventory service is made of. Tests and the simulation bring their own store and clock. */
 export interface InventoryOptions
@@ -61,7 +61,7 @@ export interface InventoryOptions
   readonly expireEvery?: Milliseconds;
   /** Subjects of tokens that may send events. @default nobody */
   readonly eventSenders?: readonly string[];
-  readonly events?: EventSinks;
+  readonly events?: EventOptions;
 }
 
 /** An inventory service without its server. */

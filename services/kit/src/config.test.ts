@@ -33,6 +33,37 @@ describe('the configuration', () => {
     expect(readConfig('order', env).eventSenders).to.deep.equal(['system:serviceaccount:a:b']);
   });
 
+  it('remembers events for 35 days, keeps sent ones for an hour, and counts for longer than anybody remembers', () => {
+    const days = 86_400_000;
+    expect(readConfig('inventory', good)).to.include({
+      inboxRetention: 35 * days,
+      outboxRetention: 3_600_000,
+      sequenceRetention: 70 * days,
+    });
+    const set = { ...good, MERCATO_INBOX_RETENTION: '20d', MERCATO_OUTBOX_RETENTION: '10m' };
+    expect(readConfig('inventory', set)).to.include({
+      inboxRetention: 20 * days,
+      outboxRetention: 600_000,
+      sequenceRetention: 70 * days,
+    });
+    const both = { ...good, MERCATO_INBOX_RETENTION: '2m', MERCATO_KEY_RETENTION: '1m' };
+    expect(readConfig('inventory', both).sequenceRetention).to.equal(240_000);
+  });
+
+  for (const [name, value, said] of [
+    ['MERCATO_INBOX_RETENTION', '59s', 'must be from 1m to 3650d, not "59s"'],
+    ['MERCATO_INBOX_RETENTION', '3651d', 'must be from 1m to 3650d, not "3651d"'],
+    ['MERCATO_OUTBOX_RETENTION', '59s', 'must be from 1m to 30d, not "59s"'],
+    ['MERCATO_OUTBOX_RETENTION', '31d', 'must be from 1m to 30d, not "31d"'],
+    ['MERCATO_OUTBOX_RETENTION', 'long', '"long" is no duration'],
+  ] as const)
+    it(`refuses ${value} for ${name}, and says what it takes`, () => {
+      expect(() => readConfig('inventory', { ...good, [name]: value })).to.throw(
+        ConfigError,
+        new RegExp(`^${name}:? ${said}`),
+      );
+    });
+
   const wrong: Record<string, string> = {
     PORT: '80a',
     MERCATO_MAX_IN_FLIGHT: '0',

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { insecureTokenCheck, JwksTokenCheck, type TokenCheck } from './auth/tokens.ts';
 import type { EventQueue } from './events/consumer.ts';
 import type { CommandQueue } from './queue/consumer.ts';
-import { type Milliseconds, parseDuration } from './units.ts';
+import { type Milliseconds, milliseconds, parseDuration } from './units.ts';
 
 /** A service's settings, all from the environment. */
 export interface ServiceConfig {
@@ -18,6 +18,21 @@ export interface ServiceConfig {
   readonly maxInFlight: number;
   /** `MERCATO_KEY_RETENTION`: how long keys and tombstones are remembered. @default 35d */
   readonly keyRetention: Milliseconds;
+  /**
+   * `MERCATO_INBOX_RETENTION`: how long events that were handled are remembered. It must exceed the longest redelivery: a duplicate that comes later is carried
+   * out a second time. From 1m to 3650d. @default 35d
+   */
+  readonly inboxRetention: Milliseconds;
+  /**
+   * `MERCATO_OUTBOX_RETENTION`: how long events stay that every subscriber has. Without them nobody can see what was sent, and a subscriber under a new address
+   * begins with what is left; but an order's payment token is among them. From 1m to 30d. @default 1h
+   */
+  readonly outboxRetention: Milliseconds;
+  /**
+   * How long the count of an order's events outlives its last: twice as long as the longer of the two that remember, so that none of them takes a count which
+   * began anew for old news. All services of an installation are to have the same two.
+   */
+  readonly sequenceRetention: Milliseconds;
   /** `MERCATO_EVENT_SUBSCRIBERS`: comma-separated addresses that get the events. @default none */
   readonly subscribers: readonly string[];
   /** `MERCATO_RELAY_TOKEN_FILE`: file with the token that the events are sent with. @default none */
@@ -58,10 +73,29 @@ export function integerSetting(env: Environment, name: string, fallback: number,
   return value;
 }
 
-/** A duration setting, as 15m. @throws ConfigError */
-export function durationSetting(env: Environment, name: string, fallback: string): Milliseconds {
+/** The shortest and the longest that a setting takes, as people write them. */
+export interface DurationLimits {
+  readonly least: string;
+  readonly most: string;
+}
+
+/** A duration setting, as 15m. @param limits both included. @default none @throws ConfigError */
+export function durationSetting(
+  env: Environment,
+  name: string,
+  fallback: string,
+  limits?: DurationLimits,
+): Milliseconds {
+  const text = env[name] || fallback;
+  const value = durationOf(name, text);
+  if (limits !== undefined && (value < parseDuration(limits.least) || value > parseDuration(limits.most)))
+    throw new ConfigError(`${name} must be from ${limits.least} to ${limits.most}, not "${text}"`);
+  return value;
+}
+
+function durationOf(name: string, text: string): Milliseconds {
   try {
-    return parseDuration(env[name] || fallback);
+    return parseDuration(text);
   } catch (error) {
     throw new ConfigError(`${name}: ${(error as Error).message}`);
   }
@@ -89,18 +123,26 @@ export function addressesSetting(env: Environment, name: string): string[] {
   return addresses;
 }
 
+/** What is to be kept for less than this is kept for as long all the same: until the next sweep. */
+const SWEPT_EVERY = '1m';
+
 /** Reads what all services share. @throws ConfigError for the first setting that is missing or wrong */
 export function readConfig(service: string, env: Environment): ServiceConfig {
   const insecure = env['MERCATO_INSECURE_NO_AUTH'] === 'true';
   const subscribers = addressesSetting(env, 'MERCATO_EVENT_SUBSCRIBERS');
   const eventBus = busSetting(env);
+  const keyRetention = durationSetting(env, 'MERCATO_KEY_RETENTION', '35d');
+  const inboxRetention = durationSetting(env, 'MERCATO_INBOX_RETENTION', '35d', { least: SWEPT_EVERY, most: '3650d' });
   return {
     host: env['HOST'] || '127.0.0.1',
     port: integerSetting(env, 'PORT', 8080, 0, 65535),
     dataDir: env['DATA_DIR'] || `./.mercato/${service}`,
     logLevel: env['LOG_LEVEL'] || 'info',
     maxInFlight: integerSetting(env, 'MERCATO_MAX_IN_FLIGHT', 2000, 1, 1_000_000),
-    keyRetention: durationSetting(env, 'MERCATO_KEY_RETENTION', '35d'),
+    keyRetention,
+    inboxRetention,
+    outboxRetention: durationSetting(env, 'MERCATO_OUTBOX_RETENTION', '1h', { least: SWEPT_EVERY, most: '30d' }),
+    sequenceRetention: milliseconds(2 * Math.max(keyRetention, inboxRetention)),
     subscribers,
     eventBus,
     isHeard: subscribers.length > 0 || eventBus !== undefined,

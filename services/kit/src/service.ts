@@ -15,13 +15,15 @@ import { StoreOutbox } from './outbox/store-outbox.ts';
 import type { Participant } from './participant/participant.ts';
 import type { CommandQueue } from './queue/consumer.ts';
 import type { Store } from './store/port.ts';
+import { sweepAll } from './sweep.ts';
 import { type Milliseconds, minutes, seconds } from './units.ts';
 
 /** Work that a service does besides answering: sweeping, expiring. */
 export interface BackgroundTask {
   readonly name: string;
   readonly interval: Milliseconds;
-  run(): Promise<unknown>;
+  /** @param signal aborts when the service stops: what can be left to the next process is to end soon */
+  run(signal: AbortSignal): Promise<unknown>;
 }
 
 /** What a service is made of. */
@@ -50,7 +52,7 @@ export interface ServiceParts {
   /** Who gets the outbox's events; a text is the address of one that gets all. @default nobody */
   readonly subscribers?: readonly (string | Subscriber)[];
   /** How the relay paces itself. */
-  readonly relay?: Pick<RelayOptions, 'batch' | 'linger' | 'idle' | 'retention'>;
+  readonly relay?: Pick<RelayOptions, 'batch' | 'linger' | 'idle' | 'retention' | 'sequenceRetention'>;
   /** File with the token that they are sent with. @default no token */
   readonly relayTokenFile?: string | undefined;
   readonly maxInFlight?: number;
@@ -113,17 +115,17 @@ export async function startService(parts: ServiceParts, port: number, host: stri
     running.add(work);
     return work.finally(() => running.delete(work));
   };
+  const stopping = new AbortController();
   const own = participant === undefined ? [] : tasksOf(participant);
   const cancels: Cancel[] = [...own, ...(parts.tasks ?? [])].map((task) =>
     every(
       clock,
       task.interval,
-      () => tracked(task.run()),
+      () => tracked(task.run(stopping.signal)),
       (error) => logger.error({ err: error, task: task.name }, 'a background task failed'),
     ),
   );
   const url = await server.listen(port, host);
-  const stopping = new AbortController();
   if (participant !== undefined) {
     // Beside serving: with the outside down, asking about each call could take longer than anybody would wait for the start.
     void tracked(participant.recover({ signal: stopping.signal })).then(
@@ -205,15 +207,15 @@ async function subscribersOf({ subscribers, eventBus }: ServiceConfig): Promise<
 /** What keeps a participant's records in order. */
 function tasksOf(participant: Participant): BackgroundTask[] {
   return [
-    { name: 'sweep records', interval: minutes(1), run: () => sweepAll(participant) },
+    { name: 'sweep records', interval: minutes(1), run: (signal) => sweepRecords(participant, signal) },
     { name: 'settle open calls', interval: minutes(1), run: () => participant.recover() },
   ];
 }
 
-/** Often and little at a time: what ten minutes at full rate leave behind would keep commands waiting while it is deleted. */
-async function sweepAll(participant: Participant): Promise<void> {
+/** Fewer at a time than {@link SWEEP_ROWS}: a record is larger than most rows, and commands would wait while it is deleted. */
+function sweepRecords(participant: Participant, signal: AbortSignal): Promise<void> {
   const limit = 200;
-  while ((await participant.sweep(limit)) >= limit);
+  return sweepAll(async () => (await participant.sweep(limit)) >= limit, signal);
 }
 
 /** What a service's own assembly gives: the rest follows from its settings, unless it says otherwise. */
@@ -248,7 +250,9 @@ export async function runMain(name: string, assemble: (ports: MainPorts) => Prom
     const subscribers = parts.subscribers ?? (await subscribersOf(config));
     const common = { name, version: '0.1.0', tokens, logger, metrics, tracing };
     const settings = { ...common, subscribers, relayTokenFile, maxInFlight, commandQueue, eventQueue };
-    const service = await startService({ ...settings, ...parts }, config.port, config.host);
+    const { outboxRetention: retention, sequenceRetention } = config;
+    const relay = { retention, sequenceRetention, ...parts.relay };
+    const service = await startService({ ...settings, ...parts, relay }, config.port, config.host);
     const stop = (signal: NodeJS.Signals) => {
       logger.info({ signal }, 'stopping');
       service.close().then(

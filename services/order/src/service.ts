@@ -16,6 +16,7 @@ import {
   type Tracing,
   untraced,
 } from '@mercato/kit';
+import { sweepAll } from '@mercato/kit/sweep.ts';
 import { Admission, type AdmissionOptions } from './admission/admission.ts';
 import { placeRoute } from './api/place.ts';
 import { unavailable } from './api/problems.ts';
@@ -62,8 +63,8 @@ export interface OrderService {
   /** Ends the streams. */
   onStop(): void;
   onStopped(): Promise<void>;
-  /** Forgets what is older than its retention; returns how much. */
-  sweep(): Promise<number>;
+  /** Forgets what is older than its retention, until `signal` aborts; returns how much. */
+  sweep(signal?: AbortSignal): Promise<number>;
 }
 
 /** Assembles the order service from its ports. */
@@ -101,7 +102,8 @@ export function orderService(options: OrderOptions): OrderService {
     if (progress.state === 'Cancelling') counts.moved('Cancelling');
     streams.changed(id);
   };
-  const sweep = () => sweepAll(orders, clock, options.keyRetention ?? days(35), options.orderRetention ?? days(3650));
+  const { keyRetention = days(35), orderRetention = days(3650) } = options;
+  const sweep = (signal?: AbortSignal) => sweepOrders(orders, clock, { keyRetention, orderRetention }, signal);
   const receive = (body: unknown) => events.receive(body).catch(unavailable);
   return {
     inbox: events,
@@ -117,17 +119,19 @@ export function orderService(options: OrderOptions): OrderService {
   };
 }
 
-async function sweepAll(
+async function sweepOrders(
   orders: Pick<Orders, 'sweep'>,
   clock: Clock,
-  keyRetention: Milliseconds,
-  orderRetention: Milliseconds,
+  { keyRetention, orderRetention }: Required<Pick<OrderOptions, 'keyRetention' | 'orderRetention'>>,
+  signal: AbortSignal | undefined,
 ): Promise<number> {
   const now = clock.now();
   const forgetting = { keysBefore: before(now, keyRetention), ordersBefore: before(now, orderRetention) };
-  for (let total = 0; ; ) {
+  let total = 0;
+  await sweepAll(async () => {
     const { forgotten, more } = await orders.sweep(forgetting);
     total += forgotten;
-    if (!more) return total;
-  }
+    return more;
+  }, signal);
+  return total;
 }

@@ -12,7 +12,7 @@ import {
   VirtualClock,
 } from '@mercato/kit';
 import type { Strategy } from '../domain/sourcing.ts';
-import { type EventSinks, type InventoryService, inventoryService, migrations } from '../service.ts';
+import { type EventOptions, type InventoryService, inventoryService, migrations } from '../service.ts';
 
 export interface BenchOptions {
   /** Shared with another bench, it is one inventory with two processes, or a restart. @default a new one in memory */
@@ -21,7 +21,7 @@ export interface BenchOptions {
   readonly strategy?: Strategy;
   readonly hold?: Milliseconds;
   readonly crashPoint?: CrashPoint;
-  readonly events?: EventSinks;
+  readonly events?: EventOptions;
 }
 
 /** An inventory without a server, on a virtual clock: for tests that drive commands and routes in process. */

@@ -12,6 +12,7 @@ import { ProblemError } from '../problem.ts';
 import { type RunningService, startService } from '../service.ts';
 import type { Tx } from '../store/port.ts';
 import { openDatabase, SqliteStore } from '../store/sqlite.ts';
+import { SWEEP_ROWS } from '../sweep.ts';
 import { TestClient } from '../testing/client.ts';
 import { TestIssuer, testAudience, testSubject } from '../testing/issuer.ts';
 import { days, instant } from '../units.ts';
@@ -147,6 +148,26 @@ describe('the inbox', () => {
     expect(await inbox.sweep()).to.equal(2);
     const left = await store.read((reader) => reader.all('SELECT stream FROM inbox_sequence'));
     expect(left).to.deep.equal([{ stream: 'shop/checkout/p' }]);
+  });
+
+  it('forgets all that is due at each turn, a little at a time', async () => {
+    const { inbox, clock, store } = bench({ retention: days(1) });
+    const due = 2 * SWEEP_ROWS + 1;
+    const orders = Array.from({ length: due }, (_, n) => event(1, { id: `${n}`, subject: `o-${n}` }));
+    for (let from = 0; from < due; from += 100) await inbox.receive(orders.slice(from, from + 100));
+    const left = () => store.read((reader) => reader.get<{ n: number }>('SELECT count(*) AS n FROM inbox_event')!.n);
+    clock.advance(days(2));
+    expect(await inbox.sweep(), 'of each table').to.equal(2 * SWEEP_ROWS);
+    await inbox.task.run(new AbortController().signal);
+    expect(await left()).to.equal(0);
+  });
+
+  it('leaves a sweep to the next process when this one stops', async () => {
+    const { inbox, clock, store } = bench({ retention: days(1) });
+    await inbox.receive(event(1));
+    clock.advance(days(2));
+    await inbox.task.run(AbortSignal.abort());
+    expect(await store.read((reader) => reader.all('SELECT 1 FROM inbox_event'))).to.have.lengthOf(1);
   });
 
   it('makes effects in their order and at most once, however deliveries are cut, doubled and reordered', async () => {

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { BackgroundTask } from '../service.ts';
 import type { Migrations } from '../store/migrations.ts';
 import type { Store, Tx } from '../store/port.ts';
+import { SWEEP_ROWS, sweepAll } from '../sweep.ts';
 import { before, days, type Instant, type Milliseconds, minutes } from '../units.ts';
 import { parseEvents, type ReceivedEvent } from './event.ts';
 
@@ -39,8 +40,8 @@ export interface InboxOptions {
   /** @default the machine's clock */
   readonly clock?: Clock;
   /**
-   * How long events and sequences are remembered. Shorter than the senders' `sequenceRetention`, so that a count which began anew is not
-   * taken for old news. @default 35 days
+   * How long events and sequences are remembered: longer than any sender or queue may keep an event and send it again, since a duplicate that comes later is
+   * carried out a second time. Shorter than the senders' `sequenceRetention`, so that a count which began anew is not taken for old news. @default 35 days
    */
   readonly retention?: Milliseconds;
   /** Told, once it is committed, each event that was acknowledged without an effect. */
@@ -62,9 +63,6 @@ export const inboxMigrations: Migrations = {
 };
 
 type Outcome = Exclude<keyof Receipt, 'unsubscribed'>;
-
-/** Rows that one sweep deletes at most, of each table. */
-const SWEEP = 5000;
 
 /**
  * Takes the events that other services' relays send at least once, and makes each effect once: that an event was handled is committed
@@ -106,17 +104,13 @@ export class Inbox {
     return receipt;
   }
 
-  /** Forgets what is older than the retention; returns how much. For startService. */
+  /** Forgets all that is older than the retention. For startService. */
   get task(): BackgroundTask {
-    return { name: 'sweep inbox', interval: minutes(1), run: () => this.#sweepAll() };
+    const run = (signal: AbortSignal) => sweepAll(async () => (await this.sweep()) >= SWEEP_ROWS, signal);
+    return { name: 'sweep inbox', interval: minutes(1), run };
   }
 
-  /** All that is due: more comes in within a minute than one sweep takes. */
-  async #sweepAll(): Promise<void> {
-    while ((await this.sweep()) >= SWEEP);
-  }
-
-  /** Forgets up to 5000 events and 5000 sequences that are older than the retention. Returns how many. */
+  /** Forgets up to {@link SWEEP_ROWS} events and as many sequences that are older than the retention. Returns how many. */
   sweep(): Promise<number> {
     const until = before(this.#clock.now(), this.#options.retention ?? days(35));
     return this.#options.store.transact(
@@ -124,12 +118,12 @@ export class Inbox {
         tx.run(
           `DELETE FROM inbox_event WHERE (source, id) IN (SELECT source, id FROM inbox_event WHERE at < ? LIMIT ?)`,
           until,
-          SWEEP,
+          SWEEP_ROWS,
         ) +
         tx.run(
           `DELETE FROM inbox_sequence WHERE (source, stream) IN (SELECT source, stream FROM inbox_sequence WHERE at < ? LIMIT ?)`,
           until,
-          SWEEP,
+          SWEEP_ROWS,
         ),
     );
   }

@@ -1,12 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDatabase, SqliteStore } from '@mercato/kit';
+import { after, days, openDatabase, SqliteStore } from '@mercato/kit';
+import { SWEEP_ROWS } from '@mercato/kit/sweep.ts';
 import { expect } from 'chai';
 import type { Shop } from '../../domain/events.ts';
 import { describeOrders } from '../../orders-conformance.ts';
 import { OrdersUnavailable } from '../../ports/orders.ts';
-import { placement, shop } from '../../testing/samples.ts';
+import { noon, placement, shop } from '../../testing/samples.ts';
 import { migrations, SqliteOrders } from './orders.ts';
 
 let folder = '';
@@ -44,6 +45,19 @@ describe('orders in SQLite', () => {
     expect(await orders.find(wanted.placed.order.id)).to.equal(undefined);
     database.exec('PRAGMA max_page_count = 1073741823');
     expect(await orders.place(wanted)).to.deep.equal({ type: 'Recorded' });
+    await orders.close();
+  });
+
+  it('are forgotten a little at a time, so that nobody waits long for a commit', async () => {
+    const orders = new SqliteOrders(new SqliteStore(openDatabase(':memory:'), { migrations }), shop);
+    await Promise.all(Array.from({ length: SWEEP_ROWS + 1 }, () => orders.place(placement())));
+    const forgetting = { keysBefore: after(noon, days(1)), ordersBefore: noon };
+    const swept = [await orders.sweep(forgetting), await orders.sweep(forgetting), await orders.sweep(forgetting)];
+    expect(swept).to.deep.equal([
+      { forgotten: SWEEP_ROWS / 2, more: true },
+      { forgotten: SWEEP_ROWS / 2, more: true },
+      { forgotten: 1, more: false },
+    ]);
     await orders.close();
   });
 
