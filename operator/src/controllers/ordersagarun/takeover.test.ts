@@ -1,7 +1,7 @@
 import { startControlPlane } from '@mercato/controlplane';
 import { expect } from 'chai';
 import { LeaseLostError } from '../../kube/leases.ts';
-import { eventually, OK, SAGA, TestCluster } from '../../testing/cluster.ts';
+import { eventually, OK, TestCluster } from '../../testing/cluster.ts';
 
 const PATIENCE_MILLIS = 60_000;
 
