@@ -11,6 +11,7 @@ export * from './json.ts';
 export * from './key.ts';
 export * from './log.ts';
 export * from './metrics.ts';
+export { NotTaken } from './outbox/not-taken.ts';
 export {
   appendEvent,
   type CloudEvent,

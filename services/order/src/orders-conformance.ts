@@ -376,6 +376,36 @@ export function describeOrders(name: string, subject: OrdersSubject): void {
         expect([await outbox.backlog(saga), await outbox.backlog(mailer)]).to.deep.equal([0, 1]);
       });
 
+      it('gives again what was not taken, holds nothing else up while it rests, and lets nothing of its order overtake it', async () => {
+        const all = await Promise.all(Array.from({ length: 8 }, () => place()));
+        const denied: string = all[0]!.id;
+        const resting = new Set([denied]);
+        /** Everything that is handed out, of which all but the denied order's is taken. */
+        const pass = async (rest?: ReadonlySet<string>, events = 100) => {
+          const heard: string[] = [];
+          for (;;) {
+            const found = await outbox.unsent(saga, { events, bytes: 1_000_000 }, rest);
+            const subjects = found?.events.map(({ subject }) => subject) ?? [];
+            heard.push(...subjects);
+            await found?.markSent(new Set([...subjects.keys()].filter((at) => subjects[at] === denied)));
+            if (found === undefined || (rest === undefined && subjects.includes(denied))) return heard;
+          }
+        };
+        const heard = [...(await pass()), ...(await pass(resting))];
+        expect(heard.sort()).to.deep.equal(all.map(({ id }) => id as string).sort());
+        expect(await outbox.backlog(saga)).to.equal(1);
+        await orders.requestCancel(all[0]!.id, { at: later(1) });
+        const next = await Promise.all([place(), place()]);
+        expect((await pass(resting, 1)).sort()).to.deep.equal(next.map(({ id }) => id as string).sort());
+        expect(await outbox.backlog(saga)).to.equal(2);
+        expect(new Set(await pass()), 'once it rests no more').to.deep.equal(resting);
+        await outbox.sweep([saga, mailer], later(600), later(600));
+        await orders.close();
+        ({ orders, outbox } = await subject.reopen(shop));
+        expect(story(await drain(saga)), 'after a restart').to.deep.equal(['placed 1', 'cancel-requested 2']);
+        expect(await outbox.backlog(saga)).to.equal(0);
+      });
+
       it('forgets what is old and sent to all, and nothing else', async () => {
         const order = await place();
         await drain(saga);

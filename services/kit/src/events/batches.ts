@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { NotTaken } from '../outbox/not-taken.ts';
 import { milliseconds } from '../units.ts';
 
 /** What one call takes. */
@@ -47,19 +48,58 @@ export interface ResendOptions {
   readonly random?: () => number;
 }
 
-/** Sends a call until all its entries are taken: again those only that were not. @throws Error with why, when the tries are used up */
+/**
+ * Sends items in calls, all of them at once: again those only that were not taken.
+ * @throws NotTaken where some were not, when the tries are used up: it names them, those of calls that failed as a whole among them, and none where all calls did
+ * @throws RangeError for one that no call takes
+ */
 export async function sendAll<Item>(
   items: readonly Item[],
+  bytesOf: (item: Item) => number,
+  carry: CarryCall<Item>,
+  options: ResendOptions,
+): Promise<void> {
+  const placed = items.map((item, place) => ({ item, place }));
+  const ends = await Promise.all(
+    inCalls(placed, ({ item }) => bytesOf(item)).map((call) => sendCall(call, carry, options)),
+  );
+  const again = ends.flatMap(({ left }) => left).toSorted((a, b) => a - b);
+  if (again.length === 0) return;
+  const why = ends.find(({ left }) => left.length > 0)?.why;
+  // Nobody is there, which is no fault of any item.
+  const isAway = ends.every(({ failed }) => failed);
+  throw new NotTaken(
+    `${again.length} of ${items.length} events were not taken: ${why}`,
+    undefined,
+    isAway ? undefined : again,
+  );
+}
+
+/** What came of a call: the places of the items that were not taken, and why the first was not. */
+interface CallEnd {
+  readonly left: readonly number[];
+  readonly why: string | undefined;
+  /** It failed as a whole. */
+  readonly failed: boolean;
+}
+
+async function sendCall<Item>(
+  call: readonly { readonly item: Item; readonly place: number }[],
   carry: CarryCall<Item>,
   { clock, tries = 5, base = 50, random = Math.random }: ResendOptions,
-): Promise<void> {
-  let left = items;
+): Promise<CallEnd> {
+  let left = call;
+  const end = (why: string | undefined, failed = false) => ({ left: left.map(({ place }) => place), why, failed });
   for (let tried = 1; ; tried++) {
-    const failures = await carry(left);
-    const why = failures.find((failure) => failure !== undefined);
-    if (why === undefined) return;
+    let failures: readonly (string | undefined)[];
+    try {
+      failures = await carry(left.map(({ item }) => item));
+    } catch (error) {
+      return end(error instanceof Error ? `${error.name}: ${error.message}` : String(error), true);
+    }
     left = left.filter((_, i) => failures[i] !== undefined);
-    if (tried === tries) throw new Error(`${left.length} of ${items.length} events were not taken: ${why}`);
+    const why = failures.find((failure) => failure !== undefined);
+    if (left.length === 0 || tried === tries) return end(why);
     const pause = milliseconds(Math.ceil(base * 2 ** (tried - 1) * random()));
     await new Promise<void>((resolve) => void clock.schedule(pause, resolve));
   }

@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-eventbridge';
 import { type Clock, systemClock } from '../clock.ts';
 import type { CloudEvent } from '../outbox/outbox.ts';
-import { inCalls, type ResendOptions, sendAll } from './batches.ts';
+import { type ResendOptions, sendAll } from './batches.ts';
 
 /**
  * An event as EventBridge has it: the CloudEvent whole as `detail`, its type as `detail-type`, its source as `source`, its time. So rules pick by type,
@@ -44,13 +44,10 @@ export class EventBusSender {
     this.#resend = { clock: systemClock, ...resend };
   }
 
-  /** @throws Error when some were not taken; which ones is not known then, and all are to be sent again */
-  async send(events: readonly CloudEvent[]): Promise<void> {
-    const calls = inCalls(
-      events.map((event) => busEntry(this.#bus, event)),
-      entryBytes,
-    );
-    await Promise.all(calls.map((call) => sendAll(call, (entries) => this.#put(entries), this.#resend)));
+  /** @throws NotTaken when some were not taken: it names them */
+  send(events: readonly CloudEvent[]): Promise<void> {
+    const entries = events.map((event) => busEntry(this.#bus, event));
+    return sendAll(entries, entryBytes, (call) => this.#put(call), this.#resend);
   }
 
   async #put(Entries: readonly PutEventsRequestEntry[]): Promise<readonly (string | undefined)[]> {

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { systemClock } from '../clock.ts';
 import { parseEvents } from '../inbox/event.ts';
 import type { Receipt } from '../inbox/inbox.ts';
+import { NotTaken } from '../outbox/not-taken.ts';
 import { type CloudEvent, cloudEventOf } from '../outbox/outbox.ts';
 import { ProblemError } from '../problem.ts';
 import { sendMessages } from '../queue/sqs.ts';
@@ -47,7 +48,7 @@ describe('events in calls', () => {
       sent.push([...items]);
       return items.map((item) => (item % 2 === 1 && sent.length < 3 ? 'ThrottlingException: later' : undefined));
     };
-    await sendAll([1, 2, 3], carry, { clock: systemClock, base: 1 });
+    await sendAll([1, 2, 3], () => 1, carry, { clock: systemClock, base: 1 });
     expect(sent).to.deep.equal([
       [1, 2, 3],
       [1, 3],
@@ -58,8 +59,26 @@ describe('events in calls', () => {
   it('are given back, with why, when that does not help', async () => {
     const carry = async (items: readonly number[]) =>
       items.map((item) => (item === 2 ? 'InternalFailure: x' : undefined));
-    const error = await thrown(sendAll([1, 2], carry, { clock: systemClock, base: 1, tries: 3 }));
+    const error = await thrown(sendAll([1, 2], () => 1, carry, { clock: systemClock, base: 1, tries: 3 }));
     expect(error).to.have.property('message', '1 of 2 events were not taken: InternalFailure: x');
+    expect(error).to.be.instanceOf(NotTaken).with.deep.property('again', [1]);
+  });
+
+  it('are named where they were not taken, with all of a call that failed as a whole', async () => {
+    const carry = async (items: readonly number[]) => {
+      if (items.includes(13)) throw new Error('no answer');
+      return items.map((item) => (item === 5 ? 'InternalFailure: x' : undefined));
+    };
+    const items = Array.from({ length: 23 }, (_, i) => i);
+    const error = await thrown(sendAll(items, () => 1, carry, { clock: systemClock, base: 1, tries: 2 }));
+    expect(error)
+      .to.be.instanceOf(NotTaken)
+      .with.deep.property('again', [5, ...items.slice(10, 20)]);
+    expect(error).to.have.property('message', '11 of 23 events were not taken: InternalFailure: x');
+    const away = () => Promise.reject(new Error('no answer'));
+    const all = await thrown(sendAll(items, () => 1, away, { clock: systemClock }));
+    expect(all).to.be.instanceOf(NotTaken).with.property('again', undefined);
+    expect(all).to.have.property('message', '23 of 23 events were not taken: Error: no answer');
   });
 });
 

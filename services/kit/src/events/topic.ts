@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-sns';
 import { type Clock, systemClock } from '../clock.ts';
 import type { CloudEvent } from '../outbox/outbox.ts';
-import { inCalls, type ResendOptions, sendAll } from './batches.ts';
+import { type ResendOptions, sendAll } from './batches.ts';
 
 /** What subscriptions of a topic filter by; no value is empty. */
 export type TopicAttributes = Readonly<Record<string, string>>;
@@ -30,13 +30,10 @@ export class TopicSender {
     this.#resend = { clock: systemClock, ...resend };
   }
 
-  /** Resolves once the topic has all of them. @throws Error when some were not taken; all are to be sent again */
-  async send(events: readonly CloudEvent[]): Promise<void> {
-    const calls = inCalls(
-      events.map((event) => ({ text: JSON.stringify(event), attributes: this.#attributesOf(event) })),
-      messageBytes,
-    );
-    await Promise.all(calls.map((call) => sendAll(call, (messages) => this.#publish(messages), this.#resend)));
+  /** Resolves once the topic has all of them. @throws NotTaken when some were not taken: it names them */
+  send(events: readonly CloudEvent[]): Promise<void> {
+    const messages = events.map((event) => ({ text: JSON.stringify(event), attributes: this.#attributesOf(event) }));
+    return sendAll(messages, messageBytes, (call) => this.#publish(call), this.#resend);
   }
 
   async #publish(messages: readonly TopicMessage[]): Promise<readonly (string | undefined)[]> {

@@ -4,12 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { VirtualClock } from '../clock.ts';
 import { openDatabase, SqliteStore } from '../store/sqlite.ts';
 import { days, instant, milliseconds, minutes } from '../units.ts';
+import { NotTaken, placesAgain } from './not-taken.ts';
 import { backlog, type CloudEvent, Outbox, outboxMigrations } from './outbox.ts';
-import { NotTaken, Relay } from './relay.ts';
+import { Relay } from './relay.ts';
 import { StoreOutbox } from './store-outbox.ts';
+import { MOST_WAITING } from './waiting.ts';
 
 const start = instant(Date.UTC(2026, 10, 22));
 
@@ -189,16 +192,18 @@ describe('the outbox', () => {
     expect(await outbox.backlog({ url: 's', types: ['placed'] })).to.equal(0);
   });
 
-  /** A relay on a clock that the test moves; `passes` counts what was sent. */
-  function paced(send: () => void) {
+  /** A relay on a clock that the test moves; `passes` counts what was taken whole, `asked` has what was sent. */
+  function paced(send: (events: readonly CloudEvent[]) => void) {
     const parts = bench();
     const passes: number[] = [];
+    const asked: string[][] = [];
     const relay = new Relay({
       outbox: parts.outbox,
       clock: parts.clock,
       subscribers: ['s'],
       async send(_url, events) {
-        send();
+        asked.push(events.map(({ subject }) => subject));
+        send(events);
         passes.push(events.length);
       },
       onError: () => {},
@@ -210,7 +215,7 @@ describe('the outbox', () => {
         for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
       }
     };
-    return { ...parts, relay, passes, passing };
+    return { ...parts, relay, passes, asked, passing };
   }
 
   it('sends soon after it was told of a commit, together what was written within its linger', async () => {
@@ -243,6 +248,296 @@ describe('the outbox', () => {
     await passing(200);
     expect(passes).to.deep.equal([2]);
     await relay.stop();
+  });
+
+  it('backs off from a subscriber that takes nothing new, and goes on at once when it takes a part', async () => {
+    const denied = new Set(['a', 'b', 'c', 'd']);
+    const { relay, outbox, emit, asked, passing } = paced((events) => {
+      const again = [...events.keys()].filter((place) => denied.has(events[place]!.subject));
+      if (again.length > 0) throw new NotTaken('503', milliseconds(60_000), again);
+    });
+    relay.start();
+    for (const order of ['a', 'b', 'c']) {
+      await emit(order, 'placed');
+      outbox.written();
+      await passing(100);
+    }
+    // The second of them came in the first one's pause, and the third in it as well: 200 ms, then 400.
+    await passing(400);
+    expect(asked).to.deep.equal([['a'], ['b', 'c']]);
+    await passing(400);
+    for (const order of ['d', 'e']) await emit(order, 'placed');
+    outbox.written();
+    await passing(200);
+    expect(asked.at(-1)).to.deep.equal(['d', 'e']);
+    await emit('f', 'placed');
+    outbox.written();
+    await passing(20);
+    expect(asked.at(-1)).to.deep.equal(['f']);
+    await relay.stop();
+  });
+
+  describe('with a subscriber that takes a part and names the rest', () => {
+    /** One that does not take the orders in `denied`; `heard` is what it took, `asked` what it was sent. */
+    function picky(retryAfter?: number) {
+      const parts = bench();
+      const denied = new Set<string>();
+      const heard: string[] = [];
+      const asked: string[][] = [];
+      const errors: unknown[] = [];
+      const started = () =>
+        new Relay({
+          outbox: parts.outbox,
+          clock: parts.clock,
+          subscribers: ['s'],
+          onError: (error) => errors.push(error),
+          async send(_url, events) {
+            const names = events.map(({ subject, sequence }) => `${subject}/${sequence}`);
+            asked.push(names);
+            const again = [...events.keys()].filter((place) => denied.has(events[place]!.subject));
+            heard.push(...names.filter((_, place) => !again.includes(place)));
+            const after = retryAfter === undefined ? undefined : milliseconds(retryAfter);
+            if (again.length > 0) throw new NotTaken('503', after, again);
+          },
+        });
+      const left = () => parts.store.read((reader) => backlog(reader, { url: 's' }));
+      return { ...parts, denied, heard, asked, errors, started, left, relay: started() };
+    }
+
+    it('sends again those only, each later than before, while other orders go on', async () => {
+      const { relay, emit, clock, denied, heard, asked, errors, left } = picky();
+      denied.add('a');
+      for (const order of ['a', 'b', 'c']) await emit(order, 'placed');
+      expect(await relay.pass('s')).to.equal(2);
+      expect([heard, await left(), errors.length]).to.deep.equal([['b/1', 'c/1'], 1, 1]);
+      await emit('d', 'placed');
+      clock.advance(milliseconds(199));
+      await relay.pass('s');
+      clock.advance(milliseconds(1));
+      await relay.pass('s');
+      clock.advance(milliseconds(399));
+      expect(await relay.pass('s')).to.equal(0);
+      clock.advance(milliseconds(1));
+      denied.clear();
+      expect(await relay.pass('s')).to.equal(1);
+      expect(asked).to.deep.equal([['a/1', 'b/1', 'c/1'], ['d/1'], ['a/1'], ['a/1']]);
+      expect(await left()).to.equal(0);
+    });
+
+    it('leaves it those for as long as it asked, up to its longest pause, and no longer where the clock was set back', async () => {
+      const { relay, emit, clock, denied, asked } = picky(3_600_000);
+      denied.add('a');
+      await emit('a', 'placed');
+      await relay.pass('s');
+      clock.advance(milliseconds(9_999));
+      await relay.pass('s');
+      expect(asked).to.have.length(1);
+      clock.advance(milliseconds(1));
+      await relay.pass('s');
+      expect(asked).to.have.length(2);
+      clock.advance(minutes(-10) as never);
+      await relay.pass('s');
+      expect(asked).to.have.length(3);
+    });
+
+    it('lets no later event of an order overtake one that waits', async () => {
+      const { relay, emit, clock, denied, heard, asked, left } = picky();
+      denied.add('a');
+      await emit('a', 'placed');
+      await emit('b', 'placed');
+      await emit('a', 'cancel-requested');
+      await relay.pass('s');
+      await emit('a', 'more');
+      await emit('c', 'placed');
+      await relay.pass('s');
+      expect(heard).to.deep.equal(['b/1', 'c/1']);
+      expect(await left()).to.equal(3);
+      clock.advance(milliseconds(200));
+      // Its first alone: what is behind it could not be taken before it.
+      await relay.pass('s');
+      expect(asked.at(-1)).to.deep.equal(['a/1']);
+      denied.clear();
+      clock.advance(milliseconds(400));
+      while ((await relay.pass('s')) > 0);
+      expect(heard).to.deep.equal(['b/1', 'c/1', 'a/1', 'a/2', 'a/3']);
+    });
+
+    it('sends again, in order, what is behind an event that is to come again, though it was taken', async () => {
+      const { outbox, clock, emit } = bench();
+      const asked: string[][] = [];
+      const send = async (_url: string, events: readonly CloudEvent[]) => {
+        asked.push(events.map(({ sequence }) => sequence));
+        if (asked.length === 1) throw new NotTaken('503', undefined, [0]);
+      };
+      const relay = new Relay({ outbox, clock, subscribers: ['s'], send });
+      for (const type of ['one', 'two']) await emit('a', type);
+      await relay.pass('s');
+      clock.advance(milliseconds(200));
+      while ((await relay.pass('s')) > 0);
+      expect(asked).to.deep.equal([['1', '2'], ['1'], ['2']]);
+    });
+
+    it('remembers what waits over a restart, and sends it first', async () => {
+      const { relay, started, emit, denied, asked } = picky();
+      denied.add('a');
+      for (const order of ['a', 'b', 'a']) await emit(order, 'x');
+      await relay.pass('s');
+      await emit('c', 'x');
+      denied.clear();
+      await started().pass('s');
+      expect(asked.at(-1)).to.deep.equal(['a/1', 'a/2', 'c/1']);
+    });
+
+    it('sweeps nothing that waits, however old, and nothing for somebody who is told no more', async () => {
+      const { relay, emit, clock, denied, heard, store } = picky();
+      denied.add('a');
+      for (const order of ['a', 'b']) await emit(order, 'x');
+      await relay.pass('s');
+      clock.advance(minutes(61));
+      expect((await relay.sweep()).events).to.equal(1);
+      await relay.pass('s');
+      const rows = () => store.read((reader) => reader.all('SELECT url FROM outbox_waiting'));
+      expect([heard, await rows()]).to.deep.equal([['b/1'], [{ url: 's' }]]);
+      const other = new Relay({ outbox: new StoreOutbox(store), clock, subscribers: ['t'], send: async () => {} });
+      await other.pass('t');
+      expect((await other.sweep()).events).to.equal(1);
+      expect(await rows()).to.deep.equal([]);
+    });
+
+    it('has only so many wait: then nothing new is sent until some are taken', async () => {
+      const { relay, emit, clock, denied, heard, asked, left } = picky();
+      for (let i = 0; i < MOST_WAITING + 50; i++) {
+        denied.add(`o${i}`);
+        await emit(`o${i}`, 'placed');
+      }
+      await emit('last', 'placed');
+      for (let pass = 0; pass < 20; pass++) await relay.pass('s');
+      expect(asked.flat()).to.have.length(MOST_WAITING);
+      denied.delete('o7');
+      clock.advance(milliseconds(200));
+      for (let pass = 0; pass < 20; pass++) await relay.pass('s');
+      expect(heard).to.deep.equal(['o7/1']);
+      expect(new Set(asked.flat())).to.have.property('size', MOST_WAITING + 1);
+      denied.clear();
+      clock.advance(milliseconds(10_000));
+      while ((await relay.pass('s')) > 0);
+      expect(heard).to.include('last/1');
+      expect(await left()).to.equal(0);
+    });
+
+    it('loses nothing and keeps each order in its sequence, whatever is refused and whenever it is started anew', async () => {
+      const order = fc.constantFrom('a', 'b', 'c');
+      const step = fc.oneof(
+        order.map((emitted) => ({ emitted })),
+        fc.array(fc.nat({ max: 9 }), { maxLength: 6 }).map((refused) => ({ refused })),
+        fc.constant({ down: true }),
+        fc.constant({ restart: true }),
+        fc.integer({ min: 1, max: 2_000 }).map((span) => ({ span })),
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+          const { outbox, emit, clock, store } = bench();
+          const taken = new Map<string, number>();
+          const emitted = new Map<string, number>();
+          let refuse: readonly number[] = [];
+          const send = async (_url: string, events: readonly CloudEvent[]) => {
+            const again = refuse.filter((place) => place < events.length).toSorted();
+            for (const [place, { subject, sequence }] of events.entries()) {
+              if (again.includes(place)) continue;
+              // An event that it takes may come again; one that it lacks is never behind one that the relay takes for done.
+              if (Number(sequence) === (taken.get(subject) ?? 0) + 1) taken.set(subject, Number(sequence));
+            }
+            if (again.length > 0) throw new NotTaken('503', undefined, [...new Set(again)]);
+          };
+          const started = () => new Relay({ outbox, clock, subscribers: ['s'], batch: 4, send });
+          let relay = started();
+          for (const each of steps) {
+            if ('emitted' in each) {
+              await emit(each.emitted, 'x');
+              emitted.set(each.emitted, (emitted.get(each.emitted) ?? 0) + 1);
+            } else if ('refused' in each) {
+              refuse = each.refused;
+              await relay.pass('s');
+            } else if ('restart' in each) relay = started();
+            else if ('span' in each) clock.advance(milliseconds(each.span));
+            else {
+              const away = new Relay({
+                outbox,
+                clock,
+                subscribers: ['s'],
+                send: () => Promise.reject(new Error('down')),
+              });
+              await away.pass('s').catch(() => {});
+            }
+          }
+          refuse = [];
+          clock.advance(milliseconds(10_000));
+          while ((await relay.pass('s')) > 0);
+          expect(taken).to.deep.equal(emitted);
+          expect(await store.read((reader) => backlog(reader, { url: 's' }))).to.equal(0);
+        }),
+        { numRuns: 200 },
+      );
+    });
+
+    it('reads places of the delivery only, each once, and takes anything else for all', () => {
+      const read = (body: unknown) => placesAgain(typeof body === 'string' ? body : JSON.stringify(body), 3);
+      expect(read({ title: 'Busy', again: [2, 0] })).to.deep.equal([0, 2]);
+      expect(read({ again: [0, 1, 2] })).to.deep.equal([0, 1, 2]);
+      const wrong = [
+        [],
+        [3],
+        [-1],
+        [0.5],
+        ['0'],
+        [0, 0],
+        [null],
+        [0, 1, 2, 0],
+        '0',
+        { 0: 0, length: 1 },
+        null,
+        undefined,
+      ];
+      for (const again of wrong) expect(read({ again }), JSON.stringify(again)).to.equal(undefined);
+      for (const text of ['', 'no json', '[0]', 'null', '"again"', '{"again":[1e400]}'])
+        expect(read(text), text).to.equal(undefined);
+    });
+  });
+
+  it('reads over HTTP which events are to come again', async () => {
+    const { outbox, emit } = bench();
+    const answers = [
+      { status: 503, body: '{"again":[1]}' },
+      { status: 503, body: '{"again":[7]}' },
+      { status: 429, body: '{"again":[0]}' },
+      { status: 503, body: `{"again":[0],"detail":"${'x'.repeat(70_000)}"}` },
+      { status: 204, body: '' },
+    ];
+    const got: string[][] = [];
+    const server = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+      got.push((JSON.parse(Buffer.concat(chunks).toString()) as CloudEvent[]).map(({ subject }) => subject));
+      const { status, body } = answers.shift()!;
+      response.writeHead(status, status === 503 ? { 'retry-after': '0' } : {}).end(body);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/events`;
+    const errors: unknown[] = [];
+    const clock = new VirtualClock(start);
+    const relay = new Relay({ outbox, clock, subscribers: [url], onError: (error) => errors.push(error) });
+    for (const order of ['a', 'b', 'c']) await emit(order, 'placed');
+    expect(await relay.pass(url)).to.equal(2);
+    clock.advance(milliseconds(200));
+    await emit('d', 'placed');
+    for (let refused = 0; refused < 3; refused++)
+      expect(await relay.pass(url).catch((error: unknown) => error)).to.be.instanceOf(NotTaken);
+    expect(await relay.pass(url)).to.equal(2);
+    expect(got).to.deep.equal([['a', 'b', 'c'], ...Array.from({ length: 4 }, () => ['b', 'd'])]);
+    expect(errors).to.have.length(1);
+    await relay.stop();
+    server.closeAllConnections();
+    server.close();
   });
 
   it('relays by itself over HTTP until it is stopped', async () => {

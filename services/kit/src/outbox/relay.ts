@@ -1,23 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'undici';
 import { type Cancel, type Clock, systemClock } from '../clock.ts';
+import { sweepAll } from '../sweep.ts';
 import { before, days, type Milliseconds, milliseconds, minutes, seconds } from '../units.ts';
+import { NotTaken, placesAgain } from './not-taken.ts';
 import type { CloudEvent } from './outbox.ts';
 import type { OutboxSource, Subscriber, Swept } from './source.ts';
+import { Waiting } from './waiting.ts';
 
-/** Hands events to one subscriber, all or none; throws when it did not take them, {@link NotTaken} where it said for how long. */
+/** Hands events to one subscriber; throws when it did not take all of them, {@link NotTaken} where it said which, or for how long. */
 export type SendEvents = (url: string, events: readonly CloudEvent[]) => Promise<void>;
-
-/** A subscriber refused events, and may have said when to come again. */
-export class NotTaken extends Error {
-  override readonly name = 'NotTaken';
-  readonly retryAfter: Milliseconds | undefined;
-
-  constructor(message: string, retryAfter: Milliseconds | undefined) {
-    super(message);
-    this.retryAfter = retryAfter;
-  }
-}
 
 export interface RelayOptions {
   readonly outbox: OutboxSource;
@@ -38,15 +30,32 @@ export interface RelayOptions {
   readonly maxBackoff?: Milliseconds;
   /** How long sent events stay. @default 1 h */
   readonly retention?: Milliseconds;
-  /** How long an order's sequence is remembered after its last event. @default 70 days: twice the keys' retention */
+  /** How long an order's sequence is remembered after its last event: longer than any inbox remembers it. @default 70 days */
   readonly sequenceRetention?: Milliseconds;
   readonly send?: SendEvents;
   readonly onError?: (error: unknown, subscriber: string) => void;
 }
 
+/** What a pass did. */
+interface Passed {
+  /** Events that were taken. */
+  readonly sent: number;
+  readonly more: boolean;
+  /** Whether the subscriber was too busy for anything new. @default false */
+  readonly isStalled?: boolean;
+}
+
+const IDLE = milliseconds(200);
+const MAX_BACKOFF = seconds(10);
+/** Of an answer that is no 2xx, so much is read. */
+const MOST_ANSWER_BYTES = 65_536;
+
 /**
  * Relays the outbox: to each subscriber in order, at least once. One that does not answer is tried again with backoff and holds up nobody
  * else. Where it got to is committed after the subscriber has the events, so after a crash it gets some of them again.
+ *
+ * A subscriber may take a part of a delivery and name the rest. Their orders then wait by themselves, with backoff, and others go on; no event overtakes
+ * one of its own order. At most 1,000 wait so for a subscriber; then it is sent nothing else until some are taken.
  *
  * One request at a time goes to each subscriber. What is written meanwhile travels with the next, so that a batch grows with the load: several at
  * once would need their orders kept apart, and carry less each.
@@ -59,6 +68,7 @@ export class Relay {
   readonly #agent: Agent | undefined;
   #stops: Cancel[] = [];
   readonly #running = new Set<Promise<void>>();
+  readonly #waiting = new Map<string, Waiting>();
   #stopped = false;
 
   constructor(options: RelayOptions) {
@@ -88,30 +98,62 @@ export class Relay {
     await this.#agent?.close();
   }
 
-  /** Sends one batch to one subscriber, named by its address. Returns how many events it took; throws when it did not. */
+  /** Sends one batch to one subscriber, named by its address. Returns how many events it took; throws when it did not say that it took any or which. */
   async pass(subscriber: string): Promise<number> {
     return (await this.#pass(this.#subscribers.get(subscriber) ?? { url: subscriber })).sent;
   }
 
-  /** Forgets what every subscriber has and what is older than the retention. */
-  sweep(): Promise<Swept> {
-    const now = this.#clock.now();
+  /** Forgets a part of what every subscriber has and what is older than the retention, as of `now`. */
+  sweep(now = this.#clock.now()): Promise<Swept> {
     const until = before(now, this.#options.retention ?? minutes(60));
     const forget = before(now, this.#options.sequenceRetention ?? days(70));
     return this.#options.outbox.sweep([...this.#subscribers.values()], until, forget);
   }
 
-  async #pass(subscriber: Subscriber): Promise<{ readonly sent: number; readonly more: boolean }> {
+  async #pass(subscriber: Subscriber): Promise<Passed> {
     const { outbox, batch = 100, batchBytes = 512 * 1024 } = this.#options;
-    const found = await outbox.unsent(subscriber, { events: batch, bytes: batchBytes });
-    if (found === undefined) return { sent: 0, more: false };
-    await this.#send(subscriber, found.events);
-    await found.markSent();
-    return { sent: found.events.length, more: found.more };
+    const waiting = this.#waitingFor(subscriber);
+    const resting = waiting.resting(this.#clock.now());
+    const nothing = { sent: 0, more: false };
+    if (waiting.isFull && waiting.size === resting.size) return nothing;
+    const found = await outbox.unsent(subscriber, { events: batch, bytes: batchBytes }, resting);
+    if (found === undefined) return nothing;
+    const { events, more } = found;
+    const sent = waiting.sendable(events);
+    if (sent.length === 0) return nothing;
+    const refused = await this.#deliver(
+      subscriber,
+      sent.map((place) => events[place]!),
+    );
+    const again = (refused?.again ?? []).map((place) => sent[place]!);
+    const settled = waiting.settle(events, { sent, again, retryAfter: refused?.retryAfter }, this.#clock.now());
+    await found.markSent(settled.again);
+    return { sent: settled.taken, more, isStalled: settled.isStalled };
+  }
+
+  /** What the subscriber did not take, where it named it; undefined where it took all. Throws where it did not say. */
+  async #deliver(subscriber: Subscriber, events: readonly CloudEvent[]): Promise<NotTaken | undefined> {
+    try {
+      await this.#send(subscriber, events);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof NotTaken) || error.again === undefined) throw error;
+      this.#options.onError?.(error, subscriber.url);
+      return error;
+    }
+  }
+
+  #waitingFor({ url }: Subscriber): Waiting {
+    const known = this.#waiting.get(url);
+    if (known !== undefined) return known;
+    const { idle = IDLE, maxBackoff = MAX_BACKOFF } = this.#options;
+    const waiting = new Waiting({ first: idle, longest: maxBackoff });
+    this.#waiting.set(url, waiting);
+    return waiting;
   }
 
   #loop(subscriber: Subscriber): void {
-    const { idle = milliseconds(200), linger = milliseconds(20), maxBackoff = seconds(10) } = this.#options;
+    const { idle = IDLE, linger = milliseconds(20), maxBackoff = MAX_BACKOFF } = this.#options;
     let failures = 0;
     let wakes = 0;
     let cancel: Cancel = () => {};
@@ -121,19 +163,23 @@ export class Relay {
       isWaiting = pause === idle && failures === 0;
       cancel = this.#clock.schedule(milliseconds(pause), run);
     };
+    const failed = (asked: number) => {
+      const pause = Math.min(maxBackoff, Math.max(asked, idle * 2 ** failures));
+      failures = Math.min(failures + 1, 20);
+      next(pause);
+    };
     const turn = async () => {
       isWaiting = false;
       const seen = wakes;
       try {
-        const { sent, more } = await this.#pass(subscriber);
+        const { sent, more, isStalled } = await this.#pass(subscriber);
+        // Its orders wait for as long as it asked; whether it takes others is found out sooner.
+        if (isStalled === true) return failed(0);
         failures = 0;
         next(more ? 0 : sent > 0 || wakes !== seen ? linger : idle);
       } catch (error) {
         this.#options.onError?.(error, subscriber.url);
-        const asked = (error instanceof NotTaken ? error.retryAfter : undefined) ?? 0;
-        const pause = Math.min(maxBackoff, Math.max(asked, idle * 2 ** failures));
-        failures = Math.min(failures + 1, 20);
-        next(pause);
+        failed((error instanceof NotTaken ? error.retryAfter : undefined) ?? 0);
       }
     };
     const run = () => this.#track(turn());
@@ -156,14 +202,14 @@ export class Relay {
   #sweepLoop(): void {
     let cancel: Cancel = () => {};
     const turn = async () => {
-      let isMore = false;
+      // As of one moment: what becomes due meanwhile would keep it going, a few rows at a time.
+      const now = this.#clock.now();
       try {
-        isMore = (await this.sweep()).more;
+        await sweepAll(async () => (await this.sweep(now)).more && !this.#stopped);
       } catch (error) {
         this.#options.onError?.(error, 'sweep');
       }
-      // Stay ahead of what comes in.
-      if (!this.#stopped) cancel = this.#clock.schedule(isMore ? milliseconds(100) : minutes(1), run);
+      if (!this.#stopped) cancel = this.#clock.schedule(minutes(1), run);
     };
     const run = () => this.#track(turn());
     cancel = this.#clock.schedule(minutes(1), run);
@@ -192,10 +238,23 @@ async function post(
     body: JSON.stringify(events),
   });
   if (statusCode >= 200 && statusCode <= 299) return body.dump();
-  const said = (await body.text()).slice(0, 500);
+  const said = await textOf(body);
   const after = Number(headers['retry-after'] ?? Number.NaN);
   throw new NotTaken(
-    `${url} answered ${statusCode} to ${events.length} events: ${said}`,
+    `${url} answered ${statusCode} to ${events.length} events: ${said.slice(0, 500)}`,
     Number.isFinite(after) ? seconds(after) : undefined,
+    statusCode === 503 ? placesAgain(said, events.length) : undefined,
   );
+}
+
+/** The beginning of a body. */
+async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > MOST_ANSWER_BYTES) break;
+  }
+  return Buffer.concat(chunks).toString('utf8', 0, MOST_ANSWER_BYTES);
 }

@@ -11,7 +11,7 @@ export interface Subscriber {
   readonly types?: readonly string[];
   /** File with the bearer token that it takes, read again for each request because such tokens rotate. @default the relay's own */
   readonly tokenFile?: string | undefined;
-  /** Hands events over, all or none, in another way than HTTP; rejects when it is not known that they have been. @default a POST to `url` */
+  /** Hands events over in another way than HTTP; rejects when it is not known that all were taken, with `NotTaken` where it is known which. @default a POST to `url` */
   readonly send?: (events: readonly CloudEvent[]) => Promise<void>;
 }
 
@@ -20,8 +20,8 @@ export interface UnsentEvents {
   readonly events: readonly CloudEvent[];
   /** There are more than the limits let through. */
   readonly more: boolean;
-  /** Remembers that the subscriber has them. Until then they come again. */
-  markSent(): Promise<void>;
+  /** Remembers that the subscriber has them, without those at the places `again`, from 0. Until then they come again. @param again @default none */
+  markSent(again?: ReadonlySet<number>): Promise<void>;
 }
 
 /** How much is handed out at once. */
@@ -43,8 +43,15 @@ export interface Swept {
  * Nothing is handed out to a subscriber out of its order's sequence, and nothing is lost: what was committed is handed out until it is marked.
  */
 export interface OutboxSource {
-  /** What the subscriber has not been sent, oldest first; undefined when there is nothing. */
-  unsent(subscriber: Subscriber, limits: UnsentLimits): Promise<UnsentEvents | undefined>;
+  /**
+   * What the subscriber has not been sent, first what is to come again; undefined when there is nothing.
+   * @param resting subjects of which nothing is handed out now, and which hold up no others. @default none
+   */
+  unsent(
+    subscriber: Subscriber,
+    limits: UnsentLimits,
+    resting?: ReadonlySet<string>,
+  ): Promise<UnsentEvents | undefined>;
   /** How many events wait for the subscriber. Costs little however many there are: beyond some thousands it may be a bound. */
   backlog(subscriber: Subscriber): Promise<number>;
   /**

@@ -1,10 +1,8 @@
 import type { Store } from '../store/port.ts';
+import { SWEEP_ROWS } from '../sweep.ts';
 import type { Instant } from '../units.ts';
-import { backlog, markSent, readOutbox, sweepOutbox } from './outbox.ts';
+import { backlog, markRead, readOutbox, sweepOutbox } from './outbox.ts';
 import type { OutboxSource, Subscriber, Swept, UnsentEvents, UnsentLimits } from './source.ts';
-
-/** Rows that one sweep deletes at most. */
-const SWEEP = 5000;
 
 /** The outbox of a service whose rows are in a {@link Store}, which was opened with `outboxMigrations`. */
 export class StoreOutbox implements OutboxSource {
@@ -15,11 +13,17 @@ export class StoreOutbox implements OutboxSource {
     this.#store = store;
   }
 
-  async unsent(subscriber: Subscriber, limits: UnsentLimits): Promise<UnsentEvents | undefined> {
+  async unsent(
+    subscriber: Subscriber,
+    limits: UnsentLimits,
+    resting: ReadonlySet<string> = new Set(),
+  ): Promise<UnsentEvents | undefined> {
     for (;;) {
-      const { events, upTo, more } = await this.#store.read((reader) => readOutbox(reader, subscriber, limits));
-      if (upTo === undefined) return undefined;
-      const mark = () => this.#store.transact((tx) => markSent(tx, subscriber.url, upTo));
+      const reading = await this.#store.read((reader) => readOutbox(reader, subscriber, limits, resting));
+      const { events, upTo, more } = reading;
+      if (events.length === 0 && upTo === undefined) return undefined;
+      const mark = (again?: ReadonlySet<number>) =>
+        this.#store.transact((tx) => markRead(tx, subscriber.url, reading, again));
       if (events.length > 0) return { events: events.map(({ event }) => event), more, markSent: mark };
       // Nothing for this subscriber so far: remembered, or every pass would read it again and no sweep could delete it.
       await mark();
@@ -31,9 +35,8 @@ export class StoreOutbox implements OutboxSource {
     return this.#store.read((reader) => backlog(reader, subscriber));
   }
 
-  async sweep(subscribers: readonly Subscriber[], until: Instant, forgetOrders: Instant): Promise<Swept> {
-    const events = await this.#store.transact((tx) => sweepOutbox(tx, subscribers, until, forgetOrders, SWEEP));
-    return { events, more: events === SWEEP };
+  sweep(subscribers: readonly Subscriber[], until: Instant, forgetOrders: Instant): Promise<Swept> {
+    return this.#store.transact((tx) => sweepOutbox(tx, subscribers, until, forgetOrders, SWEEP_ROWS));
   }
 
   watch(wake: () => void): void {

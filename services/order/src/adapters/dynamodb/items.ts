@@ -135,5 +135,11 @@ export function entryItem(audience: string, shard: number, event: CloudEvent, ex
   };
 }
 
+/** The order that an item of {@link entryItem} is of. */
+export const subjectOf = (item: Item): string => {
+  const sk = textOf(item, 'sk');
+  return sk.slice(0, sk.lastIndexOf('#'));
+};
+
 /** Seconds since 1970: the first whole one at which all of `span` has passed. */
 export const secondsUntil = (at: Instant, span: Milliseconds): number => Math.ceil((at + span) / 1000);

@@ -1,6 +1,6 @@
 import type { TransactWriteItem } from '@aws-sdk/client-dynamodb';
 import type { CloudEvent, OutboxSource, Subscriber, Swept, UnsentEvents, UnsentLimits } from '@mercato/kit';
-import { entryItem, outboxPart } from './items.ts';
+import { entryItem, outboxPart, subjectOf } from './items.ts';
 import type { Shards } from './shards.ts';
 import { type Item, type Store, textOf } from './store.ts';
 import { SHARDS } from './table.ts';
@@ -28,6 +28,20 @@ interface Lane {
   looked: number;
   /** Where to begin, so that no part waits for others for ever. */
   turn: number;
+  /** Orders that are to be sent again, and their parts: so many items more are read of those. */
+  waiting: ReadonlyMap<string, number>;
+}
+
+/** An event that waits, as it was read. */
+interface Found {
+  readonly shard: number;
+  readonly item: Item;
+}
+
+/** What was read of a part. */
+interface Page {
+  readonly items: readonly Found[];
+  readonly more: boolean;
 }
 
 /** Under which name the events of a subscriber wait. */
@@ -66,16 +80,23 @@ export class DynamoOutbox implements OutboxSource {
     return [...this.#lanes.values()].some(({ underWay }) => underWay.has(shard));
   }
 
-  async unsent(subscriber: Subscriber, limits: UnsentLimits): Promise<UnsentEvents | undefined> {
+  /** What rests stays where it is, and is read past. */
+  async unsent(
+    subscriber: Subscriber,
+    limits: UnsentLimits,
+    resting: ReadonlySet<string> = new Set(),
+  ): Promise<UnsentEvents | undefined> {
     const lane = this.#laneOf(subscriber);
     lane.underWay.clear();
+    for (const [subject, shard] of lane.waiting) if (!resting.has(subject)) lane.dirty.add(shard);
+    lane.waiting = new Map([...lane.waiting].filter(([subject]) => resting.has(subject)));
     await this.#o.shards.ready();
     const shards = this.#due(lane);
     if (shards.length === 0) return undefined;
     // Before they are read, so that none of them is handed over meanwhile.
     for (const shard of shards) lane.underWay.add(shard);
     try {
-      return await this.#collect(subscriber, lane, shards, limits);
+      return await this.#collect(subscriber, lane, shards, limits, resting);
     } catch (error) {
       lane.underWay.clear();
       throw error;
@@ -102,7 +123,13 @@ export class DynamoOutbox implements OutboxSource {
     const audience = audienceOf(subscriber);
     let lane = this.#lanes.get(audience);
     if (lane === undefined) {
-      lane = { dirty: new Set(), underWay: new Set(), looked: Number.NEGATIVE_INFINITY, turn: 0 };
+      lane = {
+        dirty: new Set(),
+        underWay: new Set(),
+        looked: Number.NEGATIVE_INFINITY,
+        turn: 0,
+        waiting: new Map(),
+      };
       this.#lanes.set(audience, lane);
     }
     return lane;
@@ -130,46 +157,73 @@ export class DynamoOutbox implements OutboxSource {
     lane: Lane,
     shards: readonly number[],
     limits: UnsentLimits,
+    resting: ReadonlySet<string>,
   ): Promise<UnsentEvents | undefined> {
     const share = Math.ceil(limits.events / shards.length);
     const pages = await Promise.all(
       shards.map(async (shard) => {
         lane.dirty.delete(shard);
-        const page = await this.#o.store.query({
-          ...question(subscriber, shard),
-          ConsistentRead: true,
-          Limit: share,
-        });
-        const items = page.Items ?? [];
-        if (items.length > 0) lane.dirty.add(shard);
-        return { shard, items, more: page.LastEvaluatedKey !== undefined };
+        const page = await this.#page(subscriber, lane, shard, share, resting);
+        if (page.items.length > 0) lane.dirty.add(shard);
+        return page;
       }),
     );
-    const events: CloudEvent[] = [];
-    const keys: Item[] = [];
-    const taken = new Set<number>();
-    let bytes = 0;
-    let more = pages.some((page) => page.more);
-    for (const { shard, items } of pages)
-      for (const item of items) {
-        const text = textOf(item, 'event');
-        bytes += Buffer.byteLength(text) + 1;
-        if (events.length === limits.events || (events.length > 0 && bytes > limits.bytes)) {
-          more = true;
-          break;
-        }
-        events.push(JSON.parse(text) as CloudEvent);
-        keys.push({ pk: item['pk']!, sk: item['sk']! });
-        taken.add(shard);
-      }
+    const { chosen, events, isCut } = choose(
+      pages.flatMap(({ items }) => items),
+      limits,
+    );
+    const taken = new Set(chosen.map(({ shard }) => shard));
     for (const shard of shards) if (!taken.has(shard)) lane.underWay.delete(shard);
     if (events.length === 0) return undefined;
-    const markSent = async () => {
-      await this.#o.store.deleteAll(keys);
+    const markSent = async (again: ReadonlySet<number> = new Set()) => {
+      const had = chosen.filter((_, place) => !again.has(place));
+      await this.#o.store.deleteAll(had.map(({ item }) => ({ pk: item['pk']!, sk: item['sk']! })));
+      const waiting = chosen.filter((_, place) => again.has(place));
+      lane.waiting = new Map([...lane.waiting, ...waiting.map(({ shard, item }) => [subjectOf(item), shard] as const)]);
       lane.underWay.clear();
     };
-    return { events, more, markSent };
+    return { events, more: isCut || pages.some(({ more }) => more), markSent };
   }
+
+  /** The first `share` items of a part that do not rest, or fewer where there are no more. */
+  async #page(
+    subscriber: Subscriber,
+    lane: Lane,
+    shard: number,
+    share: number,
+    resting: ReadonlySet<string>,
+  ): Promise<Page> {
+    const asleep = [...lane.waiting.values()].filter((part) => part === shard).length;
+    const items: Found[] = [];
+    let start: Item | undefined;
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#o.store.query({
+        ...question(subscriber, shard),
+        ConsistentRead: true,
+        Limit: share + asleep,
+        ...(start === undefined ? {} : { ExclusiveStartKey: { ...start } }),
+      });
+      items.push(...Items.filter((item) => !resting.has(subjectOf(item))).map((item) => ({ shard, item })));
+      start = LastEvaluatedKey;
+    } while (start !== undefined && items.length < share);
+    return { items: items.slice(0, share), more: start !== undefined || items.length > share };
+  }
+}
+
+/** As many as the limits let through. */
+function choose(found: readonly Found[], limits: UnsentLimits) {
+  const chosen: Found[] = [];
+  const events: CloudEvent[] = [];
+  let bytes = 0;
+  for (const each of found) {
+    const text = textOf(each.item, 'event');
+    bytes += Buffer.byteLength(text) + 1;
+    if (events.length === limits.events || (events.length > 0 && bytes > limits.bytes))
+      return { chosen, events, isCut: true };
+    events.push(JSON.parse(text) as CloudEvent);
+    chosen.push(each);
+  }
+  return { chosen, events, isCut: false };
 }
 
 const question = (subscriber: Subscriber, shard: number) => ({
