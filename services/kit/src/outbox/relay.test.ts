@@ -425,6 +425,20 @@ describe('the outbox', () => {
       expect(await left()).to.equal(0);
     });
 
+    it('has no more than so many wait over a restart', async () => {
+      const { outbox, clock, emit, store } = bench();
+      for (let i = 0; i < MOST_WAITING + 400; i++) await emit(`o${i}`, 'placed');
+      const send = (_url: string, events: readonly CloudEvent[]) =>
+        Promise.reject(new NotTaken('503', undefined, [...events.keys()]));
+      for (let start = 0; start < 2; start++) {
+        const relay = new Relay({ outbox, clock, subscribers: ['s'], batch: 300, send });
+        for (let pass = 0; pass < 8; pass++) await relay.pass('s');
+      }
+      expect(await store.read((reader) => reader.all('SELECT count(*) AS count FROM outbox_waiting'))).to.deep.equal([
+        { count: MOST_WAITING },
+      ]);
+    });
+
     it('loses nothing and keeps each order in its sequence, whatever is refused and whenever it is started anew', async () => {
       const order = fc.constantFrom('a', 'b', 'c');
       const step = fc.oneof(

@@ -167,6 +167,30 @@ describe('orders in DynamoDB', function () {
     expect(parts.size).to.be.greaterThan(SHARDS / 2);
   });
 
+  it('reads past all that rests, however much of it stands before the rest', async () => {
+    const { orders } = replica();
+    const resting = new Set<string>();
+    for (let i = 0; i < 24; i++) {
+      const wanted = placement();
+      await orders.place(wanted);
+      await orders.requestCancel(wanted.placed.order.id, { at: later(noon, minutes(1)) });
+      resting.add(wanted.placed.order.id);
+    }
+    const refused = await orders.outbox.unsent(operator, LIMITS);
+    await refused?.markSent(new Set(refused.events.keys()));
+    const young = Array.from({ length: 24 }, () => placement());
+    for (const wanted of young) await orders.place(wanted);
+    const heard: string[] = [];
+    for (;;) {
+      const found = await orders.outbox.unsent(operator, { events: 4, bytes: 1_000_000 }, resting);
+      if (found === undefined) break;
+      heard.push(...found.events.map(({ subject }) => subject));
+      await found.markSent();
+    }
+    expect(heard.sort()).to.deep.equal(young.map(({ placed }) => placed.order.id as string).sort());
+    expect(await orders.outbox.backlog(operator)).to.equal(2 * resting.size);
+  });
+
   describe('with several replicas', () => {
     let now = 0;
     const monotonic = () => now;
