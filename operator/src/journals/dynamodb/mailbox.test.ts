@@ -4,6 +4,7 @@ import { VirtualClock } from '../../runtime/clock.ts';
 import { claimAll, DynamoPlace } from '../../testing/dynamo-place.ts';
 import { ended, held, newRun } from '../../testing/dynamo-runs.ts';
 import type { Mail, WorkerJournal } from '../worker-journal.ts';
+import { INDEX } from './table.ts';
 
 const cancel = (reason: string): Mail => ({ type: 'Cancel', reason });
 const decision = (reason: string): Mail => ({
@@ -50,6 +51,22 @@ describe('Mail in the dynamodb journal', function () {
     expect(await mailOf(three)).to.have.deep.members([decision('again'), cancel('enough')]);
     await three.settleMail((await three.mail()).map(({ receipt }) => receipt));
     expect(await three.mail()).to.deep.equal([]);
+  });
+
+  it('goes with a run that comes to its heir while that asks for its mail', async () => {
+    await one.post(id, cancel('enough'));
+    const two = await place.start('two');
+    await place.silence(two);
+    let isAsked = false;
+    place.faultsOf(two).plan = async ({ input }) => {
+      if (isAsked || !('IndexName' in input) || input.IndexName !== INDEX.mail) return undefined;
+      isAsked = true;
+      await claimAll(two, 1, clock);
+      return undefined;
+    };
+    await two.mail();
+    expect(isAsked).to.equal(true);
+    expect(await mailOf(two)).to.deep.equal([cancel('enough')]);
   });
 
   it('is settled by what it says: a later one of its kind stays', async () => {

@@ -59,7 +59,9 @@ export class Mailbox {
 
   /** What is there for runs of this life, oldest first. The index may be late; what is there is read from the items themselves. */
   async read(own: Incarnation): Promise<ReceivedMail[]> {
-    const keys = new Map([...this.#inherited].map(([key, id]) => [key, runItemKey(id)]));
+    // What comes while it is asked for is not among it, and stays for the next time.
+    const inherited = [...this.#inherited];
+    const keys = new Map(inherited.map(([key, id]) => [key, runItemKey(id)]));
     for (let next: Item | undefined, first = true; first || next !== undefined; first = false) {
       const page = await this.#store.query({ index: INDEX.mail, of: ['mailFor', own], after: next });
       for (const item of page.items) keys.set(runKey(idOf(item)), runItemKey(idOf(item)));
@@ -81,7 +83,8 @@ export class Mailbox {
           at: letter.at,
         });
     }
-    for (const key of this.#inherited.keys()) if (!found.has(key)) this.#inherited.delete(key);
+    for (const [key, id] of inherited)
+      if (!found.has(key) && this.#inherited.get(key) === id) this.#inherited.delete(key);
     return received.sort((a, b) => a.at - b.at).map(({ at: _at, ...mail }) => mail);
   }
 
