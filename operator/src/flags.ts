@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { InvalidDuration, parseDuration } from './api/durations.ts';
+import { REMEMBERED_MILLIS } from './journals/worker-journal.ts';
 import type { LogLevel } from './runtime/logger.ts';
 
 /** What `--log-level` takes. */
@@ -35,6 +36,19 @@ export function durationFlag(flag: string, text: string, least = 0): number {
     if (error instanceof InvalidDuration) throw new UsageError(`--${flag} ${text}: ${error.message}`);
     throw error;
   }
+}
+
+/** Not below what a retention is measured in, nor beyond what anybody means. */
+const REMEMBER_LEAST = '1m';
+const REMEMBER_MOST = '3650d';
+
+/** What `--remember-orders` says, for the operator and for the redrive, which are to agree. Milliseconds. @default 35 days @throws UsageError */
+export function rememberOrdersFlag(text: string | undefined): number {
+  if (text === undefined) return REMEMBERED_MILLIS;
+  const millis = durationFlag('remember-orders', text);
+  if (millis < parseDuration(REMEMBER_LEAST) || millis > parseDuration(REMEMBER_MOST))
+    throw new UsageError(`--remember-orders ${text}: from ${REMEMBER_LEAST} to ${REMEMBER_MOST}`);
+  return millis;
 }
 
 /** What `--log-level` says. @throws UsageError */

@@ -31,6 +31,7 @@ describe('parseOptions', () => {
       role: 'all',
       maxInWork: 20_000,
       maxViews: 500,
+      rememberOrdersMs: 35 * 86_400_000,
       intakeSubjects: [],
       announceTo: [],
       announceAudience: 'order',
@@ -101,6 +102,9 @@ describe('parseOptions', () => {
     expect(failure([], { MERCATO_CONNECTIONS: '0' })).to.equal('--connections 0: an integer from 1 to 1000');
     expect(failure(['--shards', '257'])).to.equal('--shards 257: an integer from 1 to 256');
     expect(failure(['--log-level', 'loud'])).to.equal('--log-level loud: one of debug, info, warn, error');
+    expect(parseOptions([], { MERCATO_REMEMBER_ORDERS: '2m' })).to.include({ rememberOrdersMs: 120_000 });
+    expect(failure(['--remember-orders', '59s'])).to.equal('--remember-orders 59s: from 1m to 3650d');
+    expect(failure(['--remember-orders', '3651d'])).to.equal('--remember-orders 3651d: from 1m to 3650d');
     expect(failure(['--speed', 'high']))
       .to.contain('--speed')
       .and.to.contain(USAGE);
@@ -117,7 +121,7 @@ describe('parseOptions', () => {
     expect(parseOptions(['--help'], {})).to.equal('help');
     expect(parseOptions(['-h'], {})).to.equal('help');
     const flags = new Set(USAGE.match(/^ {2}--[a-z-]+/gm)?.map((flag) => flag.trim()));
-    expect(flags.size).to.equal(22);
+    expect(flags.size).to.equal(23);
     // Each wants a value; a flag that it does not know is told in other words.
     for (const flag of flags) expect(failure([flag])).to.match(/argument missing|value/);
   });

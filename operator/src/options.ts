@@ -1,4 +1,4 @@
-import { durationFlag, LOG_LEVELS, logLevelFlag, readFlags, UsageError } from './flags.ts';
+import { durationFlag, LOG_LEVELS, logLevelFlag, readFlags, rememberOrdersFlag, UsageError } from './flags.ts';
 import { Callers } from './intake/callers.ts';
 import { CALLER } from './rights.ts';
 import type { LogLevel } from './runtime/logger.ts';
@@ -33,6 +33,8 @@ export interface Options {
   readonly maxInWork: number;
   /** OrderSagaRuns of mode View at most; the excess is counted. */
   readonly maxViews: number;
+  /** How long an order is known to have had its run. Milliseconds. */
+  readonly rememberOrdersMs: number;
   /** Where `POST /events` is served. @default nowhere */
   readonly intakeAddress?: Address;
   /** URL of the SQS queue that orders come from. @default none */
@@ -77,6 +79,7 @@ export const USAGE = `mercato-operator: runs order sagas and warehouses' stock o
   --role R                  ${ROLES.join(', ')} (default: all); others than all for the dynamodb journal only
   --max-in-work N           runs in a worker's memory; ten held ones at rest count as one (default: 20000)
   --max-views N             OrderSagaRuns of mode View that are open; half is for held and overdue runs (default: 500)
+  --remember-orders D       how long an order that is over cannot run again; older ones are not taken (default: 35d)
   --intake-address H:P      serves POST /events: CloudEvents of the order service (default: nowhere)
   --intake-queue URL        takes them from an SQS queue (default: none); AWS is reached as its SDK's environment says
   --intake-subjects A,B     whose tokens may send them, as system:serviceaccount:shop:mercato-order; with @namespace
@@ -105,6 +108,7 @@ const FLAGS = [
   'role',
   'max-in-work',
   'max-views',
+  'remember-orders',
   'intake-address',
   'intake-queue',
   'intake-subjects',
@@ -149,7 +153,7 @@ type Said = (flag: Flag) => string | undefined;
 
 function journalOptions(
   said: Said,
-): Pick<Options, 'journal' | 'journalPath' | 'journalTable' | 'role' | 'maxInWork' | 'maxViews'> {
+): Pick<Options, 'journal' | 'journalPath' | 'journalTable' | 'role' | 'maxInWork' | 'maxViews' | 'rememberOrdersMs'> {
   const journal = choice('journal', said('journal') ?? 'kubernetes', JOURNALS);
   const role = choice('role', said('role') ?? 'all', ROLES);
   if (role !== 'all' && journal !== 'dynamodb')
@@ -161,6 +165,7 @@ function journalOptions(
     role,
     maxInWork: integer('max-in-work', said('max-in-work') ?? '20000', 1, 1_000_000),
     maxViews: integer('max-views', said('max-views') ?? '500', 0, 5_000),
+    rememberOrdersMs: rememberOrdersFlag(said('remember-orders')),
   };
 }
 

@@ -48,7 +48,7 @@ function addHttpIntake(
   manager.add(
     new HttpIntake({
       ...address,
-      receiver: new Receiver({ intake, refuse, tellRefused, metrics, clock }),
+      receiver: new Receiver({ intake, refuse, tellRefused, remembered: options.rememberOrdersMs, metrics, clock }),
       callers,
       tokens: new TokenVerifier({
         audience: INTAKE_AUDIENCE,
@@ -65,7 +65,7 @@ function addHttpIntake(
 
 /** The AWS SDK is loaded only by who has a queue: it takes 27 MB. */
 function queueIntake(
-  { metrics, clock, logger }: Foundation,
+  { options, metrics, clock, logger }: Foundation,
   intake: Intake,
   url: string,
   measured: IntakeMetrics,
@@ -85,6 +85,7 @@ function queueIntake(
         queueUrl: url,
         intake,
         tellRefused,
+        remembered: options.rememberOrdersMs,
         metrics: measured,
         queueMetrics: sqsIntakeMetrics(metrics.registry, () => front.inHand),
         clock,

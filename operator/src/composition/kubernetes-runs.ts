@@ -55,6 +55,7 @@ export function addKubernetesRuns(foundation: Foundation): KubernetesRuns {
     () => clock.wall(),
     () => pause(clock, COLLECT_MILLIS),
     foundation.unique,
+    options.rememberOrdersMs,
   );
   const journal = new KubernetesJournal({
     client,

@@ -32,7 +32,10 @@ export async function addWorkerRuns(
   const { options, manager, sagas, declared, clock, logger, metrics, recorder, sight } = foundation;
   const { journal, fenceMillis } = await makeJournal(
     options,
-    { ended: ({ namespace, saga }, outcome) => definitions.keptFor(namespace, saga, outcome) },
+    {
+      ended: ({ namespace, saga }, outcome) => definitions.keptFor(namespace, saga, outcome),
+      remembered: options.rememberOrdersMs,
+    },
     clock,
   );
   const definitions: Definitions = new Definitions({ sagas, participants: declared, journal });

@@ -1,6 +1,6 @@
 import { parseTraceparent } from '@mercato/tracing';
 import { asNamespace, asOrderId, asSagaName, InvalidName } from '../api/names.ts';
-import { REMEMBER_DAYS } from '../journals/kubernetes/finished.ts';
+import { REMEMBERED_MILLIS } from '../journals/worker-journal.ts';
 import type { RunId } from '../saga/types.ts';
 import { checkedInput } from './input.ts';
 import { IntakeRefused, type PlacedOrder } from './intake.ts';
@@ -46,20 +46,19 @@ export function readEvent(event: unknown, wall: number): Asked {
   return { type: 'Ignored', eventType };
 }
 
-/** Events of orders that are older may tell of one that had its run and was forgotten (design rule 1). Milliseconds. */
-export const REMEMBERED = REMEMBER_DAYS * 86_400_000;
-
 /**
- * Why a new order is too old to be taken: run again, it would be paid for again, since participants forget as well.
+ * Why a new order is too old to be taken: it may have had its run, which was forgotten (design rule 1). Run again, it would be paid for again, since
+ * participants forget as well.
  * @param wall now
+ * @param remembered how long finished orders are remembered. Milliseconds
  * @returns `TooOld`; undefined for whatever else is asked
  */
-export function tooOld(asked: Asked, wall: number): IntakeRefused | undefined {
-  if (asked.type !== 'Placed' || wall - asked.order.placedAt <= REMEMBERED) return undefined;
-  const days = Math.floor((wall - asked.order.placedAt) / 86_400_000);
+export function tooOld(asked: Asked, wall: number, remembered = REMEMBERED_MILLIS): IntakeRefused | undefined {
+  if (asked.type !== 'Placed' || wall - asked.order.placedAt <= remembered) return undefined;
+  const placed = new Date(asked.order.placedAt).toISOString();
   return new IntakeRefused(
     'TooOld',
-    `the order was placed ${days} days ago and may have had its run: ask the order service about it (of a queue, the redrive command does)`,
+    `the order was placed at ${placed}, longer ago than finished ones are remembered, and may have had its run: ask the order service about it (of a queue, the redrive command does)`,
   );
 }
 

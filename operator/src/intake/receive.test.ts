@@ -7,7 +7,7 @@ import type { RunId } from '../saga/types.ts';
 import { nameOf } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from './intake.ts';
 import { intakeMetrics } from './metrics.ts';
-import { Receiver } from './receive.ts';
+import { Receiver, type ReceiverOptions } from './receive.ts';
 
 /** What becomes of orders is a test's to say. */
 class Scripted implements Intake {
@@ -48,7 +48,11 @@ describe('A delivery of events', () => {
     told = [];
     canTell = true;
     canRecord = true;
-    receiver = new Receiver({
+    receiver = newReceiver();
+  });
+
+  const newReceiver = (more: Partial<ReceiverOptions> = {}): Receiver =>
+    new Receiver({
       intake,
       async refuse({ id }, { reason }) {
         if (!canRecord) throw new Error('no API server');
@@ -60,8 +64,8 @@ describe('A delivery of events', () => {
       },
       metrics: intakeMetrics(new Registry()),
       clock,
+      ...more,
     });
-  });
 
   const event = (orderId: string, type: string, changes: object = {}): object => ({
     specversion: '1.0',
@@ -116,6 +120,14 @@ describe('A delivery of events', () => {
       event('young', 'cancel-requested', { time: placed(35.1) }),
     );
     expect(outcomes).to.include({ Begun: 1, Refused: 1, Cancelled: 1 });
+    expect(refused).to.deep.equal(['old/placed TooOld']);
+    expect(intake.taken).to.deep.equal(['young']);
+  });
+
+  it('takes no order that is older than this operator remembers', async () => {
+    receiver = newReceiver({ remembered: 3_600_000 });
+    const placed = (minutes: number) => new Date(clock.wall() - minutes * 60_000).toISOString();
+    await receive(event('old', 'placed', { time: placed(61) }), event('young', 'placed', { time: placed(59) }));
     expect(refused).to.deep.equal(['old/placed TooOld']);
     expect(intake.taken).to.deep.equal(['young']);
   });

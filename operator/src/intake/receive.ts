@@ -32,6 +32,8 @@ export interface ReceiverOptions {
   readonly refuse: (event: EventName, why: IntakeRefused) => Promise<void>;
   /** Tells who waits for its order. */
   readonly tellRefused: TellRefused;
+  /** How long finished orders are remembered: what was placed before is refused. Milliseconds. @default 35 days */
+  readonly remembered?: number;
   readonly metrics: IntakeMetrics;
   readonly clock: Clock;
 }
@@ -97,7 +99,7 @@ export class Receiver {
     const wall = this.#o.clock.wall();
     try {
       const asked = readEvent(event, wall);
-      return tooOld(asked, wall) ?? asked;
+      return tooOld(asked, wall, this.#o.remembered) ?? asked;
     } catch (error) {
       if (error instanceof IntakeRefused) return error;
       throw error;

@@ -24,6 +24,8 @@ export interface SqsIntakeOptions {
   readonly intake: Intake;
   /** Tells who waits for an order that can never be taken. */
   readonly tellRefused: TellRefused;
+  /** How long finished orders are remembered: what was placed before is refused. Milliseconds. @default 35 days */
+  readonly remembered?: number;
   readonly metrics: IntakeMetrics;
   readonly queueMetrics: SqsIntakeMetrics;
   readonly logger: Logger;
@@ -134,7 +136,8 @@ export class SqsIntake implements Runnable {
     try {
       letter = openLetter(message.body);
       const { attributes } = message;
-      asked = tracedBy(readLetter(letter, attributes[REDRIVEN], this.#clock.wall()), attributes['traceparent']);
+      const read = readLetter(letter, attributes[REDRIVEN], this.#clock.wall(), this.#o.remembered);
+      asked = tracedBy(read, attributes['traceparent']);
       this.#count(await this.#carryOut(asked));
       return { do: 'Delete' };
     } catch (error) {

@@ -34,11 +34,12 @@ export function openLetter(body: string): Letter {
  *
  * @param redriven the attribute {@link REDRIVEN}
  * @param wall now; decides only whether an order is too old to be sure that it had no run
+ * @param remembered how long finished orders are remembered. Milliseconds. @default 35 days
  * @throws IntakeRefused that names the attribute and quotes no data; `TooOld` for an order that intake may have forgotten
  */
-export function readLetter({ event }: Letter, redriven: string | undefined, wall: number): Asked {
+export function readLetter({ event }: Letter, redriven: string | undefined, wall: number, remembered?: number): Asked {
   const asked = readEvent(event, wall);
-  const refusal = tooOld(asked, wall);
+  const refusal = tooOld(asked, wall, remembered);
   if (refusal === undefined) return asked;
   const askedAt = redriven === undefined ? Number.NaN : Date.parse(redriven);
   if (wall - askedAt <= REDRIVE_HOLDS) return asked;

@@ -131,11 +131,17 @@ export interface WorkerJournal extends Journal {
   close(): Promise<void>;
 }
 
+/**
+ * How long an order is known to have had its run, unless `--remember-orders` says otherwise: longer than any redelivery (design rule 1). What comes later would
+ * run, and be paid for, a second time; hence intake refuses what is older. Milliseconds.
+ */
+export const REMEMBERED_MILLIS = 35 * 86_400_000;
+
 /** How long things are kept. */
 export interface Retention {
   /** How long an ended run can be looked at (`ttlAfterFinished`). Milliseconds. */
   readonly ended: (id: Pick<RunId, 'namespace' | 'saga'>, outcome: Outcome) => number;
-  /** How long an order is known to have had its run: longer than any redelivery. Milliseconds. @default 35 days (design rule 1) */
+  /** How long an order is known to have had its run. Milliseconds. @default {@link REMEMBERED_MILLIS} */
   readonly remembered?: number;
 }
 

@@ -1,6 +1,6 @@
 import { MESSAGE, REASON } from '../aws/dead-letters.ts';
 import type { Received } from '../aws/sqs.ts';
-import { ORDER_PLACED, REMEMBERED } from '../intake/events.ts';
+import { ORDER_PLACED } from '../intake/events.ts';
 import { IntakeRefused } from '../intake/intake.ts';
 import { openLetter } from '../intake/sqs-message.ts';
 import { excerpt } from '../participants/excerpt.ts';
@@ -68,11 +68,11 @@ export function readDeadLetter({ id, body, attributes, sentAt }: Received): Dead
   };
 }
 
-/** Whether a letter may be moved. @param now milliseconds since the epoch */
-export function judge(letter: DeadLetter, selection: Selection, now: number): Verdict {
+/** Whether a letter may be moved. @param now milliseconds since the epoch @param remembered how long intake remembers orders. Milliseconds */
+export function judge(letter: DeadLetter, selection: Selection, now: number, remembered: number): Verdict {
   if (!isChosen(letter, selection)) return 'NotChosen';
   if (letter.orderId === '') return 'Move';
-  if (letter.madeAt !== undefined && now - letter.madeAt > REMEMBERED) return 'AskOld';
+  if (letter.madeAt !== undefined && now - letter.madeAt > remembered) return 'AskOld';
   return letter.type === ORDER_PLACED && letter.reason !== RECEIVED_TOO_OFTEN ? 'AskRefused' : 'Move';
 }
 

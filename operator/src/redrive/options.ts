@@ -1,4 +1,4 @@
-import { readFlags, UsageError } from '../flags.ts';
+import { readFlags, rememberOrdersFlag, UsageError } from '../flags.ts';
 
 /** What the redrive is told, by flags. */
 export interface RedriveFlags {
@@ -15,6 +15,8 @@ export interface RedriveFlags {
   readonly revive: boolean;
   readonly discardEnded: boolean;
   readonly limit: number;
+  /** How long the operator remembers finished orders: its own `--remember-orders`. */
+  readonly rememberOrdersMs: number;
 }
 
 /** Which letters are meant: those of one of the orders, or of one of the reasons; 'All' is all. */
@@ -28,13 +30,14 @@ export const USAGE = `mercato-redrive: shows what lies in intake's dead-letter q
   --order A,B               choose the letters of these orders
   --all true|false          choose all letters (default: false)
   --move true|false         move what is chosen back to the queue (default: false: only show)
-  --order-service URL       where orders are asked about that were refused, or are older than 35 days; without it they
-                            are not moved
+  --order-service URL       where orders are asked about that were refused, or are older than the operator remembers;
+                            without it they are not moved
   --token-file FILE         the token that the order service is shown
   --revive true|false       with --move: also move orders that failed for their customers when they were refused, and
-                            are younger than 35 days; ask those customers first (default: false)
+                            are remembered still; ask those customers first (default: false)
   --discard-ended true|false  with --move: delete what is chosen and of an order that has ended (default: false)
   --limit N                 look at so many letters (default: 1000)
+  --remember-orders D       as the operator's flag of that name says (default: 35d)
 
 AWS is reached as the AWS SDK's environment says (AWS_REGION, AWS_ENDPOINT_URL_SQS, credentials).
 Shows neither payment tokens nor addresses. Ends with 0; with 1 when something chosen was not moved.
@@ -52,6 +55,7 @@ const FLAGS = [
   'revive',
   'discard-ended',
   'limit',
+  'remember-orders',
 ] as const;
 
 /** @throws UsageError that names the flag */
@@ -78,6 +82,7 @@ export function parseRedriveFlags(args: readonly string[]): RedriveFlags | 'help
     revive,
     discardEnded,
     limit,
+    rememberOrdersMs: rememberOrdersFlag(values['remember-orders']),
     ...optional('deadLetters', 'dead-letter', values['dead-letter'], url),
     ...optional('orderService', 'order-service', values['order-service'], url),
     ...optional('tokenFile', 'token-file', values['token-file'], (_, text) => text),

@@ -154,6 +154,15 @@ describe('the redrive of dead letters', function () {
     expect(await depth(deadLetters)).to.deep.equal({ visible: 2, inFlight: 0 });
   });
 
+  it('asks about younger ones where the operator remembers for a shorter time', async () => {
+    states.set('order-open', 'Placed');
+    await putAside(placed('order-open', 3 * DAY), 'TooOld');
+    const flags = ['--all', 'true', '--move', 'true', '--order-service', orderService()];
+    expect((await run(...flags, '--remember-orders', '2d')).stdout).to.contain('1 Moved');
+    const [moved] = await queue.receive({ visibility: 30, wait: 2 });
+    expect(Date.now() - Date.parse(moved!.attributes[REDRIVEN]!)).to.be.within(0, 60_000);
+  });
+
   it('moves no old order that nobody can be asked about', async () => {
     await putAside(placed('order-old', 36 * DAY), 'TooOld');
     const { code, stdout } = await run('--order', 'order-old', '--move', 'true');

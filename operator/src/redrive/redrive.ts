@@ -25,7 +25,8 @@ export interface Entry {
   readonly why?: string;
 }
 
-export interface RedriveOptions extends Pick<RedriveFlags, 'selection' | 'move' | 'revive' | 'discardEnded' | 'limit'> {
+export interface RedriveOptions
+  extends Pick<RedriveFlags, 'selection' | 'move' | 'revive' | 'discardEnded' | 'limit' | 'rememberOrdersMs'> {
   readonly queue: Queue;
   readonly deadLetters: Queue;
   /** Asks about an order. */
@@ -74,7 +75,7 @@ export async function redrive(options: RedriveOptions): Promise<Readonly<Record<
 async function dealWith(message: Received, options: RedriveOptions): Promise<Entry> {
   const letter = readDeadLetter(message);
   const now = options.now();
-  const verdict = judge(letter, options.selection, now);
+  const verdict = judge(letter, options.selection, now, options.rememberOrdersMs);
   if (verdict === 'NotChosen') return { letter, result: 'Shown' };
   if (verdict !== 'Move') {
     const { standing, why } = await options.standingOf(letter.orderId);

@@ -120,11 +120,11 @@ describe('A worker', () => {
   });
 
   /** Lets time pass until it is so. */
-  const until = async (what: string, isSo: () => boolean | Promise<boolean>): Promise<void> => {
+  const until = async (what: string, isSo: () => boolean | Promise<boolean>, step = 50): Promise<void> => {
     for (let turn = 0; turn < 2_000; turn++) {
       if (await isSo()) return;
       await new Promise((resolve) => setImmediate(resolve));
-      if (turn % 5 === 4) clock.advance(50);
+      if (turn % 5 === 4) clock.advance(step);
     }
     throw new Error(`never: ${what}; sent ${outside.commands.join(', ')}`);
   };
@@ -211,6 +211,24 @@ describe('A worker', () => {
     expect(await take(life, 'a')).to.equal('Known');
     expect(outside.commands).to.deep.equal(['a pay', 'a capture']);
     expect(life.worker.inWork).to.equal(0);
+  });
+
+  it('forgets faster than orders can come, so that its journal does not grow for ever', async () => {
+    const life = await started();
+    const database = openFile(join(directory, 'journal.db'));
+    const left = (): number => Number(database.prepare('SELECT count(*) AS ended FROM ended').get()?.['ended']);
+    const second = 4_000;
+    const insert = database.prepare("INSERT INTO ended (key, outcome, at, n) VALUES (?, 'Succeeded', 0, ?)");
+    database.exec('BEGIN');
+    for (let n = 1; n <= 3 * second; n++) insert.run(`shop/checkout/old-${n}`, n);
+    database.exec('COMMIT');
+    const begun = clock.monotonic();
+    await until('it begins to forget', () => left() < 3 * second);
+    const late = clock.monotonic() - begun;
+    await until('it has forgotten', () => left() === 0, 10);
+    expect(clock.monotonic() - begun - late, 'milliseconds for what three seconds bring').to.be.below(3_000);
+    expect(life.worker.inWork).to.equal(0);
+    database.close();
   });
 
   it('drives as many runs of a saga as it allows, the others in the order of their coming', async () => {

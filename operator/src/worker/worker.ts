@@ -26,7 +26,8 @@ const CLAIM_AT_ONCE = 200;
 const ADOPT_AT_ONCE = 32;
 const MAIL_EVERY_MILLIS = 500;
 const PRUNE_EVERY_MILLIS = 10_000;
-const PRUNE_ON_MILLIS = 100;
+/** Between two groups that are forgotten, runs have the journal to themselves: it forgets some 5,000 runs a second, more than one worker can end. */
+const PRUNE_ON_MILLIS = 10;
 /** What cannot be driven is looked at again this often. */
 const STUCK_EVERY_MILLIS = 5_000;
 /** How long a stop waits for the journal to have everything. The manager's bound is 30 s. */

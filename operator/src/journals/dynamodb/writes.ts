@@ -1,7 +1,7 @@
 import { runKey } from '../../saga/command.ts';
 import type { GivenUp, RunId, RunState } from '../../saga/types.ts';
 import { JournalUnavailable, type Version, VersionConflict } from '../journal.ts';
-import { announcementOf, type Outcome, type Retention } from '../worker-journal.ts';
+import { announcementOf, type Outcome, REMEMBERED_MILLIS, type Retention } from '../worker-journal.ts';
 import type { Book, Outlook, OwnRun, OwnStanding } from './book.ts';
 import {
   attentionShard,
@@ -19,9 +19,6 @@ import type { Lives } from './lives.ts';
 import { MAIL_ATTRIBUTES } from './mailbox.ts';
 import { announcementsItem, encode, encodedItem, exceptionItem, standingOf, versionOf } from './record.ts';
 import { COMPANIONS, type Companion, NotDone, type Store } from './store.ts';
-
-/** Longer than any redelivery can take (design rule 1). */
-export const REMEMBERED_MILLIS = 35 * 86_400_000;
 
 export interface WriterPorts {
   readonly store: Store;

@@ -6,7 +6,8 @@ import { configMaps } from '../../kube/resource.ts';
 import { clientOf } from '../../kube/testing.ts';
 import type { ConfigMap } from '../../kube/types.ts';
 import type { RunId } from '../../saga/types.ts';
-import { FinishedRuns, REMEMBER_DAYS } from './finished.ts';
+import { REMEMBERED_MILLIS } from '../worker-journal.ts';
+import { FinishedRuns } from './finished.ts';
 
 const DAY = 86_400_000;
 const runOf = (orderId: string | number): RunId => ({ namespace: 'shop', saga: 'checkout', orderId: `o-${orderId}` });
@@ -159,7 +160,7 @@ describe('The memory of finished runs', function () {
     now += DAY;
     await runs.remember(runOf('young'), 'Succeeded');
     expect(await pages()).to.have.length(2);
-    now += REMEMBER_DAYS * DAY;
+    now += REMEMBERED_MILLIS;
     await runs.prune();
     expect(runs.outcomeOf(runOf('old'))).to.equal('Succeeded');
     now += 1;
@@ -175,7 +176,7 @@ describe('The memory of finished runs', function () {
     await runs.remember(runOf('first'), 'Succeeded');
     now += DAY - 1;
     await runs.remember(runOf('last'), 'Succeeded');
-    now += REMEMBER_DAYS * DAY - 1;
+    now += REMEMBERED_MILLIS - 1;
     await runs.prune();
     expect(runs.outcomeOf(runOf('last')), '35 days less a millisecond').to.equal('Succeeded');
   });

@@ -5,11 +5,10 @@ import { configMaps } from '../../kube/resource.ts';
 import type { ConfigMap } from '../../kube/types.ts';
 import { runKey } from '../../saga/command.ts';
 import type { RunId, RunState } from '../../saga/types.ts';
+import { REMEMBERED_MILLIS } from '../worker-journal.ts';
 
 export type Outcome = NonNullable<RunState['ended']>;
 
-/** Longer than any redelivery can take (design rule 1). */
-export const REMEMBER_DAYS = 35;
 const DAY_MILLIS = 86_400_000;
 /** About 10 KiB compressed: small enough to write again each second. */
 const PER_PAGE = 1_000;
@@ -31,7 +30,7 @@ interface Page {
  * Remembers the order ids of finished runs, beyond their objects: an order that is applied again, restored from a backup, or delivered once more is
  * the run that it was, and not a second one (design rule 1).
  *
- * Kept as gzipped pages in ConfigMaps of the operator's namespace, many runs a write, 35 days. Each replica writes pages of its own, so that none
+ * Kept as gzipped pages in ConfigMaps of the operator's namespace, many runs a write, 35 days or as `remembered` says. Each replica writes pages of its own, so that none
  * waits for another, and reads those of all when shards come to it. It is meant for what the kubernetes journal is meant for: a million runs in 35 days
  * take about 12 MB of etcd.
  */
@@ -41,6 +40,7 @@ export class FinishedRuns {
   readonly #wall: () => number;
   readonly #collect: () => Promise<void>;
   readonly #writer: string;
+  readonly #remembered: number;
   readonly #pages: Page[] = [];
   readonly #waiting: { key: string; outcome: Outcome; done: () => void; failed: (error: unknown) => void }[] = [];
   #writing = false;
@@ -51,6 +51,7 @@ export class FinishedRuns {
   /**
    * @param collect what is waited for before each write, so that many runs share it. @default nothing
    * @param writer lower-case letters and digits, unique among all that ever wrote. @default whoever gives none writes to the same pages as others
+   * @param remembered for how long; milliseconds. Only who prunes needs to say it
    */
   constructor(
     client: KubeClient,
@@ -58,12 +59,14 @@ export class FinishedRuns {
     wall: () => number,
     collect = async (): Promise<void> => undefined,
     writer = '',
+    remembered = REMEMBERED_MILLIS,
   ) {
     this.#client = client;
     this.#namespace = namespace;
     this.#wall = wall;
     this.#collect = collect;
     this.#writer = writer;
+    this.#remembered = remembered;
   }
 
   /** Reads all pages that changed; before the first question, and again when shards come. Rejects with the client's errors. */
@@ -132,7 +135,7 @@ export class FinishedRuns {
   /** Deletes the pages that are older than anyone could still need. Rejects with the client's errors. */
   async prune(): Promise<void> {
     // A page is written to for a day.
-    const oldest = this.#wall() - (REMEMBER_DAYS + 1) * DAY_MILLIS;
+    const oldest = this.#wall() - this.#remembered - DAY_MILLIS;
     for (const page of this.#pages.filter(({ at }) => at < oldest)) {
       await this.#client.delete(configMaps, { namespace: this.#namespace, name: page.name }).catch((error) => {
         if (!isNotFound(error)) throw error;

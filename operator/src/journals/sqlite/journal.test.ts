@@ -43,7 +43,10 @@ describe('The sqlite journal', function () {
     rmSync(directory, { recursive: true });
   });
 
-  const opening = async (executor: Executor, more: { wall?: () => number } = {}): Promise<SqliteJournal> => {
+  const opening = async (
+    executor: Executor,
+    more: { wall?: () => number; retention?: Retention } = {},
+  ): Promise<SqliteJournal> => {
     const journal = new SqliteJournal({ executor, retention, ...more });
     opened.push(journal);
     await journal.open();
@@ -228,6 +231,36 @@ describe('The sqlite journal', function () {
       expect(await active(journal)).to.equal(0);
       expect(await journal.create(runOf('0-0'))).to.deep.equal({ type: 'Ended', outcome: 'Succeeded' });
     });
+  });
+
+  it('grows no further once it forgets as fast as it is told', async () => {
+    const minute = 60_000;
+    const file = new InProcess(() => openFile(path));
+    let now = 1_000_000;
+    const remembering = { ended: () => minute, remembered: 2 * minute };
+    const journal = await opening(file, { wall: () => now, retention: remembering });
+    const done = { ...STATE, ended: 'Succeeded' as const, finishedAt: 5 };
+    const pages: number[] = [];
+    const looking = new DatabaseSync(path, { readOnly: true });
+    for (let round = 0; round < 20; round++, now += minute) {
+      const runs = Array.from({ length: 300 }, (_, n) => runOf(`${round}-${n}`, 'x'.repeat(500)));
+      await Promise.all(
+        runs.map(async (run) => {
+          const made = await journal.create(run);
+          if (made.type === 'Created') await journal.write(run.id, done, made.version);
+        }),
+      );
+      await journal.announced((await journal.unannounced(1_000)).map(({ receipt }) => receipt));
+      while (await journal.prune());
+      pages.push(Number(looking.prepare('PRAGMA page_count').get()?.['page_count']));
+      if (round > 0)
+        expect((await journal.create(runOf(`${round - 1}-0`))).type, 'known for two minutes').to.equal('Ended');
+      if (round > 2) expect(await journal.look(runOf(`${round - 3}-0`).id), 'forgotten').to.equal(undefined);
+    }
+    expect((await journal.create(runOf('0-0'))).type).to.equal('Created');
+    expect(looking.prepare('SELECT count(*) AS kept FROM ended').get()?.['kept']).to.be.at.most(3 * 300);
+    looking.close();
+    expect(pages.at(-1)).to.be.at.most(1.05 * (pages[5] as number));
   });
 
   it('gives a file back to the disk that is mostly empty', async () => {

@@ -12,6 +12,7 @@ import {
   type Mail,
   type NewRun,
   type Outcome,
+  REMEMBERED_MILLIS,
   type ReceivedMail,
   type Retention,
   type RunSight,
@@ -25,8 +26,6 @@ import { Memory, type OpenRun, type SagaCount, sagaOf } from './memory.ts';
 import type { Executor } from './operations.ts';
 import { Threaded } from './threaded.ts';
 
-const DAY_MILLIS = 86_400_000;
-const REMEMBERED_MILLIS = 35 * DAY_MILLIS;
 /** Runs forgotten in one group: some milliseconds of work. */
 const PRUNED_AT_ONCE = 200;
 /** In a crowd: 20 ms cost an order some 60 ms of its 2 s, and save a third of the journal's CPU time against 5 ms. */
