@@ -59,11 +59,11 @@ class Shop {
     await this.cluster.startOperator(...flags, `--announce-to=${this.#service.url}/events`);
   }
 
-  async place(key: string): Promise<string> {
+  async place(key: string, customer = 'customer-1'): Promise<string> {
     const response = await fetch(`${this.#service.url}/orders`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
-      body: JSON.stringify(request()),
+      body: JSON.stringify(request({ customer })),
     });
     expect(response.status).to.equal(201);
     return ((await response.json()) as { id: string }).id;
@@ -101,7 +101,7 @@ class Shop {
   }
 }
 
-describe('An order that the operator refuses for good', function () {
+describe('An order that the operator does not take', function () {
   this.timeout(120_000);
   let cluster: TestCluster;
   let shop: Shop | undefined;
@@ -138,6 +138,57 @@ describe('An order that the operator refuses for good', function () {
     };
   }
 
+  /** Has the namespace refuse orders of a customer, and waits until it does. */
+  async function denyOrdersOf(customer: string): Promise<{ lift(): Promise<unknown> }> {
+    const name = `deny-${cluster.namespace}`;
+    const apiVersion = 'admissionregistration.k8s.io/v1';
+    const namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': cluster.namespace } };
+    const resourceRules = [
+      { apiGroups: ['mercato.dev'], apiVersions: ['*'], resources: ['ordersagaruns'], operations: ['CREATE'] },
+    ];
+    const items = [
+      {
+        apiVersion,
+        kind: 'ValidatingAdmissionPolicy',
+        metadata: { name },
+        spec: {
+          matchConstraints: { namespaceSelector, resourceRules },
+          validations: [{ expression: `object.spec.input.customer != '${customer}'`, reason: 'Forbidden' }],
+        },
+      },
+      {
+        apiVersion,
+        kind: 'ValidatingAdmissionPolicyBinding',
+        metadata: { name },
+        spec: { policyName: name, validationActions: ['Deny'] },
+      },
+    ];
+    const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+    await cluster.plane.kubectl(['apply', '--server-side', '-f', '-'], list);
+    const { input, ...spec } = cluster.runOf('probe').spec as { input: object };
+    const metadata = { name: 'checkout-probe', namespace: cluster.namespace };
+    const probe = { input: { ...input, customer }, ...spec };
+    const run = { apiVersion: 'mercato.dev/v1alpha1', kind: 'OrderSagaRun', metadata, spec: probe };
+    let answer = '';
+    await eventually(
+      async () => {
+        answer = await cluster.plane
+          .kubectl(['create', '--dry-run=server', '-f', '-'], JSON.stringify(run))
+          .catch((error: Error) => error.message);
+        return answer.includes(name);
+      },
+      () => `the policy is not in force: ${answer}`,
+    );
+    const lift = () =>
+      cluster.kubectl(
+        'delete',
+        '--ignore-not-found',
+        'validatingadmissionpolicies,validatingadmissionpolicybindings',
+        name,
+      );
+    return { lift };
+  }
+
   const journals: Readonly<Record<string, () => string[]>> = {
     kubernetes: () => [],
     sqlite: () => ['--journal=sqlite', `--journal-path=${join(shop?.folder ?? '', 'journal.db')}`],
@@ -172,6 +223,32 @@ describe('An order that the operator refuses for good', function () {
     await shop.until(id, 'Completed');
     await shop.untilTold(id, 'failed', 'completed');
     expect(cluster.shop.commandsOf(id).filter((command) => command === 'capture')).to.have.length(1);
+  });
+
+  it('waits by itself while a policy of its namespace denies it, and is begun and cancelled once it does not (kubernetes)', async () => {
+    await cluster.applySaga();
+    cluster.allWell();
+    const policy = await denyOrdersOf('denied');
+    try {
+      const { settings, flags } = await intakeOverHttp();
+      shop = await Shop.open(cluster, { ...settings, MERCATO_NAMESPACE: cluster.namespace });
+      const denied = await shop.place('first', 'denied');
+      await shop.cancel(denied);
+      const behind = [await shop.place('second'), await shop.place('third')];
+      await shop.operate(...flags);
+      for (const id of behind) await shop.until(id, 'Completed');
+      await shop.until(await shop.place('later'), 'Completed');
+      await shop.until(denied, 'Cancelling');
+      expect(cluster.shop.commandsOf(denied)).to.deep.equal([]);
+      // Its steps take longer than its cancel takes to come.
+      cluster.shop.on('book', { status: 202, retryAfter: '0.1' });
+      await policy.lift();
+      await shop.until(denied, 'Cancelled');
+      expect(cluster.shop.commandsOf(denied)).not.to.include('capture');
+    } finally {
+      await policy.lift();
+      cluster.allWell();
+    }
   });
 
   describe('from a queue', () => {

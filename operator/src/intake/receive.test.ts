@@ -177,6 +177,22 @@ describe('A delivery of events', () => {
     expect(refused).to.deep.equal([]);
   });
 
+  it('has a cancel come again with its order for as long as that cannot be taken, and gives up on neither', async () => {
+    intake.failure = new IntakeBusy('a policy denies it', 2_000);
+    const delivery = [event('a', 'cancel-requested'), event('a', 'placed')];
+    for (let second = 0; second < 90; second += 10) {
+      expect((await receive(...delivery)).again).to.deep.equal({
+        why: 'a policy denies it',
+        after: 2_000,
+        events: [0, 1],
+      });
+      clock.advance(10_000);
+    }
+    expect(refused).to.deep.equal([]);
+    intake.failure = undefined;
+    expect((await receive(...delivery)).outcomes).to.include({ Begun: 1, Cancelled: 1, Busy: 0 });
+  });
+
   it('gives up on a cancel whose order does not come', async () => {
     expect((await receive(event('b', 'cancel-requested'))).again?.after).to.equal(1_000);
     clock.advance(29_999);

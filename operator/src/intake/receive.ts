@@ -58,13 +58,19 @@ export class Receiver {
   async receive(events: readonly unknown[], maySend?: (namespace: string) => boolean): Promise<Receipt> {
     // Cancels wait for all orders: a delivery may have both of one.
     const ordersDone = Promise.withResolvers<void>();
-    const orders: Promise<Result>[] = [];
+    const orders: Promise<void>[] = [];
+    const busy = new Map<string, IntakeBusy>();
     const results = events.map((event) => {
       const asked = this.#read(event, maySend);
       if (!(asked instanceof IntakeRefused) && asked.type === 'Cancel')
-        return ordersDone.promise.then(() => this.#cancel(event, asked));
+        return ordersDone.promise.then(() => this.#cancel(event, asked, busy.get(runKey(asked.id))));
       const result = this.#order(event, asked);
-      orders.push(result);
+      orders.push(
+        result.then((end) => {
+          if ('busy' in end && !(asked instanceof IntakeRefused) && asked.type === 'Placed')
+            busy.set(runKey(asked.order.id), end.busy);
+        }),
+      );
       return result;
     });
     void Promise.allSettled(orders).then(() => ordersDone.resolve());
@@ -114,7 +120,13 @@ export class Receiver {
     }
   }
 
-  async #cancel(event: unknown, { id, reason, traceparent }: Extract<Asked, { type: 'Cancel' }>): Promise<Result> {
+  /** @param order why the order, of the same delivery, is to come again: its cancel comes with it, however long that takes */
+  async #cancel(
+    event: unknown,
+    { id, reason, traceparent }: Extract<Asked, { type: 'Cancel' }>,
+    order: IntakeBusy | undefined,
+  ): Promise<Result> {
+    if (order !== undefined) return { busy: order };
     try {
       const told = await this.#o.intake.cancel(id, reason, traceparent);
       this.#patience.forget(runKey(id));

@@ -33,8 +33,8 @@ export interface Settled {
 }
 
 /**
- * The orders that a subscriber could not take now: each waits by itself, longer each time, and holds up no other. Of an order that waits, its first event
- * goes alone: a later one that overtook it would make it old news, or, a cancel without its order, be refused.
+ * The orders that a subscriber could not take now: each waits by itself, longer each time, and holds up no other. What is behind such an event, of its order,
+ * waits with it and comes again with it, though it was taken: one that overtook it would make it old news, or, a cancel without its order, be refused.
  *
  * In memory: after a restart they are sent again at once.
  */
@@ -66,20 +66,11 @@ export class Waiting {
     return this.#orders.size;
   }
 
-  /** Places of the events that are to be sent now: of an order that waited its first alone, and of others no more than could wait after it. */
+  /** Places of the events that are to be sent now: those of orders that waited, and of others no more than could wait after it. */
   sendable(events: readonly CloudEvent[]): readonly number[] {
-    let room = MOST_WAITING - this.#orders.size;
-    const seen = new Set<string>();
-    const places: number[] = [];
-    for (const [place, { subject }] of events.entries()) {
-      const hasWaited = this.#orders.has(subject);
-      const isFirst = !seen.has(subject);
-      if (isFirst && !hasWaited && room-- <= 0) continue;
-      if (!isFirst && hasWaited) continue;
-      seen.add(subject);
-      places.push(place);
-    }
-    return places;
+    const fresh = new Set(events.map(({ subject }) => subject).filter((subject) => !this.#orders.has(subject)));
+    const late = new Set([...fresh].slice(MOST_WAITING - this.#orders.size));
+    return [...events.keys()].filter((place) => !late.has(events[place]!.subject));
   }
 
   /** Has what is to come again wait, and forgets who was taken. @param now after the delivery */
