@@ -16,10 +16,11 @@ const RATE = Number(process.env['RATE'] ?? 1_000);
 const SAMPLE_SECONDS = 5;
 
 /**
- * What is kept, for so short a time that most of the run has it behind it: what grows after that grows for ever. In production it is kept for 35 days
- * (docs/reference), and the disk is to be as large as that many orders need.
+ * How long everything is kept that has a retention: so short that each file has its size before the middle of the run, and what grows after that grows for
+ * ever. In production it is 35 days (docs/reference), and the disk is to be as large as that many orders need. Not below 1m, which settings take at least; a run
+ * has to last eight times as long, since what is old goes once a minute.
  */
-const RETENTION = '2m';
+const RETENTION = process.env['RETENTION'] ?? '2m';
 
 /** Whose memory is to be bounded. The simulated companies keep all of their books in memory: they are the world outside, and observed only. */
 const OURS = ['operator', 'order', 'inventory', 'payment', 'shipping'] as const;
@@ -44,7 +45,13 @@ export async function soak(): Promise<Figure[]> {
   const starting = await LoadGenerator.start(await freePort());
   const shop = await startBenchShop(directory, {
     subscriber: `http://127.0.0.1:${starting.port}/events`,
-    env: { MERCATO_KEY_RETENTION: RETENTION, MERCATO_ORDER_RETENTION: RETENTION },
+    env: {
+      MERCATO_KEY_RETENTION: RETENTION,
+      MERCATO_ORDER_RETENTION: RETENTION,
+      MERCATO_INBOX_RETENTION: RETENTION,
+      MERCATO_OUTBOX_RETENTION: RETENTION,
+    },
+    operatorFlags: ['--remember-orders', RETENTION],
     ttl: RETENTION,
   });
   try {
