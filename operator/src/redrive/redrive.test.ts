@@ -9,7 +9,7 @@ import { expect } from 'chai';
 import { MESSAGE, REASON } from '../aws/dead-letters.ts';
 import { type Queue, sqsClient } from '../aws/sqs.ts';
 import { depth, testQueueWithDeadLetters } from '../aws/testing.ts';
-import { ORDER_PLACED } from '../intake/events.ts';
+import { CANCEL_REQUESTED, ORDER_PLACED } from '../intake/events.ts';
 import { REDRIVEN } from '../intake/sqs-message.ts';
 import { parseRedriveFlags } from './options.ts';
 
@@ -136,6 +136,16 @@ describe('the redrive of dead letters', function () {
   it('moves without asking what nobody was told of', async () => {
     await deadLetters.send({ body: placed('order-1') });
     expect((await run('--reason', 'ReceivedTooOften', '--move', 'true')).stdout).to.contain('1 Moved');
+  });
+
+  it('moves an order that nobody was told of together with the cancel that missed it', async () => {
+    await deadLetters.send({ body: placed('order-1') });
+    const cancel = JSON.stringify({ ...JSON.parse(placed('order-1')), type: CANCEL_REQUESTED, data: {} });
+    await putAside(cancel, 'OrderUnknown');
+    const { code, stdout } = await run('--order', 'order-1', '--move', 'true');
+    expect(code).to.equal(0);
+    expect(stdout).to.contain('2 Moved');
+    expect(await depth(queue)).to.deep.equal({ visible: 2, inFlight: 0 });
   });
 
   it('asks about orders older than intake remembers, and runs none again that has ended', async () => {
