@@ -243,7 +243,7 @@ export class JournalFile {
       endedBefore,
       limit,
     );
-    this.#run('DELETE FROM mail WHERE n NOT IN (SELECT n FROM run WHERE outcome IS NULL)');
+    this.#run('DELETE FROM mail WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.n = mail.n AND outcome IS NULL)');
     const free = this.#pragma('freelist_count');
     const spare = free > FREE_PAGES && free > FREE_PART * this.#pragma('page_count');
     if (spare) this.#database.exec(`PRAGMA incremental_vacuum(${VACUUMED_PAGES})`);
