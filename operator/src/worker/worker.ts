@@ -2,6 +2,7 @@ import { sagaKey } from '../controllers/ordersaga/controller.ts';
 import { JournalUnavailable } from '../journals/journal.ts';
 import { type ClaimedRun, IncarnationLost, type NewRun, type WorkerJournal } from '../journals/worker-journal.ts';
 import type { Participants } from '../participants/participants.ts';
+import { fairly } from '../runner/fairly.ts';
 import type { RunnerObserver } from '../runner/ports.ts';
 import { type Adoption, Runner } from '../runner/runner.ts';
 import { type Clock, pause } from '../runtime/clock.ts';
@@ -278,9 +279,10 @@ export class Worker implements Runnable {
     }
   }
 
-  /** Begins to drive them, a few at a time, in the order of their coming. */
+  /** Begins to drive them, a few at a time. */
   async #takeOver(claimed: readonly ClaimedRun[]): Promise<void> {
-    const queue = [...claimed].sort((a, b) => a.run.createdAt - b.run.createdAt);
+    const inOrder = [...claimed].sort((a, b) => a.run.createdAt - b.run.createdAt);
+    const queue = fairly(inOrder, ({ record }) => ('state' in record ? record.state?.claims : undefined));
     const lane = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) await this.#takeOne(next);
     };

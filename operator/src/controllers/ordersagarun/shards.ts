@@ -1,8 +1,10 @@
 import type { OrderSagaRun } from '../../api/ordersagarun.ts';
+import { claimsSaid } from '../../journals/kubernetes/codec.ts';
 import type { FinishedRuns } from '../../journals/kubernetes/finished.ts';
 import { placeOf } from '../../journals/kubernetes/journal.ts';
 import type { Cache } from '../../kube/cache.ts';
 import { compareVersions } from '../../kube/version.ts';
+import { fairly } from '../../runner/fairly.ts';
 import type { Runner } from '../../runner/runner.ts';
 import { type Clock, pause } from '../../runtime/clock.ts';
 import type { RunId } from '../../saga/types.ts';
@@ -103,12 +105,9 @@ export class RunShards implements ShardWork {
   opened(taken: readonly Taken[]): void {
     const shards = new Set(taken.map(({ shard }) => shard));
     for (const { shard, since, died } of taken) if (died) this.#left.set(shard, new Doubts(since));
-    for (const run of this.#o.runs.values()) {
-      const shard = this.#o.shardOf(idOf(run));
-      if (!shards.has(shard)) continue;
-      this.#left.get(shard)?.found(run);
-      this.#o.look(run);
-    }
+    const runs = [...this.#o.runs.values()].filter((run) => shards.has(this.#o.shardOf(idOf(run))));
+    for (const run of runs) this.#left.get(this.#o.shardOf(idOf(run)))?.found(run);
+    for (const run of fairly(runs, ({ status }) => claimsSaid(status))) this.#o.look(run);
   }
 
   async drain(shards: ReadonlySet<Shard>): Promise<boolean> {

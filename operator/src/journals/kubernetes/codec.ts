@@ -117,6 +117,19 @@ export function decode(
   }
 }
 
+/**
+ * With how many workers in a row a run made no progress, as its journal says; undefined where it has none. Unchecked, and so good for an order of work
+ * and nothing else.
+ */
+export function claimsSaid(status: Pick<JournalledStatus, 'journal'> | undefined): number | undefined {
+  try {
+    const claims = (JSON.parse(status?.journal ?? '') as Partial<Rest>).claims;
+    return typeof claims === 'number' ? claims : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The checksum of a status. Whatever the object's field order, and with absent fields as with undefined ones, the same content has the same checksum. */
 export function checksumOf(
   id: RunId,
