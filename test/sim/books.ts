@@ -1,4 +1,4 @@
-import type { Announcement, Mail } from '@mercato/operator/journals/worker-journal.ts';
+import { type Announcement, announcementOf, type Mail } from '@mercato/operator/journals/worker-journal.ts';
 import type { SendEffect } from '@mercato/operator/participants/participants.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
 import { pivotIndex } from '@mercato/operator/saga/revision.ts';
@@ -7,6 +7,7 @@ import type { AcquirerEntry } from '@mercato/payment/acquirer/ledger.ts';
 import type { CarrierEntry } from '@mercato/shipping/carrier/ledger.ts';
 import { type ApiServer, type RunObject, stateOf } from './api-server.ts';
 import { BY_HAND } from './definitions.ts';
+import { Letters } from './letters.ts';
 import { EPOCH } from './node.ts';
 
 /** One order as those see it who have no interest in our being right: the customer, the acquirer, the carrier, and etcd. */
@@ -23,6 +24,8 @@ export class Order {
   readonly bookings = new Map<string, 'booked' | 'picked-up' | 'cancelled' | 'pending'>();
   /** Bodies by idempotency key. */
   readonly bodies = new Map<string, string>();
+  /** What the order service is to be told, by sequence: all that was ever durable, also what was over before anybody could be told. */
+  readonly due = new Map<number, Announcement['type']>();
   /** What the order service was told, by sequence. */
   readonly told = new Map<number, Announcement['type']>();
   /** Its status was lost, or its object replaced, or its status edited: what is known of it starts anew. */
@@ -65,6 +68,8 @@ export class Order {
  */
 export class Books {
   readonly orders = new Map<string, Order>();
+  /** What people left for runs of a worker journal. */
+  readonly letters = new Letters((text) => this.#fail(text));
   readonly #api: () => ApiServer;
   readonly #now: () => number;
   /** There was a worker that went on without its lease: what it did not hear of, it does not respect. */
@@ -149,14 +154,13 @@ export class Books {
     return end !== undefined && order?.told.get(2 * (order.last?.holds ?? 0) + 1) === end;
   }
 
-  /** Holds and ends that the order service was never told of, as sentences. */
+  /** What was durable and the order service was never told of, as sentences. */
   untold(): string[] {
-    return [...this.orders.values()].flatMap(({ key, last, told }) => {
-      if (last?.ended !== undefined)
-        return this.isTold(key) ? [] : [`${key} ended (${last.ended}), and nobody was told`];
-      const isHeld = last?.hold !== undefined && !told.has(2 * last.holds - 1);
-      return isHeld ? [`${key} is held (${last.hold?.reason}), and nobody was told`] : [];
-    });
+    return [...this.orders.values()].flatMap(({ key, due, told }) =>
+      [...due]
+        .filter(([sequence]) => !told.has(sequence))
+        .map(([sequence, type]) => `${key} was ${type} (${sequence}), and nobody was told`),
+    );
   }
 
   /** Somebody was told that the run has ended. */
@@ -205,6 +209,8 @@ export class Books {
     const old = stateOf(before);
     this.#measureHold(order, state);
     if (state === undefined) return;
+    const announcement = announcementOf(object.id, state, 0);
+    if (announcement !== undefined) order.due.set(announcement.sequence, announcement.type);
     const comparable = old !== undefined && !order.disturbed;
     if (comparable && old.ended !== undefined && state.ended !== old.ended)
       this.#fail(`${key} had ended (${old.ended}) and went on`);

@@ -1,12 +1,19 @@
 import { runKey } from '@mercato/operator/saga/command.ts';
 import type { RunInput } from '@mercato/operator/saga/types.ts';
-import { drawRevision } from './definitions.ts';
+import { drawRevision, NAMESPACE, SAGA } from './definitions.ts';
 import type { Crew } from './desk.ts';
 import type { EventKind } from './faults.ts';
 import type { Customers } from './people.ts';
 import type { Random } from './random.ts';
 import type { ServiceHost } from './service-host.ts';
 import type { Stage } from './stage.ts';
+
+/** Before the pivot, where nothing needs to be durable yet: what a worker did there and did not live to write. */
+const UNWRITTEN = / (sent|after) (authorise-payment|commit-stock) /;
+/** How long a zone has no power: longer than it takes until a worker's death is noticed. Milliseconds. */
+const DARK_MILLIS = [12_000, 17_000] as const;
+/** How often it is looked whether there is a worker again. Milliseconds. */
+const NEXT_MILLIS = 10;
 
 /** What happens to the world as a whole, at the moments that the seed has planned. */
 export class Calamities {
@@ -60,7 +67,37 @@ export class Calamities {
         saga.isLetGo = true;
         for (const { id } of api.list()) this.#customers.cancel(runKey(id));
       },
+      'power-cut': () => this.#cutPower(),
     };
+  }
+
+  /**
+   * A worker dies between what it did for a run and the first write of it. A service goes with it, or a person stops the saga until there is power again;
+   * meanwhile the customer thinks better of it. Whoever takes the run over turns back before it has repeated anything: it has to doubt what it finds, and to
+   * be told what lay there.
+   */
+  #cutPower(): void {
+    const { faults, scheduler, hosts } = this.#stage;
+    const random = this.#random.fork('power cut');
+    const then = (where: string): void => {
+      const millis = random.int(...DARK_MILLIS);
+      if (random.chance(0.3)) random.pick([...hosts.values()]).crash('in a power cut', millis);
+      else {
+        scheduler.after(random.int(0, 1_000), () => this.#pause(true));
+        scheduler.after(millis, () => this.#pause(false));
+      }
+      const key = `${NAMESPACE}/${SAGA}/${where.split(' ').at(-1)}`;
+      if (random.chance(0.8)) scheduler.after(random.int(500, millis), () => this.#customers.cancel(key));
+      if (random.chance(0.3)) scheduler.after(NEXT_MILLIS, () => this.#rollOut(random));
+    };
+    faults.doom({ kind: 'worker-crash', where: UNWRITTEN, then });
+  }
+
+  /** A new version of the operator comes as soon as the next worker does, which may hold runs by then that it has not looked at. */
+  #rollOut(random: Random): void {
+    const { scheduler } = this.#stage;
+    if (this.#operators.leader?.node.alive) scheduler.after(random.int(0, 40), () => this.#operators.handOver());
+    else scheduler.after(NEXT_MILLIS, () => this.#rollOut(random));
   }
 
   #pause(isPaused: boolean): void {

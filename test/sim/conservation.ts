@@ -38,7 +38,11 @@ function orderProblems(order: Order, inPlace: InPlace): string[] {
     case 'Succeeded':
       return succeededProblems(order, last, inPlace);
     case 'Compensated':
-      return leftProblems(last, inPlace, 'compensated', 'compensation');
+      // A run that began anew does not know that it captured. Its void is refused for that, and whoever skips it has it on record.
+      return leftProblems(last, inPlace, 'compensated', {
+        kind: 'compensation',
+        captured: order.disturbed ? ['capture-payment', 'authorise-payment'] : ['capture-payment'],
+      });
     case 'Aborted':
       // A run that began anew does not know what it did before.
       return order.disturbed ? [] : leftProblems(last, inPlace, 'aborted');
@@ -75,12 +79,22 @@ function isCommitted(input: RunInput, reserved: readonly Reserved[]): boolean {
   return reserved.length === 1 && reserved[0]?.state === 'committed' && reserved[0].units === units;
 }
 
+/** What excuses what is in place: which entries, by their kind, and which step's for money that was captured. */
+interface Excuses {
+  readonly kind?: CommandKind;
+  readonly captured: readonly string[];
+}
+
 /** Compensated or aborted: nothing is in place but what is on record. */
-function leftProblems(state: RunState, inPlace: InPlace, how: string, kind?: CommandKind): string[] {
-  const gaveUp = (...steps: string[]) => steps.some((step) => isGivenUp(state, step, kind));
+function leftProblems(
+  state: RunState,
+  inPlace: InPlace,
+  how: string,
+  { kind, captured }: Excuses = { captured: ['capture-payment'] },
+): string[] {
+  const gaveUp = (...steps: readonly string[]) => steps.some((step) => isGivenUp(state, step, kind));
   const problems: string[] = [];
-  if (inPlace.captured > 0 && !gaveUp('capture-payment'))
-    problems.push(`it was ${how}: ${inPlace.captured} are captured`);
+  if (inPlace.captured > 0 && !gaveUp(...captured)) problems.push(`it was ${how}: ${inPlace.captured} are captured`);
   if (inPlace.shipments > 0 && !gaveUp('book-shipment'))
     problems.push(`it was ${how}: ${inPlace.shipments} shipments are booked`);
   if (inPlace.openAuthorisations > 0 && !gaveUp('authorise-payment'))

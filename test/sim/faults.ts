@@ -47,6 +47,8 @@ const EVENTS = {
   'status-edited': 1,
   /** The namespace is being deleted. */
   'let-go': 1,
+  /** A zone loses its power: a worker dies before it wrote what it did, and its runs stand still until their customers think better of it. */
+  'power-cut': 1,
 } as const satisfies Record<string, number>;
 
 export type EventKind = keyof typeof EVENTS;
@@ -73,10 +75,25 @@ const SHARE: Record<FaultKind | EventKind, number> = {
   'status-lost': 0.12,
   'status-edited': 0.08,
   'let-go': 0.03,
+  'power-cut': 0.25,
 };
 
 /** Some seeds have no fault at all: what fails there fails always. */
 const CALM_SHARE = 0.05;
+
+/** While orders come in. Drawn apart, so that seeds without one play as if there were none. */
+const POWER_CUT_WITHIN = 12_000;
+
+function powerCuts(random: Random): { readonly kind: EventKind; readonly at: number }[] {
+  return random.chance(SHARE['power-cut']) ? [{ kind: 'power-cut', at: random.int(0, POWER_CUT_WITHIN) }] : [];
+}
+
+interface Doom {
+  readonly kind: FaultKind;
+  readonly where: RegExp;
+  /** Told where it struck. */
+  readonly then: (where: string) => void;
+}
 
 /** Which faults strike, and when: a function of the seed, and of the order in which things ask. */
 export class Faults {
@@ -86,6 +103,8 @@ export class Faults {
   readonly struck: string[] = [];
   readonly #random: Random;
   readonly #note: (text: string) => void;
+  /** What is bound to happen at the next opportunity that fits. */
+  #doom: Doom | undefined;
   #on = false;
 
   constructor(random: Random, until: number, note: (text: string) => void, happens: readonly EventKind[]) {
@@ -101,17 +120,28 @@ export class Faults {
         return [kind, least + (most - least) * plan.next() ** 2];
       }),
     );
-    this.events = chosen<EventKind>(EVENTS)
+    const { 'power-cut': _apart, ...others } = EVENTS;
+    this.events = chosen<EventKind>(others)
       .filter((kind) => happens.includes(kind))
       .flatMap((kind) => Array.from({ length: plan.int(1, EVENTS[kind]) }, () => ({ kind, at: plan.int(0, until) })))
+      .concat(isCalm ? [] : powerCuts(random.fork('power cuts')))
       .sort((a, b) => a.at - b.at);
   }
 
   /** Whether this kind of fault strikes at this opportunity. */
   strikes(kind: FaultKind, where: string): boolean {
-    if (!this.#on || !this.#random.chance(this.chances.get(kind) ?? 0)) return false;
+    if (!this.#on) return false;
+    const doom = this.#doom?.kind === kind && this.#doom.where.test(where) ? this.#doom : undefined;
+    if (doom === undefined && !this.#random.chance(this.chances.get(kind) ?? 0)) return false;
     this.record(`${kind}: ${where}`);
+    if (doom !== undefined) this.#doom = undefined;
+    doom?.then(where);
     return true;
+  }
+
+  /** Has it strike at the next opportunity that fits, whatever the chances: for what matters at one moment only. */
+  doom(doom: Doom): void {
+    this.#doom = doom;
   }
 
   /** Puts down that something went wrong. */

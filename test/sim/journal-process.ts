@@ -56,7 +56,8 @@ export class JournalProcess implements Process {
     this.#o = options;
     const { stage, name, random } = options;
     this.node = new Node(name, stage.scheduler);
-    this.journal = options.journal({ node: this.node, random, mayDie: (point) => this.#mayDie(point) });
+    const opened = options.journal({ node: this.node, random, mayDie: (point) => this.#mayDie(point) });
+    this.journal = stage.books.letters.watch(opened);
     const participants = new SimulatedParticipants(
       this.node,
       stage.network,

@@ -30,7 +30,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: 'key: commandKey(draft.context.id, definition.name, kind),',
     replace: 'key: commandKey(draft.context.id, definition.name + sends, kind),',
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'a run that has ended before is carried out again',
@@ -46,7 +46,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: "if (intends) change(draft, { pivotIntent: true }, 'before');",
     replace: 'if (intends) change(draft, { pivotIntent: true });',
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'compensations are sent before the decision is durable',
@@ -87,7 +87,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: "(died && action.state === 'Pending' && draft.state.direction === 'Forward' && index < reach)",
     replace: 'false',
-    seed: 63,
+    seed: 52,
   },
   {
     name: 'after a take-over what was in flight counts as not sent',
@@ -95,7 +95,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/engine.ts`,
     find: "changeDelivery(draft, index, 'action', { state: 'Unknown', due: draft.state.clock });",
     replace: "changeDelivery(draft, index, 'action', { state: 'Pending', due: draft.state.clock });",
-    seed: 63,
+    seed: 52,
   },
   {
     name: 'compensation goes from first to last',
@@ -127,7 +127,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: "if (intends) change(draft, { pivotIntent: true }, 'before');",
     replace: "if (intends) change(draft, {}, 'before');",
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'a business failure is tried again',
@@ -144,7 +144,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/answers.ts`,
     find: "return retry(draft, index, 'action', answer);",
     replace: 'return failed(draft, index, answer.reason, answer.message);',
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'an undeclared reason counts as a business failure',
@@ -152,7 +152,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'operator/src/participants/answer.ts',
     find: 'if (reason !== undefined && reasons.includes(reason)) {',
     replace: 'if (reason !== undefined) {',
-    seed: 16,
+    seed: 58,
   },
   {
     name: 'a 404 counts as a business failure',
@@ -177,7 +177,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/decisions.ts`,
     find: 'epoch: Math.max(action.epoch, hold.knownEpoch ?? 0) + 1 });',
     replace: 'epoch: action.epoch });',
-    seed: 8,
+    seed: 25,
   },
   {
     name: 'a compensation keeps epoch 1',
@@ -185,7 +185,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/course.ts`,
     find: 'const epoch = Math.max(step.compensation.epoch, step.action.epoch);',
     replace: 'const epoch = step.compensation.epoch;',
-    seed: 16,
+    seed: 2,
   },
   {
     name: 'a hold does not stop the run',
@@ -218,7 +218,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "return step.action.state !== 'Pending' && step.action.state !== 'Failed';",
     replace:
       "return step.action.state !== 'Pending' && step.action.state !== 'Failed' && step.action.state !== 'Skipped';",
-    seed: 1,
+    seed: 39,
   },
   {
     name: 'Skip asks for no outputs',
@@ -234,7 +234,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${ENGINE}/decisions.ts`,
     find: "  giveUp(draft, entries);\n  end(draft, 'Aborted'",
     replace: "  end(draft, 'Aborted'",
-    seed: 1,
+    seed: 3,
   },
   {
     name: 'a run that is let go leaves no record',
@@ -306,7 +306,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: "if (attempt.state === 'success' || asked.epoch === attempt.epoch) return stored(attempt);",
     replace: "if (asked.epoch === attempt.epoch && attempt.state === 'success') return { do: 'begin' };",
-    seed: 1,
+    seed: 3,
   },
   {
     name: 'a higher epoch replaces a success',
@@ -314,7 +314,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: "if (attempt.state === 'success' || asked.epoch === attempt.epoch) return stored(attempt);",
     replace: 'if (asked.epoch === attempt.epoch) return stored(attempt);',
-    seed: 1,
+    seed: 12,
   },
   {
     name: 'the effect is committed before its record',
@@ -339,7 +339,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'services/kit/src/participant/rules.ts',
     find: "if (record === undefined) return asked.begun < asked.horizon ? expired() : { do: 'fence', output: {} };",
     replace: 'if (record === undefined) return expired();',
-    seed: 7,
+    seed: 1,
   },
   {
     name: 'an action after its compensation is carried out',
@@ -388,7 +388,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if (last !== life) throw new',
     journal: 'sqlite',
     replace: 'if (last < 0) throw new',
-    seed: 398,
+    seed: 560,
   },
   {
     name: 'an end is not announced in the transaction that makes it durable',
@@ -417,7 +417,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'for (const entry of givenUp)',
     journal: 'sqlite',
     replace: 'for (const entry of givenUp.slice(0, 0))',
-    seed: 158,
+    seed: 77,
   },
   // What the worker journals do for the rules, each by itself.
   {
@@ -452,7 +452,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'operator/src/runner/run.ts',
     find: '    this.#wake(made.wakeIn);',
     replace: "    this.#wake(event.type === 'TakenOver' ? undefined : made.wakeIn);",
-    seed: 7,
+    seed: 32,
   },
   {
     name: 'what a dead worker of the sqlite journal had is not doubted',
@@ -541,7 +541,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'state.ended === undefined ? [] : exceptionsOf(',
     replace: 'state.steps.length > 0 ? [] : exceptionsOf(',
     journal: 'dynamodb',
-    seed: 755,
+    seed: 873,
   },
   {
     name: 'a creation without an answer is forgotten',
@@ -561,4 +561,121 @@ export const MUTATIONS: readonly Mutation[] = [
     journal: 'dynamodb',
     seed: 426,
   },
+  {
+    name: 'what a dead worker of the dynamodb journal had is not doubted',
+    rule: '3 take-over, dynamodb',
+    file: `${DYNAMODB}/claims.ts`,
+    find: "died: item['doubted']?.BOOL === true",
+    replace: 'died: false',
+    journal: 'dynamodb',
+    seed: 54,
+  },
+  {
+    name: 'an heir finds no mail',
+    rule: '2d worker journals: mail, dynamodb',
+    file: `${DYNAMODB}/claims.ts`,
+    find: '    mailbox.inherit(item);\n',
+    replace: '    void mailbox;\n',
+    journal: 'dynamodb',
+    seed: 25,
+  },
+  {
+    name: 'mail of a run that comes while mail is asked for is forgotten',
+    rule: '2d worker journals: mail, dynamodb',
+    file: `${DYNAMODB}/mailbox.ts`,
+    find: 'for (const [key, id] of inherited)\n',
+    replace: 'for (const [key, id] of this.#inherited)\n',
+    journal: 'dynamodb',
+    seed: 151,
+  },
+  {
+    name: 'mail that lay in the sqlite journal when it was opened is not looked for',
+    rule: '2d worker journals: mail, sqlite',
+    file: `${SQLITE}/memory.ts`,
+    find: 'this.hasMail = standing.mail > 0;',
+    replace: 'this.hasMail = false;',
+    journal: 'sqlite',
+    seed: 27,
+  },
+  {
+    name: 'an heir of an open run finds no announcements',
+    rule: 'worker journals: announcements, dynamodb',
+    file: `${DYNAMODB}/claims.ts`,
+    find: '    this.#inheritAnnouncements(item);\n',
+    replace: '',
+    journal: 'dynamodb',
+    seed: 25,
+  },
+  {
+    name: 'an announcement takes the place of the one before it',
+    rule: 'worker journals: announcements, dynamodb',
+    file: `${DYNAMODB}/writes.ts`,
+    find: 'telling.announcement.sequence > 1 ? ledger.untoldOf(runKey(id)) : [];',
+    replace: '(false as boolean) ? ledger.untoldOf(runKey(id)) : [];',
+    journal: 'dynamodb',
+    seed: 71,
+  },
+  {
+    name: 'a claim of an end without an answer is forgotten',
+    rule: 'worker journals: announcements, dynamodb',
+    file: `${DYNAMODB}/claims.ts`,
+    find: 'if (error instanceof JournalUnavailable) this.#openEnds.set(runKey(idOf(key)), { key, from, ticket });',
+    replace: '',
+    journal: 'dynamodb',
+    seed: 72,
+  },
+  {
+    name: 'what the sqlite journal had to announce when it was opened is not looked for',
+    rule: 'worker journals: announcements, sqlite',
+    file: `${SQLITE}/memory.ts`,
+    find: 'this.hasNews = standing.news > 0;',
+    replace: 'this.hasNews = false;',
+    journal: 'sqlite',
+    seed: 39,
+  },
+  {
+    name: 'the sqlite journal believes what it knows after a commit that failed',
+    rule: '2 durable before acting, sqlite',
+    file: `${SQLITE}/journal.ts`,
+    find: '      this.#memory = undefined;\n    });',
+    replace: '    });',
+    journal: 'sqlite',
+    seed: 27,
+  },
+  {
+    name: 'a creation without an answer is forgotten by the sqlite journal',
+    rule: 'worker journals: no open run without a driver, sqlite',
+    file: `${SQLITE}/journal.ts`,
+    find: 'this.#doubtful.set(key, false);',
+    replace: '',
+    journal: 'sqlite',
+    seed: 39,
+  },
+  {
+    name: 'a worker that hands over vouches for what the dead left and it never looked at',
+    rule: '3 take-over, worker journals: doubt is passed on',
+    file: 'operator/src/worker/worker.ts',
+    find: 'if (!durable || this.#doubted.size > 0) {',
+    replace: 'if (!durable) {',
+    journal: 'sqlite',
+    seed: 1627,
+  },
+  {
+    name: 'a claim of ours whose answer was lost counts as another worker’s',
+    rule: 'worker journals: no open run without a driver, dynamodb',
+    file: `${DYNAMODB}/claims.ts`,
+    find: 'return isOurs ? this.#claimed(found) : undefined;',
+    replace: 'return undefined;',
+    journal: 'dynamodb',
+    seed: 469,
+  },
 ];
+
+/*
+ * Not on the list, since no seed can notice:
+ * - sqlite, the version that a write depends on: one life has one Run of each run, and that writes after its last write was answered; whoever has another life is refused
+ *   with the whole group, before a row is looked at. That the version is asked for is the conformance suite's ("refuses a write that does not know the last one").
+ * - sqlite, the life in the condition of a write: the same check of the group comes first.
+ * - dynamodb, a worker that hands over what it has not looked at: the doubt stays in the run's item until the run is written (takeover.test.ts).
+ * - dynamodb, mail that is no longer this worker's is left out: the runner drives nothing of another's, and is told nothing for it.
+ */

@@ -14,6 +14,8 @@ interface MailRow {
   readonly mail: string;
 }
 
+type OwnedRow = Row & { readonly life: number };
+
 /**
  * Shows the observers what a sqlite journal has on disk, after each commit: they read it themselves, and ask nobody. What they look at has the form that
  * they know from the API server.
@@ -25,6 +27,8 @@ export class Mirror {
   readonly #shown = new Map<number, number>();
   readonly #recorded = new Set<string>();
   readonly #books: Books;
+  /** Whose each run is, by its number. */
+  readonly #lives = new Map<number, number>();
   /** What was left for runs, by the run's number and the kind. */
   #mail: ReadonlyMap<string, MailRow> = new Map();
 
@@ -38,12 +42,13 @@ export class Mirror {
   show(): void {
     for (const { saga: _, hash, revision } of this.#all<{ saga: string; hash: string; revision: string }>('revision'))
       this.#api.revisions.set(hash, JSON.parse(revision) as Revision);
-    for (const row of this.#all<Row>('run')) {
-      if (this.#shown.get(row.n) === row.version) continue;
+    const rows = this.#all<OwnedRow>('run').filter(({ n, version }) => this.#shown.get(n) !== version);
+    for (const row of rows) {
       this.#shown.set(row.n, row.version);
       this.#showRun(row);
     }
     this.#showMail();
+    for (const row of rows) this.#showLife(row);
     for (const { key, outcome } of this.#all<{ key: string; outcome: Outcome }>('ended'))
       this.#api.finished.set(key, outcome);
     for (const { key, entry } of this.#all<{ key: string; entry: string }>('exception')) {
@@ -53,15 +58,28 @@ export class Mirror {
     }
   }
 
-  /** A letter of the same kind replaces the one before it; what is gone without another was taken away. */
+  /** A letter of the same kind replaces the one before it; what is gone without another was taken away. Nothing lies for what has ended. */
   #showMail(): void {
     const rows = this.#database
-      .prepare('SELECT n, kind, key, mail FROM mail JOIN run USING (n)')
+      .prepare('SELECT n, kind, key, mail FROM mail JOIN run USING (n) WHERE outcome IS NULL')
       .all() as unknown as MailRow[];
-    const now = new Map(rows.map((row) => [`${row.n} ${row.kind}`, row]));
-    for (const [name, { key, mail }] of this.#mail)
-      if (!now.has(name)) this.#books.settled(key, JSON.parse(mail) as Mail);
-    this.#mail = now;
+    const before = this.#mail;
+    this.#mail = new Map(rows.map((row) => [`${row.n} ${row.kind}`, row]));
+    for (const [name, { key, mail }] of before)
+      if (!this.#mail.has(name)) this.#books.settled(key, JSON.parse(mail) as Mail);
+    const lying = Map.groupBy(rows, ({ key }) => key);
+    for (const key of new Set([...before.values(), ...rows].map((row) => row.key)))
+      this.#books.letters.lie(
+        key,
+        (lying.get(key) ?? []).map(({ mail }) => JSON.parse(mail) as Mail),
+      );
+  }
+
+  /** Another life has the run from now on. */
+  #showLife({ n, key, life }: OwnedRow): void {
+    const before = this.#lives.get(n);
+    this.#lives.set(n, life);
+    if (before !== undefined && before !== life) this.#books.letters.passOn(key);
   }
 
   #showRun(row: Row): void {

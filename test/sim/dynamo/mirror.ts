@@ -74,7 +74,9 @@ export class DynamoMirror {
     if (owner === before) return;
     if (owner === undefined) this.#owners.delete(key);
     else this.#owners.set(key, owner);
-    if (owner !== undefined && before !== undefined) this.#books.taken(key, before, this.#alive.has(before));
+    if (owner === undefined || before === undefined) return;
+    this.#books.letters.passOn(key);
+    this.#books.taken(key, before, this.#alive.has(before));
   }
 
   /** Called before the state is shown: mail that goes with a state's write goes with an end, and that alone needs no other sign. */
@@ -83,9 +85,13 @@ export class DynamoMirror {
     const before = this.#mail.get(key) ?? [];
     const now = kinds.map((kind) => textOf(item, kind) ?? '');
     this.#mail.set(key, now);
+    this.#books.letters.lie(
+      key,
+      now.flatMap((letter) => (letter === '' ? [] : mailIn(letter))),
+    );
     if (outcomeOf(item) !== undefined) return;
     for (const [n, letter] of before.entries())
-      if (letter !== '' && now[n] === '') this.#books.settled(key, (JSON.parse(letter) as { mail: Mail }).mail);
+      if (letter !== '' && now[n] === '') this.#books.settled(key, mailIn(letter));
   }
 
   #record(item: Item, entry: string): void {
@@ -94,4 +100,8 @@ export class DynamoMirror {
     this.#recorded.add(name);
     this.#api.record(idOf(item), JSON.parse(entry) as GivenUp);
   }
+}
+
+function mailIn(letter: string): Mail {
+  return (JSON.parse(letter) as { mail: Mail }).mail;
 }
