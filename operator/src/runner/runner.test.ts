@@ -170,6 +170,20 @@ describe('Runner', () => {
     expect(journal.exceptions).to.deep.equal([]);
   });
 
+  it('hears of the end of a pause also when it has not got to its beginning', async () => {
+    await adoptAt('book');
+    journal.faults.push('refused');
+    outside.answer(success('book'));
+    await settle();
+    runner.pause(id.namespace, id.saga, true);
+    runner.pause(id.namespace, id.saga, false);
+    await pass(200);
+    expect(outside.steps.at(-1)).to.equal('capture');
+    outside.answer(success('capture'));
+    await settle();
+    expect(told.at(-1)).to.equal('ended Succeeded');
+  });
+
   it('records what may be in place when the object is gone', async () => {
     await adoptAt('book');
     journal.records.clear();

@@ -110,11 +110,10 @@ export class Runner {
     return run !== undefined;
   }
 
-  /** A pause of a saga begins or ends, for all its runs. */
+  /** A pause of a saga begins or ends, for all its runs: also for those that seem to know, since what they were told last may still wait for a write. */
   pause(namespace: string, saga: string, paused: boolean): void {
     const prefix = `${namespace}/${saga}/`;
-    for (const [key, run] of this.#runs)
-      if (key.startsWith(prefix) && run.state.paused !== paused) run.tell({ type: paused ? 'Paused' : 'Resumed' });
+    for (const [key, run] of this.#runs) if (key.startsWith(prefix)) run.tell({ type: paused ? 'Paused' : 'Resumed' });
   }
 
   /** The run as it is in memory, ahead of the journal by a second at most. */
