@@ -132,6 +132,25 @@ describe('The sqlite journal', function () {
     expect(groups).to.deep.equal([100, 100]);
   });
 
+  it('is not handed over while a claim is unanswered of what a dead worker left: whoever comes next has to doubt it, too', async () => {
+    let isLost = false;
+    const opens = (): InProcess =>
+      new InProcess(() => openFile(path), {
+        at: (point) => {
+          if (isLost && point === 'answer') throw new Error('the answer is lost');
+        },
+      });
+    const first = await opening(opens());
+    await first.create(runOf(1));
+    const second = await opening(opens());
+    isLost = true;
+    expect(await rejection(second.claim(10))).to.be.instanceOf(JournalUnavailable);
+    isLost = false;
+    expect(String(await rejection(second.handOver()))).to.match(/unanswered/);
+    const [claimed] = await (await opening(opens())).claim(10);
+    expect(claimed?.died).to.equal(true);
+  });
+
   it('gives out a run whose create nobody heard of, however often it fails before that', async () => {
     let isLost = false;
     const losing = new InProcess(() => openFile(path), {

@@ -203,8 +203,14 @@ export class SqliteJournal implements WorkerJournal {
     return 1;
   }
 
+  /** @throws JournalUnavailable also where this life may have claimed, without hearing of it, what a dead worker left: whoever comes next has to doubt that */
   async handOver(): Promise<void> {
     if (this.#memory === undefined) await this.#recall();
+    const doubted = [...this.#doubtful.values()].filter((died) => died).length;
+    if (doubted > 0)
+      throw new JournalUnavailable(
+        `claims of ${doubted} runs that a dead worker left are unanswered: they stay in doubt`,
+      );
     await this.#groups.submit('handOver');
   }
 
