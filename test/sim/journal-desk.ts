@@ -1,5 +1,6 @@
 import { IntakeBusy } from '@mercato/operator/intake/intake.ts';
 import { JournalUnavailable } from '@mercato/operator/journals/journal.ts';
+import { IncarnationLost } from '@mercato/operator/journals/worker-journal.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
 import type { Decision, RunId, RunInput, RunState } from '@mercato/operator/saga/types.ts';
 import { stateOf } from './api-server.ts';
@@ -74,8 +75,9 @@ export class JournalDesk implements Desk {
         over(true);
       },
       (error: unknown) => {
-        if (!(error instanceof IntakeBusy || error instanceof JournalUnavailable || !process.node.alive))
-          fail(`${what}: ${error instanceof Error ? error.stack : String(error)}`);
+        // Who has lost its life, and did not know, hears of that now.
+        const isPassing = [IntakeBusy, JournalUnavailable, IncarnationLost].some((kind) => error instanceof kind);
+        if (!isPassing && process.node.alive) fail(`${what}: ${error instanceof Error ? error.stack : String(error)}`);
         over(false);
       },
     );

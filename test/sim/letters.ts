@@ -1,7 +1,7 @@
-import type { Mail, WorkerJournal } from '@mercato/operator/journals/worker-journal.ts';
+import type { WorkerJournal } from '@mercato/operator/journals/worker-journal.ts';
 import { runKey } from '@mercato/operator/saga/command.ts';
 
-/** What lay for a run when it went to another worker. */
+/** What lay for a run when it went to another worker, by its receipts. */
 type Legacy = readonly string[];
 
 /**
@@ -18,9 +18,9 @@ export class Letters {
     this.#fail = fail;
   }
 
-  /** This, and nothing else, lies for the run now. */
-  lie(key: string, letters: readonly Mail[]): void {
-    this.#lying.set(key, letters.map(textOf));
+  /** This, by its receipts, and nothing else lies for the run now. */
+  lie(key: string, receipts: readonly string[]): void {
+    this.#lying.set(key, receipts);
   }
 
   /** The run is another worker's from now on. */
@@ -40,7 +40,7 @@ export class Letters {
       mail: async () => {
         const before = [...inherited];
         const mail = await journal.mail();
-        const given = new Set(mail.map((one) => `${runKey(one.id)} ${textOf(one.mail)}`));
+        const given = new Set(mail.map(({ receipt }) => receipt));
         for (const [key, legacy] of before) this.#check(key, legacy, given);
         return mail;
       },
@@ -57,9 +57,7 @@ export class Letters {
   #check(key: string, legacy: Legacy, given: ReadonlySet<string>): void {
     if (this.#legacies.get(key) !== legacy) return;
     const lying = this.#lying.get(key) ?? [];
-    const missing = legacy.find((letter) => lying.includes(letter) && !given.has(`${key} ${letter}`));
-    if (missing !== undefined) this.#fail(`${key}: whoever took it over does not get what lay for it: ${missing}`);
+    const missing = legacy.find((receipt) => lying.includes(receipt) && !given.has(receipt));
+    if (missing !== undefined) this.#fail(`${key}: whoever took it over does not get what lay for it (${missing})`);
   }
 }
-
-const textOf = (mail: Mail): string => JSON.stringify(mail);

@@ -8,6 +8,7 @@ import type { ApiServer, Outcome } from './api-server.ts';
 import type { Books } from './books.ts';
 
 interface MailRow {
+  readonly id: number;
   readonly n: number;
   readonly kind: string;
   readonly key: string;
@@ -61,7 +62,7 @@ export class Mirror {
   /** A letter of the same kind replaces the one before it; what is gone without another was taken away. Nothing lies for what has ended. */
   #showMail(): void {
     const rows = this.#database
-      .prepare('SELECT n, kind, key, mail FROM mail JOIN run USING (n) WHERE outcome IS NULL')
+      .prepare('SELECT mail.id, n, kind, key, mail FROM mail JOIN run USING (n) WHERE outcome IS NULL')
       .all() as unknown as MailRow[];
     const before = this.#mail;
     this.#mail = new Map(rows.map((row) => [`${row.n} ${row.kind}`, row]));
@@ -71,7 +72,7 @@ export class Mirror {
     for (const key of new Set([...before.values(), ...rows].map((row) => row.key)))
       this.#books.letters.lie(
         key,
-        (lying.get(key) ?? []).map(({ mail }) => JSON.parse(mail) as Mail),
+        (lying.get(key) ?? []).map(({ id }) => String(id)),
       );
   }
 

@@ -85,13 +85,11 @@ export class DynamoMirror {
     const before = this.#mail.get(key) ?? [];
     const now = kinds.map((kind) => textOf(item, kind) ?? '');
     this.#mail.set(key, now);
-    this.#books.letters.lie(
-      key,
-      now.flatMap((letter) => (letter === '' ? [] : mailIn(letter))),
-    );
+    const receipts = now.flatMap((letter, n) => (letter === '' ? [] : `${key}/${kinds[n]}/${letterIn(letter).id}`));
+    this.#books.letters.lie(key, receipts);
     if (outcomeOf(item) !== undefined) return;
     for (const [n, letter] of before.entries())
-      if (letter !== '' && now[n] === '') this.#books.settled(key, mailIn(letter));
+      if (letter !== '' && now[n] === '') this.#books.settled(key, letterIn(letter).mail);
   }
 
   #record(item: Item, entry: string): void {
@@ -102,6 +100,7 @@ export class DynamoMirror {
   }
 }
 
-function mailIn(letter: string): Mail {
-  return (JSON.parse(letter) as { mail: Mail }).mail;
+/** As the journal's mailbox has it. */
+function letterIn(text: string): { readonly id: string; readonly mail: Mail } {
+  return JSON.parse(text);
 }
