@@ -496,7 +496,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if (this.#fenceMillis === undefined ||',
     replace: 'if (true as boolean ||',
     journal: 'dynamodb',
-    seed: 426,
+    seed: 869,
   },
   {
     name: 'the dynamodb journal writes over any version',
