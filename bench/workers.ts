@@ -18,7 +18,7 @@ import { seedStock } from './stock.ts';
 /** Runs that a worker drives at once. So few that places are what a worker lacks, as it lacks processors on a node of its own; two cores could not show that. */
 const PLACES = Number(process.env['PLACES'] ?? 4);
 /** More than two workers of so few places can bear. Orders a second. */
-const RATE = Number(process.env['RATE'] ?? 60);
+const RATE = Number(process.env['RATE'] ?? 100);
 const SECONDS = Number(process.env['SECONDS'] ?? 20);
 /** What one worker that is left can bear. */
 const QUIET_RATE = 15;
