@@ -126,6 +126,9 @@ export class Calamities {
     const other = this.#random.chance(0.5) ? otherInput(input) : undefined;
     faults.record(`${key} comes back without its status${other === undefined ? '' : ', with another content'}`);
     books.disturb(key, other);
+    // A status that is gone has no version that would keep a process without its lease from writing. What keeps a real one is its clock, to which zombies here
+    // do not listen: so that versions alone are seen to do.
+    this.#operators.endZombies?.();
     api.restore(key, other ?? input);
   }
 

@@ -18,6 +18,8 @@ export interface Crew {
   elect(died: boolean): void;
   /** One is replaced behind its back, and goes on with what it has until it hears of that. */
   makeZombie(): void;
+  /** Who was replaced hears of it now. Absent where no status can be lost. */
+  endZombies?(): void;
   /** One hands over in good order: a new version of the operator. */
   handOver(): void;
   /** All stop. */

@@ -14,6 +14,7 @@ import { Worker } from './worker.ts';
 export class Operators implements Crew, Desk {
   readonly #stage: Stage;
   readonly #random: Random;
+  readonly #zombies = new Set<Worker>();
   #leader: Worker | undefined;
   #count = 0;
 
@@ -45,10 +46,17 @@ export class Operators implements Crew, Desk {
     books.zombies = true;
     worker.beginNothing();
     this.elect(true);
+    this.#zombies.add(worker);
     scheduler.after(this.#random.int(100, 8_000), () => {
       note(`${worker.node.name} stops`);
       worker.stop();
+      this.#zombies.delete(worker);
     });
+  }
+
+  endZombies(): void {
+    for (const worker of this.#zombies) worker.stop();
+    this.#zombies.clear();
   }
 
   /** The leader hands over in good order: a new version of the operator. */
