@@ -105,8 +105,13 @@ export class RunShards implements ShardWork {
   opened(taken: readonly Taken[]): void {
     const shards = new Set(taken.map(({ shard }) => shard));
     for (const { shard, since, died } of taken) if (died) this.#left.set(shard, new Doubts(since));
-    const runs = [...this.#o.runs.values()].filter((run) => shards.has(this.#o.shardOf(idOf(run))));
-    for (const run of runs) this.#left.get(this.#o.shardOf(idOf(run)))?.found(run);
+    const runs: OrderSagaRun[] = [];
+    for (const run of this.#o.runs.values()) {
+      const shard = this.#o.shardOf(idOf(run));
+      if (!shards.has(shard)) continue;
+      this.#left.get(shard)?.found(run);
+      runs.push(run);
+    }
     for (const run of fairly(runs, ({ status }) => claimsSaid(status))) this.#o.look(run);
   }
 

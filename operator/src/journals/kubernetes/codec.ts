@@ -122,8 +122,10 @@ export function decode(
  * and nothing else.
  */
 export function claimsSaid(status: Pick<JournalledStatus, 'journal'> | undefined): number | undefined {
+  // Of thousands that have ended the cache keeps none.
+  if (status?.journal === undefined) return undefined;
   try {
-    const claims = (JSON.parse(status?.journal ?? '') as Partial<Rest>).claims;
+    const claims = (JSON.parse(status.journal) as Partial<Rest>).claims;
     return typeof claims === 'number' ? claims : undefined;
   } catch {
     return undefined;
