@@ -1,5 +1,6 @@
 import { type Dispatcher, errors } from 'undici';
 import type { RawAnswer } from './answer.ts';
+import { WITHHELD } from './outgoing.ts';
 
 /** A POST as it goes out. */
 export interface Post {
@@ -9,8 +10,6 @@ export interface Post {
   readonly body: string;
   /** How many bytes of the answer's body are kept. A longer one is cut off there, and its connection closed. */
   readonly maxBytes: number;
-  /** Asked once a connection is there, right before the request is written to it. */
-  readonly mayGo: () => boolean;
 }
 
 /** Why there is no HTTP answer. */
@@ -32,9 +31,12 @@ export interface Exchange {
   abort(): void;
 }
 
-/** Sends a request over `dispatcher`. There is no time limit here but for connecting: the commands have theirs, and `abort` ends it. */
-export function exchange(dispatcher: Dispatcher, post: Post, wallClock: () => number): Exchange {
-  const handler = new Handler(post, wallClock);
+/**
+ * Sends a request over `dispatcher`. There is no time limit here but for connecting: the commands have theirs, and `abort` ends it.
+ * @param mayGo asked once a connection is there, right before the request is written to it
+ */
+export function exchange(dispatcher: Dispatcher, post: Post, mayGo: () => boolean, wallClock: () => number): Exchange {
+  const handler = new Handler(post.maxBytes, mayGo, wallClock);
   const { path, headers, body } = post;
   // undici's own time limits are per wait, not in total, and would cost timers: a trickle of bytes would satisfy them for ever.
   dispatcher.dispatch({ path, method: 'POST', headers, body, headersTimeout: 0, bodyTimeout: 0 }, handler);
@@ -64,7 +66,7 @@ class Handler implements Dispatcher.DispatchHandler, Exchange {
   #length = 0;
   #truncated = false;
 
-  constructor({ maxBytes, mayGo }: Post, wallClock: () => number) {
+  constructor(maxBytes: number, mayGo: () => boolean, wallClock: () => number) {
     this.#maxBytes = maxBytes;
     this.#mayGo = mayGo;
     this.#wallClock = wallClock;
@@ -180,8 +182,7 @@ const FAILURES: ReadonlyMap<string, readonly [failure: string, message: string]>
 /** Says a transport error in our words. Nobody else looks at its code, and nobody at its message. */
 function failureOf(error: Error, status: number): Failure {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (error instanceof Withheld)
-    return { failure: 'Withheld', message: 'it was not sent, since its worker may no longer act' };
+  if (error instanceof Withheld) return { failure: 'Withheld', message: WITHHELD };
   if (error instanceof Ended) return { failure: 'Aborted', message: 'it was given up' };
   if (status !== 0) {
     return {

@@ -237,14 +237,7 @@ class HttpLane implements HttpParticipant {
 
   #single(command: Outgoing, token: string): Post {
     const { path, text } = command;
-    const mayGo = () => command.mayGo;
-    return {
-      path,
-      headers: commandHeaders(text, token),
-      body: text.body,
-      maxBytes: this.#config.maxAnswerBytes,
-      mayGo,
-    };
+    return { path, headers: commandHeaders(text, token), body: text.body, maxBytes: this.#config.maxAnswerBytes };
   }
 
   #batch(commands: readonly Outgoing[], token: string): Post {
@@ -253,14 +246,14 @@ class HttpLane implements HttpParticipant {
       this.#config.maxAnswerBytes,
       Math.min(MAX_BATCH_BYTES, this.#config.maxAnswerBytes * commands.length),
     );
-    const mayGo = () => commands.every((command) => command.mayGo || command.settled);
-    return { path: this.#batchPath, headers: batchHeaders(token), body, maxBytes, mayGo };
+    return { path: this.#batchPath, headers: batchHeaders(token), body, maxBytes };
   }
 
   /** Sends a request, and ends it when none of its commands waits any more: so it lives as long as the most patient of them. */
   async #exchange(commands: readonly Outgoing[], post: Post): Promise<RawAnswer | Failure> {
     let waiting = commands.length;
-    const flight: Exchange = exchange(this.#pool, post, () => this.#clock.wall());
+    const mayGo = () => commands.every((command) => command.mayGo);
+    const flight: Exchange = exchange(this.#pool, post, mayGo, () => this.#clock.wall());
     for (const command of commands) {
       command.onSettled = () => {
         if (--waiting === 0) flight.abort();

@@ -9,6 +9,9 @@ import type { CommandText } from './request.ts';
  */
 export type Stage = 'queued' | 'authorising' | 'sent';
 
+/** Why a command was not sent whose {@link Outgoing.mayGo} said no. */
+export const WITHHELD = 'it was not sent, since its worker may no longer act';
+
 /** What a command is told when its time or its caller's patience ends. */
 const TOO_LATE = {
   queued: [
@@ -77,9 +80,9 @@ export class Outgoing {
     return this.#stage === 'sent';
   }
 
-  /** Whether its bytes may go out at this moment. */
+  /** Whether its bytes may go out at this moment. One that is settled keeps back nothing that it shares a request with. */
   get mayGo(): boolean {
-    return !this.#settled && this.#mayGo?.() !== false;
+    return this.#settled || this.#mayGo?.() !== false;
   }
 
   /** What is left of its time. */

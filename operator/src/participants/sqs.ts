@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../runtime/clock.ts';
 import type { Answer, RunId } from '../saga/types.ts';
 import { type Expected, readItem } from './answer.ts';
 import { type CheckedQueueConfig, checkQueueConfig, type QueueParticipantConfig } from './config.ts';
-import { Outgoing } from './outgoing.ts';
+import { Outgoing, WITHHELD } from './outgoing.ts';
 import type { Lane, SendEffect, SendObserver } from './participants.ts';
 import { batchItem, writeCommand } from './request.ts';
 import type { SqsLink } from './sqs-link.ts';
@@ -151,7 +151,7 @@ class SqsLane implements Required<Lane> {
     if ('failed' in ready) return this.#unreachable(command, `there is no queue for its answer: ${ready.failed}`);
     const { link, replyTo } = ready.value;
     if (!command.mayGo) {
-      const message = `${command.expected.where}: it was not sent, since its worker may no longer act`;
+      const message = `${command.expected.where}: ${WITHHELD}`;
       return command.settle({ type: 'NotNow', reason: 'Aborted', message });
     }
     command.markSent();

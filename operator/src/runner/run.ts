@@ -35,7 +35,7 @@ export class Run {
   readonly #revision: Revision;
   readonly #finished: (why: 'Ended' | 'Taken' | 'Gone') => void;
   readonly #abort = new AbortController();
-  readonly #mayGo = (): boolean => !this.#stopped && this.#ports.mayAct?.(this.#context.id) !== false;
+  readonly #mayGo = (): boolean => !this.#stopped && this.#hasRight;
   readonly #inbox: RunEvent[] = [];
   #state: RunState;
   /** What the journal holds, and its version. */
@@ -207,9 +207,13 @@ export class Run {
     if (this.#state.ended !== undefined && before.ended === undefined) this.#end();
   }
 
+  get #hasRight(): boolean {
+    return this.#ports.mayAct?.(this.#context.id) !== false;
+  }
+
   /** Design rule 10: without the right to act, nothing more is written or sent, whatever was due. */
   #mayAct(): boolean {
-    if (this.#ports.mayAct?.(this.#context.id) === false) {
+    if (!this.#hasRight) {
       this.#forbidden = true;
       this.abandon();
     }
