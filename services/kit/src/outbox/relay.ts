@@ -6,7 +6,7 @@ import { before, days, type Milliseconds, milliseconds, minutes, seconds } from 
 import { NotTaken, placesAgain } from './not-taken.ts';
 import type { CloudEvent } from './outbox.ts';
 import type { OutboxSource, Subscriber, Swept } from './source.ts';
-import { Waiting } from './waiting.ts';
+import { type Pace, pauseAfter, Waiting } from './waiting.ts';
 
 /** Hands events to one subscriber; throws when it did not take all of them, {@link NotTaken} where it said which, or for how long. */
 export type SendEvents = (url: string, events: readonly CloudEvent[]) => Promise<void>;
@@ -66,16 +66,18 @@ export class Relay {
   readonly #clock: Clock;
   readonly #send: (subscriber: Subscriber, events: readonly CloudEvent[]) => Promise<void>;
   readonly #agent: Agent | undefined;
+  readonly #pace: Pace;
   #stops: Cancel[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #waiting = new Map<string, Waiting>();
   #stopped = false;
 
   constructor(options: RelayOptions) {
-    const { send } = options;
+    const { send, idle = IDLE, maxBackoff = MAX_BACKOFF } = options;
     this.#options = options;
     this.#subscribers = new Map(options.subscribers.map(toSubscriber).map((each) => [each.url, each]));
     this.#clock = options.clock ?? systemClock;
+    this.#pace = { first: idle, longest: maxBackoff };
     this.#agent =
       send === undefined ? new Agent({ connections: 4, headersTimeout: 10_000, bodyTimeout: 10_000 }) : undefined;
     this.#send =
@@ -146,14 +148,14 @@ export class Relay {
   #waitingFor({ url }: Subscriber): Waiting {
     const known = this.#waiting.get(url);
     if (known !== undefined) return known;
-    const { idle = IDLE, maxBackoff = MAX_BACKOFF } = this.#options;
-    const waiting = new Waiting({ first: idle, longest: maxBackoff });
+    const waiting = new Waiting(this.#pace);
     this.#waiting.set(url, waiting);
     return waiting;
   }
 
   #loop(subscriber: Subscriber): void {
-    const { idle = IDLE, linger = milliseconds(20), maxBackoff = MAX_BACKOFF } = this.#options;
+    const { linger = milliseconds(20) } = this.#options;
+    const idle = this.#pace.first;
     let failures = 0;
     let wakes = 0;
     let cancel: Cancel = () => {};
@@ -163,23 +165,20 @@ export class Relay {
       isWaiting = pause === idle && failures === 0;
       cancel = this.#clock.schedule(milliseconds(pause), run);
     };
-    const failed = (asked: number) => {
-      const pause = Math.min(maxBackoff, Math.max(asked, idle * 2 ** failures));
-      failures = Math.min(failures + 1, 20);
-      next(pause);
-    };
+    // Counted first: with a failure to its name, no pause is one that new events cut short.
+    const failed = (asked?: Milliseconds) => next(pauseAfter(this.#pace, failures++, asked));
     const turn = async () => {
       isWaiting = false;
       const seen = wakes;
       try {
         const { sent, more, isStalled } = await this.#pass(subscriber);
         // Its orders wait for as long as it asked; whether it takes others is found out sooner.
-        if (isStalled === true) return failed(0);
+        if (isStalled === true) return failed();
         failures = 0;
         next(more ? 0 : sent > 0 || wakes !== seen ? linger : idle);
       } catch (error) {
         this.#options.onError?.(error, subscriber.url);
-        failed((error instanceof NotTaken ? error.retryAfter : undefined) ?? 0);
+        failed(error instanceof NotTaken ? error.retryAfter : undefined);
       }
     };
     const run = () => this.#track(turn());

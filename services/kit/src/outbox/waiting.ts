@@ -12,6 +12,11 @@ export interface Pace {
   readonly longest: Milliseconds;
 }
 
+/** How long to wait after so many tries before this one. @param asked what was asked for; less is not waited */
+export function pauseAfter({ first, longest }: Pace, tries: number, asked = 0): Milliseconds {
+  return Math.min(longest, Math.max(asked, first * 2 ** Math.min(tries, 20))) as Milliseconds;
+}
+
 /** What came of a delivery. Places are those of the events that were handed out. */
 export interface Delivered {
   /** Rising. */
@@ -87,16 +92,14 @@ export class Waiting {
     const fresh = sent.filter((place) => !this.#orders.has(subjectOf(place)));
     const isStalled = fresh.length > 0 && fresh.every((place) => comesAgain.has(place));
     for (const subject of new Set(sent.map(subjectOf))) {
-      if (waits.has(subject)) this.#wait(subject, retryAfter ?? 0, now);
+      if (waits.has(subject)) this.#wait(subject, retryAfter, now);
       else this.#orders.delete(subject);
     }
     return { again: comesAgain, taken: events.length - comesAgain.size, isStalled };
   }
 
-  #wait(subject: string, retryAfter: number, now: Instant): void {
+  #wait(subject: string, retryAfter: Milliseconds | undefined, now: Instant): void {
     const tries = this.#orders.get(subject)?.tries ?? 0;
-    const { first, longest } = this.#pace;
-    const pause = Math.min(longest, Math.max(retryAfter, first * 2 ** Math.min(tries, 20))) as Milliseconds;
-    this.#orders.set(subject, { tries: tries + 1, due: after(now, pause) });
+    this.#orders.set(subject, { tries: tries + 1, due: after(now, pauseAfter(this.#pace, tries, retryAfter)) });
   }
 }
