@@ -33,8 +33,6 @@ export interface ShopOptions {
   readonly subscriber: string;
   /** Flags of the operator beside its addresses. @default the sqlite journal */
   readonly journal?: readonly string[];
-  /** Added to the flags of each process of the operator. */
-  readonly operatorFlags?: readonly string[];
   /** How long runs that ended are kept. @default as the example's saga says */
   readonly ttl?: string;
   /** Processes of the operator, instead of one with `journal`. */
@@ -195,11 +193,7 @@ async function startPrograms(
       port,
       readyPath: '/readyz',
       env: { NODE_OPTIONS: WORKER_NODE_OPTIONS },
-      args: [
-        ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]),
-        ...each.args,
-        ...(options.operatorFlags ?? []),
-      ],
+      args: [...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]), ...each.args],
     });
     operators.push(url);
     if (each.takesIn) intakes.push(`http://${intake}`);

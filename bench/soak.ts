@@ -51,7 +51,7 @@ export async function soak(): Promise<Figure[]> {
       MERCATO_INBOX_RETENTION: RETENTION,
       MERCATO_OUTBOX_RETENTION: RETENTION,
     },
-    operatorFlags: ['--remember-orders', RETENTION],
+    envOf: (name) => (name === 'operator' ? { MERCATO_REMEMBER_ORDERS: RETENTION } : {}),
     ttl: RETENTION,
   });
   try {
