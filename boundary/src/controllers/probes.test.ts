@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { jobs, pciBoundaries } from '../kube/resources.ts';
 import { formatReport, type ProbeWay } from '../probe/way.ts';
 import { API_SERVER, BoundaryCluster, PAYMENT, SHIPPING } from '../testing/cluster.ts';
-import { endedPod, type Fate, runPods, targetPod, taskOf, waitingJobs } from '../testing/pods.ts';
+import { endedPod, type Fate, jobsOfRound, runPods, targetPod, taskOf, waitingJobs } from '../testing/pods.ts';
 
 /** A report of a way that was always open. */
 const OPENED = { opened: 9, refused: 0, unreachable: 0, timedOut: 0, lastOpenedMs: 5_000, lastMs: 5_000 };
@@ -79,8 +79,7 @@ describe('PciBoundary: its probes', function () {
 
   it('leave it unknown where a probe ended without a report', async () => {
     await probed();
-    await cluster.eventually('Jobs are made', async () => (await waitingJobs(cluster)).length >= 4);
-    for (const job of await waitingJobs(cluster))
+    for (const job of await jobsOfRound(cluster))
       await endedPod(cluster, job, { terminated: { exitCode: 137, message: 'Killed' } }, 'Failed');
     const { message } = await cluster.untilCondition('Enforced', 'Unknown', 'ProbesIncomplete');
     expect(message).to.include('ended with 137 and without a report');
@@ -88,8 +87,7 @@ describe('PciBoundary: its probes', function () {
 
   it('are not believed by a pod’s label: it must be the pod of the Job that was started', async () => {
     await probed();
-    await cluster.eventually('Jobs are made', async () => (await waitingJobs(cluster)).length >= 4);
-    for (const job of await waitingJobs(cluster)) {
+    for (const job of await jobsOfRound(cluster)) {
       const forged = { ...job, metadata: { ...job.metadata, uid: '00000000-0000-4000-8000-000000000000' } };
       const report = formatReport(taskOf(job).ways.map(({ id }) => ({ ...OPENED, id })));
       await endedPod(cluster, forged, { terminated: { exitCode: 0, message: report } }, 'Succeeded', 'forged');
@@ -129,8 +127,7 @@ describe('PciBoundary: its probes', function () {
 
   it('go with the boundary, and are removed by a new leader that knows nothing of them', async () => {
     await probed();
-    await cluster.eventually('Jobs are made', async () => (await waitingJobs(cluster)).length >= 4);
-    const before = (await waitingJobs(cluster)).map(({ metadata }) => metadata.name);
+    const before = (await jobsOfRound(cluster)).map(({ metadata }) => metadata.name);
     await cluster.stop();
     await cluster.start('--probe-image', IMAGE);
     await cluster.eventually('the old round is gone', async () => {
@@ -144,8 +141,7 @@ describe('PciBoundary: its probes', function () {
 
   it('are no findings, though others’ pods like them would be', async () => {
     await probed();
-    await cluster.eventually('Jobs are made', async () => (await waitingJobs(cluster)).length >= 4);
-    for (const job of await waitingJobs(cluster))
+    for (const job of await jobsOfRound(cluster))
       await endedPod(cluster, job, { running: { startedAt: new Date().toISOString() } }, 'Running');
     // The same image by tag, in a pod that is no probe: once it is found, the probes have been looked at too.
     await targetPod(cluster, cluster.card, 'stranger');
@@ -157,8 +153,7 @@ describe('PciBoundary: its probes', function () {
 
   it('fit Pod Security, a quota, and who they stand for', async () => {
     await probed();
-    await cluster.eventually('Jobs are made', async () => (await waitingJobs(cluster)).length >= 4);
-    const made = await waitingJobs(cluster);
+    const made = await jobsOfRound(cluster);
     for (const job of made) {
       // The API server takes the pod only if it fits Pod Security "restricted", which the card namespace enforces.
       await endedPod(cluster, job, { waiting: { reason: 'ContainerCreating' } }, 'Pending');

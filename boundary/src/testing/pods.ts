@@ -53,15 +53,26 @@ export async function waitingJobs(cluster: BoundaryCluster): Promise<Job[]> {
   return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
 }
 
-/** Plays kubelet and Job controller for one round: waits for the round's Jobs, makes their pods, and ends them with a report of each way's fate. */
-export async function runPods(cluster: BoundaryCluster, fate: (way: ProbeWay, job: Job) => Fate): Promise<Job[]> {
+/**
+ * Waits until all Jobs of a round are made, and answers them.
+ * @param count one for each pod that is to try ways: in either namespace a declared caller, whose callee is ready, and a stranger
+ */
+export async function jobsOfRound(cluster: BoundaryCluster, count = 4): Promise<Job[]> {
   let found: Job[] = [];
-  let before = -1;
-  await cluster.eventually('all Jobs of a round are made', async () => {
-    before = found.length;
+  await cluster.eventually(`all ${count} Jobs of a round are made`, async () => {
     found = await waitingJobs(cluster);
-    return found.length > 0 && found.length === before;
+    return found.length === count;
   });
+  return found;
+}
+
+/** Plays kubelet and Job controller for one round: makes the pods of its Jobs, and ends them with a report of each way's fate. */
+export async function runPods(
+  cluster: BoundaryCluster,
+  fate: (way: ProbeWay, job: Job) => Fate,
+  count?: number,
+): Promise<Job[]> {
+  const found = await jobsOfRound(cluster, count);
   for (const job of found) {
     const task = taskOf(job);
     const message = formatReport(task.ways.map((way) => reportOf(way, fate(way, job))));
