@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { ControlPlane } from '@mercato/controlplane';
 import type { ApiClient, ApiResponse } from '@mercato/controlplane/request.ts';
 import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testing.ts';
+import type { PolicyRule } from '@mercato/operator/api/rbac.ts';
 import { as, messageOf, until } from '@mercato/operator/api/testing.ts';
 import { expect } from 'chai';
 import { admission } from './admission.ts';
-import { cardNamespace, installAdmission } from './testing/admission.ts';
+import { cardNamespace, installAdmission, untilMay } from './testing/admission.ts';
 
 /** What a request did: the status, and what was said. */
 type Answer = Promise<ApiResponse>;
@@ -53,18 +54,29 @@ describe('Admission to the PCI boundary', function () {
     const may = (verb: string) => ({ apiGroups: ['mercato.dev'], resources: ['pciboundaries'], verbs: [verb] });
     ada = await person('ada', [all, may('administer')]);
     keeper = await person('keeper', [all, may('enforce')]);
+    // Pods need their service account, which no controller makes here.
+    for (const [namespace, account] of [
+      [card, 'default'],
+      [shop, 'default'],
+      ['kube-system', agent],
+    ] as const) {
+      await make(plane.request, namespace, 'serviceaccounts', serviceAccount(account), false);
+    }
     // Policies come into force some time after they were stored, each by itself.
     for (const attempt of forbiddenByEach())
-      await until(attempt.what, async () => (await attempt.try()).status === 403);
+      await until(attempt.what, async () => {
+        const answer = await attempt.try();
+        return answer.status === 403 && messageOf(answer).includes(`${attempt.what}.mercato.dev`);
+      });
   });
 
-  async function person(name: string, rules: object[]): Promise<ApiClient> {
+  async function person(name: string, rules: PolicyRule[]): Promise<ApiClient> {
     const user = `${name}-${suffix}`;
     await grant(user, user, rules);
     return as(plane, user);
   }
 
-  async function grant(user: string, name: string, rules: object[]): Promise<void> {
+  async function grant(user: string, name: string, rules: PolicyRule[]): Promise<void> {
     const rbac = '/apis/rbac.authorization.k8s.io/v1';
     const metadata = { name };
     const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata, rules };
@@ -79,6 +91,7 @@ describe('Admission to the PCI boundary', function () {
     expect((await plane.request(`${rbac}/clusterrolebindings`, { method: 'POST', body: binding })).status).to.equal(
       201,
     );
+    for (const rule of rules) await untilMay(plane, user, rule);
   }
 
   /** One request for each policy that it alone refuses. */
@@ -149,17 +162,6 @@ describe('Admission to the PCI boundary', function () {
     metadata: { name },
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: `sam-${suffix}` },
     subjects,
-  });
-
-  /** Pods need their service account, which no controller makes here. */
-  before(async () => {
-    for (const [namespace, name] of [
-      [card, 'default'],
-      [shop, 'default'],
-      ['kube-system', agent],
-    ] as const) {
-      await make(plane.request, namespace, 'serviceaccounts', serviceAccount(name), false);
-    }
   });
 
   it('names no namespace and no account of this installation, so that it can be installed as it is', () => {

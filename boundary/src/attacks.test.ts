@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { ControlPlane } from '@mercato/controlplane';
 import { type ApiClient, type ApiResponse, apiClient } from '@mercato/controlplane/request.ts';
 import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testing.ts';
+import type { PolicyRule } from '@mercato/operator/api/rbac.ts';
 import { as, messageOf, until } from '@mercato/operator/api/testing.ts';
 import { expect } from 'chai';
 import { clusterRights } from './rights.ts';
-import { cardNamespace, installAdmission } from './testing/admission.ts';
+import { cardNamespace, installAdmission, untilMay } from './testing/admission.ts';
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 const ALL = { apiGroups: ['*'], resources: ['*'], verbs: ['*'] };
@@ -60,7 +61,10 @@ describe('Attacks on the PCI boundary', function () {
     const egress = [{ name: 'out', from: payment, to: { pods: { namespace: shop, podLabels: callee } }, ports, why }];
     const spec = { namespaces: [card], ingress, egress };
     allowed(await post(plane.request, '/apis/mercato.dev/v1alpha1/pciboundaries', kinded({ name: boundary }, spec)));
-    await until('the boundary counts', async () => (await makePod(nell, 'caller', {}, caller)).status === 403);
+    await until('the boundary counts', async () => {
+      const answer = await makePod(nell, 'caller', {}, caller);
+      return answer.status === 403 && messageOf(answer).includes('card-callers.mercato.dev');
+    });
   });
 
   const kinded = (metadata: object, spec: object) => ({
@@ -71,7 +75,7 @@ describe('Attacks on the PCI boundary', function () {
   });
 
   /** With these rights in each of the namespaces, or without any, everywhere. */
-  async function person(name: string, rules: readonly object[], ...namespaces: string[]): Promise<ApiClient> {
+  async function person(name: string, rules: readonly PolicyRule[], ...namespaces: string[]): Promise<ApiClient> {
     const metadata = { name };
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name };
     const subjects = [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name }];
@@ -79,6 +83,9 @@ describe('Attacks on the PCI boundary', function () {
     const places = namespaces.map((namespace) => `namespaces/${namespace}/rolebindings`);
     for (const place of namespaces.length === 0 ? ['clusterrolebindings'] : places)
       allowed(await post(plane.request, `${RBAC}/${place}`, { metadata, roleRef, subjects }));
+    for (const rule of rules)
+      for (const namespace of namespaces.length === 0 ? [undefined] : namespaces)
+        await untilMay(plane, name, rule, namespace);
     return as(plane, name);
   }
 

@@ -9,6 +9,7 @@ import { expect } from 'chai';
 import { FINALIZER } from './controllers/policies.ts';
 import { DENY_ALL } from './policy/desired.ts';
 import { withdrawRights } from './rights.ts';
+import { untilMay } from './testing/admission.ts';
 import { BoundaryCluster } from './testing/cluster.ts';
 import { withdraw } from './withdraw.ts';
 
@@ -38,6 +39,7 @@ describe('Withdrawing a PciBoundary', function () {
     await plane.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
     const kubeconfig = join(await mkdtemp(join(tmpdir(), 'mercato-withdraw-')), 'kubeconfig');
     const user = `system:serviceaccount:${system}:withdraw`;
+    for (const rule of withdrawRights(boundary)) await untilMay(plane, user, rule);
     await writeFile(kubeconfig, await plane.kubeconfigYaml({ user, groups: ['system:authenticated'] }), {
       mode: 0o600,
     });

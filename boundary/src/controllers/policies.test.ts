@@ -166,8 +166,8 @@ describe('PciBoundary: its policies', function () {
       await cluster.eventually('deny is back', async () => (await cluster.policy(DENY)) !== undefined);
     };
     await drift();
-    expect(await cluster.metric('mercato_boundary_reverts_total')).to.equal(1);
     await cluster.until(({ status }) => status?.reverted === 1);
+    expect(await cluster.metric('mercato_boundary_reverts_total')).to.equal(1);
     await first.stop();
     await drift();
     await cluster.until(({ status }) => status?.reverted === 2);

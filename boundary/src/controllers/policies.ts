@@ -11,7 +11,7 @@ import type { Namespace } from '@mercato/operator/kube/types.ts';
 import type { Clock } from '@mercato/operator/runtime/clock.ts';
 import { done, type Result, requeueAfter } from '@mercato/operator/runtime/result.ts';
 import { networkPolicies, pciBoundaries } from '../kube/resources.ts';
-import { address, declared, denyAll } from '../policy/desired.ts';
+import { address, declared, denyAll, desired } from '../policy/desired.ts';
 import type { DesiredPolicy, NetworkPolicy } from '../policy/types.ts';
 import type { DriftClock } from './drift.ts';
 import type { Ledger, Problem } from './ledger.ts';
@@ -196,7 +196,7 @@ export class PolicyController {
     for (const namespace of territory.namespaces)
       await this.#keep(boundary, denyAll(namespace) as DesiredPolicy, false, pass);
     if (pass.errors.length > 0) throw pass.errors[0];
-    if (pass.stale) return requeueAfter(STALE_RECHECK_MILLIS);
+    if (pass.stale || !this.#isShown(boundary)) return requeueAfter(STALE_RECHECK_MILLIS);
     const own = this.#ownOf(boundary);
     for (const policy of own) await this.#delete(policy);
     // The cache must say that they are gone before the only one who would look for them goes.
@@ -204,6 +204,14 @@ export class PolicyController {
     await this.#o.cleanUp(boundary);
     await this.#setFinalizer(boundary, false);
     return done();
+  }
+
+  /** Whether the cache shows all that was written for the boundary: what it does not show yet, nobody would delete. */
+  #isShown(boundary: PciBoundary): boolean {
+    const { policies, policyFence } = this.#o;
+    return desired(boundary).every(({ metadata: { namespace, name } }) =>
+      policyFence.isFreshAt({ namespace, name }, policies.get(namespace, name)),
+    );
   }
 
   async #setFinalizer(boundary: PciBoundary, wanted: boolean): Promise<void> {

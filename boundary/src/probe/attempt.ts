@@ -5,15 +5,19 @@ import type { Outcome, ProbeTask, ProbeWay, WayReport } from './way.ts';
 /** Between two attempts on a way, in milliseconds. */
 const PAUSE_MILLIS = 200;
 
-/** Tries all ways of a task at once, each again and again, and says what became of them. */
-export async function tryAll(task: ProbeTask): Promise<readonly WayReport[]> {
-  return Promise.all(task.ways.map((way) => tryFor(way, task)));
+/** Milliseconds since the process began: what it takes to load Node.js is time in which a network plugin may be open. */
+const sinceStart = (): number => Math.round(performance.now());
+
+/**
+ * Tries all ways of a task at once, each again and again, and says what became of them.
+ * @param now asked before each attempt and after it. @default since the process began
+ */
+export async function tryAll(task: ProbeTask, now = sinceStart): Promise<readonly WayReport[]> {
+  return Promise.all(task.ways.map((way) => tryFor(way, task, now)));
 }
 
-async function tryFor(way: ProbeWay, { lastsMs, timeoutMs }: ProbeTask): Promise<WayReport> {
+async function tryFor(way: ProbeWay, { lastsMs, timeoutMs }: ProbeTask, now: () => number): Promise<WayReport> {
   const counts: Record<Outcome, number> = { opened: 0, refused: 0, unreachable: 0, 'timed out': 0 };
-  // Since the process began: what it takes to load Node.js is time in which a network plugin may be open.
-  const now = () => Math.round(performance.now());
   let lastOpenedMs = -1;
   let lastMs: number;
   do {

@@ -22,7 +22,7 @@ import { networkPolicies, pciBoundaries } from '../kube/resources.ts';
 import { parseOptions } from '../options.ts';
 import type { NetworkPolicy } from '../policy/types.ts';
 import { clusterRights, namespaceRights } from '../rights.ts';
-import { cardNamespace, installAdmission } from './admission.ts';
+import { cardNamespace, installAdmission, untilMay } from './admission.ts';
 
 /** One running controller. */
 export interface Replica {
@@ -100,7 +100,8 @@ export class BoundaryCluster {
       kubeconfig: this.kubeconfig,
       namespace: this.system,
       'health-address': `127.0.0.1:${port}`,
-      'lease-duration': '3s',
+      // A busy machine may stop it for two seconds, and no test waits for the lease of one that died.
+      'lease-duration': '15s',
       'log-level': 'error',
     };
     const args = [...Object.entries(settings).flatMap(([flag, value]) => [`--${flag}`, value]), ...flags];
@@ -246,7 +247,7 @@ export class BoundaryCluster {
   }
 }
 
-/** Gives a user rights in the cluster, and those that the controller has in its own namespace. */
+/** Gives a user rights in the cluster, and those that the controller has in its own namespace, and returns when they count. */
 async function grant(plane: ControlPlane, system: string, user: string, rules: readonly PolicyRule[]): Promise<void> {
   const rbac = '/apis/rbac.authorization.k8s.io/v1';
   const subjects = [{ kind: 'User', name: user, apiGroup: 'rbac.authorization.k8s.io' }];
@@ -266,4 +267,6 @@ async function grant(plane: ControlPlane, system: string, user: string, rules: r
   });
   await post(`${place}/roles`, { kind: 'Role', metadata, rules: namespaceRights });
   await post(`${place}/rolebindings`, { kind: 'RoleBinding', metadata, roleRef: ref('Role'), subjects });
+  for (const rule of rules) await untilMay(plane, user, rule);
+  for (const rule of namespaceRights) await untilMay(plane, user, rule, system);
 }
