@@ -9,15 +9,20 @@ import { expect } from 'chai';
 
 type Line = { msg: string; url?: string; level: string };
 
-describe('the inventory process', () => {
+describe('the inventory process', function () {
+  this.timeout(120_000);
   let directory: string;
   let child: ChildProcess | undefined;
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'mercato-inventory-'));
   });
-  afterEach(() => {
-    child?.kill('SIGKILL');
+  afterEach(async () => {
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+    }
     rmSync(directory, { recursive: true });
   });
 

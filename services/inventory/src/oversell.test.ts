@@ -39,7 +39,9 @@ async function race(tasks: readonly RivalTask[]): Promise<number> {
 }
 
 /** Each of these has oversold a real shop. */
-describe('oversell', () => {
+describe('oversell', function () {
+  // Rivals that take turns with a busy disk.
+  this.timeout(60_000);
   it('by a lost update between concurrent reservations does not happen (Medusa #16569)', async () => {
     const bench = new InventoryBench();
     await bench.warehouse('london', { mug: 10 });

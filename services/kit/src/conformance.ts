@@ -171,8 +171,8 @@ export function describeParticipant(name: string, subject: ConformanceSubject, {
     );
     if (sqs === undefined) return;
     describe('with a queue', function () {
-      // The first one waits for the emulator.
-      this.timeout(60_000);
+      // The first one waits for the emulator, which alone may take a minute to start.
+      this.timeout(120_000);
       const open = async () => bench.open((await sqs()).client);
       over(
         'over SQS',
@@ -620,11 +620,11 @@ const settled = (ask: () => Promise<Received>): Promise<Received> =>
   until(({ status }) => status !== 425 && status !== 202, ask);
 
 async function until(isWanted: (answer: Received) => boolean, ask: () => Promise<Received>): Promise<Received> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 15_000;
   for (;;) {
     const answer = await ask();
     if (isWanted(answer)) return answer;
-    if (Date.now() > deadline) throw new Error(`still ${answer.status} after 5 s`);
+    if (Date.now() > deadline) throw new Error(`still ${answer.status} after 15 s`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

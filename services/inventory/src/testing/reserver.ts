@@ -12,7 +12,10 @@ export interface RivalTask {
 
 /** A thread with an inventory of its own on a shared file: it really runs at the same time as others. Posts how many orders got goods. */
 const { path, name, orders, skus } = workerData as RivalTask;
-const bench = new InventoryBench({ database: openDatabase(path) });
+const database = openDatabase(path);
+// Nobody queues for SQLite's lock: on a slow disk one may find it taken each time that it looks, for as long as the others have orders.
+database.exec('PRAGMA busy_timeout = 60000');
+const bench = new InventoryBench({ database });
 parentPort!.postMessage('ready');
 parentPort!.once('message', async () => {
   let reserved = 0;

@@ -109,7 +109,8 @@ describe('an event on the bus', () => {
   });
 
   it('is put there with others, more than a call takes', async function () {
-    this.timeout(60_000);
+    // The emulator alone may take a minute to start.
+    this.timeout(120_000);
     const client = new EventBridgeClient((await sharedMiniStack()).client);
     const calls: number[] = [];
     const send = client.send.bind(client);
@@ -124,7 +125,7 @@ describe('an event on the bus', () => {
 });
 
 describe('events from a queue', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const SECRET = 'tok_secret';
   let client: SQSClient;
   let url: string;

@@ -251,10 +251,11 @@ describe('the HTTP server', () => {
       for (let i = 0; i < 3; i++) await open();
       // The server takes them in their order, so the fourth is the one too many.
       const surplus = await open();
-      if (!surplus.closed) await once(surplus, 'close');
+      // Where the machine stalled, it may have the place of one that was cut off meanwhile, and is told so.
+      if (!surplus.closed) await once(surplus.resume(), 'close');
       const [first] = sockets;
       first?.destroy();
-      for (const deadline = Date.now() + 5_000; ; ) {
+      for (const deadline = Date.now() + 20_000; ; ) {
         const answer = await fetch(`${service.url}/health`).catch(() => undefined);
         if (answer?.ok) break;
         if (Date.now() > deadline) throw new Error('the place that was left is not given to another');
@@ -265,7 +266,7 @@ describe('the HTTP server', () => {
     } finally {
       for (const socket of sockets) socket.destroy();
     }
-  }).timeout(15_000);
+  }).timeout(30_000);
 
   it('hands raw routes the request itself, and serves without a participant', async () => {
     const described = { summary: '', response: empty, produces: 'text/plain' } as const;

@@ -31,7 +31,9 @@ describe('a command that is part of a trace', () => {
       else response.destroy();
     });
     await new Promise<void>((resolve) => company.listen(0, '127.0.0.1', resolve));
-    outside = httpExchange({ baseUrl: `http://127.0.0.1:${(company.address() as AddressInfo).port}` });
+    const baseUrl = `http://127.0.0.1:${(company.address() as AddressInfo).port}`;
+    // No test is about its time-out, and the 2 s that services take are not enough for a machine that stalls.
+    outside = httpExchange({ baseUrl, timeoutMs: 15_000 });
   });
   afterEach(async () => {
     await outside.close();

@@ -65,7 +65,7 @@ describe('a simulated company', () => {
       log = memoryLog<string>();
       time = clock();
       server = await serveSimulator({ backend: echo, log, clock: time, onFailure: (error) => failures.push(error) });
-      client = httpExchange({ baseUrl: server.url, timeoutMs: 5_000 });
+      client = httpExchange({ baseUrl: server.url, timeoutMs: 15_000 });
     });
     afterEach(async () => {
       await client.close();

@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
+/** Patience with a program on a machine that does a dozen other things; an idle one has it listen after a second. */
+const PATIENCE_SECONDS = 60;
+
 /** A program of ours as a process of its own, for tests that kill it. */
 export class Program {
   /** Where it listens, as it said itself. */
@@ -16,14 +19,15 @@ export class Program {
 
   /**
    * Starts a TypeScript file with this environment (PATH is added) and waits until it prints where it listens. Rejects with what
-   * it printed when it ends before, or says nothing for 15 s.
+   * it printed when it ends before, or says nothing for a minute.
    */
   static async start(file: URL, env: Readonly<Record<string, string>>): Promise<Program> {
     const child = spawn(process.execPath, [file.pathname], { env: { PATH: process.env['PATH'], ...env } });
     const output: string[] = [];
     const url = await new Promise<string>((resolve, reject) => {
       const fail = (why: string) => reject(new Error(`${file.pathname} ${why}: ${output.join('')}`));
-      const deadline = setTimeout(() => fail('did not listen within 15 s'), 15_000);
+      const late = () => fail(`did not listen within ${PATIENCE_SECONDS} s`);
+      const deadline = setTimeout(late, PATIENCE_SECONDS * 1000);
       const read = (chunk: Buffer) => {
         output.push(chunk.toString());
         const found = /"(?:url|listening)":"(http:\/\/127\.0\.0\.1:\d+)"/.exec(output.join(''))?.[1];
@@ -33,7 +37,8 @@ export class Program {
       };
       child.stdout.on('data', read);
       child.stderr.on('data', read);
-      child.once('exit', (code) => {
+      // Not its exit, at which its last words may still be on their way.
+      child.once('close', (code) => {
         clearTimeout(deadline);
         fail(`ended with ${code}`);
       });
@@ -46,10 +51,10 @@ export class Program {
     return this.#output.join('');
   }
 
-  /** Waits until it has printed this. Rejects with what it did print after 15 s. */
+  /** Waits until it has printed this. Rejects with what it did print after a minute. */
   async prints(text: string): Promise<void> {
-    for (const deadline = Date.now() + 15_000; !this.output.includes(text); ) {
-      if (Date.now() > deadline) throw new Error(`no "${text}" in 15 s: ${this.output}`);
+    for (const deadline = Date.now() + PATIENCE_SECONDS * 1000; !this.output.includes(text); ) {
+      if (Date.now() > deadline) throw new Error(`no "${text}" in ${PATIENCE_SECONDS} s: ${this.output}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

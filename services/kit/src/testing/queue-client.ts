@@ -69,7 +69,7 @@ export class QueueClient {
     };
     const { promise, resolve, reject } = Promise.withResolvers<Received>();
     this.#waiting.set(correlation, resolve);
-    const timer = setTimeout(() => reject(new Error('no answer came over the queue within 10 s')), 10_000).unref();
+    const timer = setTimeout(() => reject(new Error('no answer came over the queue within 30 s')), 30_000).unref();
     const message = { body, attributes: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== '')) };
     const [failure] = await sendMessages(this.#client, this.#url, [message]);
     if (failure !== undefined) throw new Error(failure);

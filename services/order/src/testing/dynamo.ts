@@ -11,9 +11,10 @@ import {
   ThrottlingException,
   TransactionCanceledException,
 } from '@aws-sdk/client-dynamodb';
-import { days, type Subscriber } from '@mercato/kit';
+import { type Clock, days, type Subscriber, systemClock } from '@mercato/kit';
 import { type Calls, type ClientOptions, connect, type Send } from '../adapters/dynamodb/calls.ts';
 import { DynamoOrders, type DynamoOrdersOptions } from '../adapters/dynamodb/orders.ts';
+import { BEAT } from '../adapters/dynamodb/shards.ts';
 import type { Item } from '../adapters/dynamodb/store.ts';
 import { type KeyAttribute, ORDERS_TABLE } from '../adapters/dynamodb/table.ts';
 import type { Forgetting } from '../ports/orders.ts';
@@ -81,6 +82,15 @@ export class FaultySend {
   }
 }
 
+/** The machine's, on which a replica pauses, but does not say that it lives: it does when a test has it, however long that takes. */
+const WITHOUT_BEATS: Clock = {
+  now: systemClock.now,
+  schedule: (delay, run) => (delay < BEAT ? systemClock.schedule(delay, run) : () => undefined),
+};
+
+/** A machine that does a dozen other things is slow, not away. */
+const TIMEOUT_MS = 30_000;
+
 /** A table of its own in an emulator, with the replicas that a test starts on it. */
 export class DynamoPlace {
   readonly table = `orders-${randomBytes(6).toString('hex')}`;
@@ -98,13 +108,15 @@ export class DynamoPlace {
     return place;
   }
 
-  /** Orders as one replica of the service has them, with faults of its own. */
+  /**
+   * Orders as one replica of the service has them, with faults of its own. Unless told otherwise its monotonic timer stands still, so that it keeps what it
+   * relays though the machine stalls.
+   */
   replica(
     subscribers: readonly Subscriber[],
     more: Partial<DynamoOrdersOptions> = {},
   ): { readonly orders: DynamoOrders; readonly faults: FaultySend } {
-    // A machine that does a dozen other things is slow, not away.
-    const { send, close } = connect({ aws: this.#aws, timeout: 30_000 });
+    const { send, close } = connect({ aws: this.#aws, timeout: TIMEOUT_MS });
     const faults = new FaultySend(send);
     const orders = new DynamoOrders({
       connection: { send: faults.send, close },
@@ -114,6 +126,8 @@ export class DynamoPlace {
       keyRetention: days(35),
       orderRetention: days(3650),
       patience: { base: 1, most: 20 },
+      clock: WITHOUT_BEATS,
+      monotonic: () => 0,
       onError: (error) => {
         throw error;
       },
@@ -144,7 +158,7 @@ export class DynamoPlace {
     const gone = (await this.items()).filter(({ pk, expires }) =>
       kinds.some(({ prefix, seconds }) => pk?.S?.startsWith(prefix) && Number(expires?.N) < seconds),
     );
-    const { send, close } = connect({ aws: this.#aws });
+    const { send, close } = connect({ aws: this.#aws, timeout: TIMEOUT_MS });
     for (const { pk, sk } of gone) await send('DeleteItem', { TableName: this.table, Key: { pk: pk!, sk: sk! } });
     close();
     return gone.length;

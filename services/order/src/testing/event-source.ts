@@ -29,10 +29,11 @@ export class EventSourceClient {
     return new EventSourceClient(await fetch(url, { headers, signal: abort.signal }), abort);
   }
 
-  /** Waits until this holds; rejects after 5 s. */
+  /** Waits until this holds; rejects after 15 s. */
   async until(holds: (client: this) => boolean): Promise<void> {
-    for (const deadline = Date.now() + 5_000; !holds(this); ) {
-      if (Date.now() > deadline) throw new Error(`not in 5 s: ${JSON.stringify(this.events)}, ended: ${this.hasEnded}`);
+    for (const deadline = Date.now() + 15_000; !holds(this); ) {
+      if (Date.now() > deadline)
+        throw new Error(`not in 15 s: ${JSON.stringify(this.events)}, ended: ${this.hasEnded}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }

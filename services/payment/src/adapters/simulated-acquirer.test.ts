@@ -28,7 +28,8 @@ describe('the simulated acquirer, as a server', () => {
     const history = log.read(0, Number.POSITIVE_INFINITY).entries;
     const backend = new SimulatedAcquirer({ clock: systemClock, history });
     server = await serveSimulator({ backend, log, onFailure: (error) => expect.fail(String(error)) });
-    client = httpExchange({ baseUrl: server.url, timeoutMs: 1_500 });
+    // What is unknown here is so at once: the time-out is for a machine that stalls.
+    client = httpExchange({ baseUrl: server.url, timeoutMs: 15_000 });
     processor = simulatedAcquirer(client.exchange);
   }
   async function stop(): Promise<void> {

@@ -78,7 +78,8 @@ describe("Stripe's API, by its documented shapes", () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    client = httpExchange({ baseUrl: `http://127.0.0.1:${port}` });
+    // What is unknown here is so at once: the time-out is for a machine that stalls.
+    client = httpExchange({ baseUrl: `http://127.0.0.1:${port}`, timeoutMs: 15_000 });
     processor = stripe({ exchange: client.exchange, secretKey: 'sk_test_secret' });
   });
   after(async () => {

@@ -45,7 +45,8 @@ describe("EasyPost's API, by its documented shapes", () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    client = httpExchange({ baseUrl: `http://127.0.0.1:${port}` });
+    // What is unknown here is so at once: the time-out is for a machine that stalls.
+    client = httpExchange({ baseUrl: `http://127.0.0.1:${port}`, timeoutMs: 15_000 });
     const origins = parseOrigins('{"leeds":{"line1":"Dock 1","city":"Leeds","country":"GB"}}');
     carrier = easypost({ exchange: client.exchange, apiKey: 'EZTKtest', origins });
   });

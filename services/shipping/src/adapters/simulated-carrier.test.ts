@@ -27,7 +27,8 @@ describe('the simulated carrier, as a server', () => {
     const times = { decideMs: 2_000, pickUpMs: 60_000, deliverMs: 60_000 };
     const backend = new SimulatedCarrier({ clock, history, times });
     server = await serveSimulator({ backend, log, clock, onFailure: (error) => expect.fail(String(error)) });
-    client = httpExchange({ baseUrl: server.url, timeoutMs: 1_500 });
+    // What is unknown here is so at once: the time-out is for a machine that stalls.
+    client = httpExchange({ baseUrl: server.url, timeoutMs: 15_000 });
     carrier = simulatedCarrier(client.exchange);
   }
   async function stop(): Promise<void> {

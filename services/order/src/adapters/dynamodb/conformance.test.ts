@@ -3,7 +3,8 @@ import { describeOrders, subscribersUnderTest } from '../../orders-conformance.t
 import { DynamoPlace } from '../../testing/dynamo.ts';
 
 describe('DynamoDB Local', function () {
-  this.timeout(60_000);
+  // The emulator alone may take a minute to start.
+  this.timeout(120_000);
   before(async () => void (await sharedDynamoDbLocal()));
   let place: DynamoPlace;
   const opened = () => {

@@ -13,7 +13,8 @@ const [operator, mailer] = subscribersUnderTest as [Subscriber, Subscriber];
 const LIMITS = { events: 100, bytes: 1_000_000 };
 
 describe('orders in DynamoDB', function () {
-  this.timeout(60_000);
+  // The emulator alone may take a minute to start.
+  this.timeout(120_000);
   let place: DynamoPlace;
   const open: DynamoOrders[] = [];
 
@@ -289,7 +290,8 @@ describe('orders in DynamoDB', function () {
 });
 
 describe('orders in MiniStack', function () {
-  this.timeout(60_000);
+  // The emulator alone may take a minute to start.
+  this.timeout(120_000);
 
   it('are placed once, told, and followed to their end', async () => {
     const place = await DynamoPlace.create((await sharedMiniStack()).client);
