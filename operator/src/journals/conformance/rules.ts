@@ -16,7 +16,7 @@ import { IncarnationLost } from '../worker-journal.ts';
 import type { JournalHarness } from './harness.ts';
 import { REVISION, rejection, Stage, type Worker } from './stage.ts';
 
-const PATIENCE_MILLIS = 60_000;
+const PATIENCE_MILLIS = 120_000;
 const HELD = revision(CHECKOUT, { onStepFailure: 'Hold' });
 
 /** What may happen to a run whose states a journal is to keep. */

@@ -13,6 +13,9 @@ export const REVISION = revision();
 /** What goes by on the clock each time a test looks, where it waits for something that is tried again. */
 const TICK_MILLIS = 20;
 
+/** How long a step of a test may take on a machine that does a dozen other things. */
+const PATIENCE_MILLIS = 30_000;
+
 /** One sending, and what was durable of its run when it arrived. */
 export interface Arrived {
   readonly effect: SendEffect;
@@ -24,6 +27,7 @@ export interface Arrived {
 export class Stage<J extends Journal> {
   readonly clock: VirtualClock;
   readonly place: JournalPlace<J>;
+  #underWay = 0;
 
   private constructor(clock: VirtualClock, place: JournalPlace<J>) {
     this.clock = clock;
@@ -57,6 +61,21 @@ export class Stage<J extends Journal> {
     return new Worker(this, await this.place.succeed(last.journal, how === 'zombie' ? 'died' : how), last.revision);
   }
 
+  /** Time stands still until this is answered: how slow the machine is must not show on the clock, by which runs write their progress. */
+  async untimed<R>(call: () => Promise<R>): Promise<R> {
+    this.#underWay += 1;
+    try {
+      return await call();
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  /** Lets a little time go by, unless an answer is on its way. */
+  tick(): void {
+    if (this.#underWay === 0) this.clock.advance(TICK_MILLIS);
+  }
+
   /** What is durable of a run. @throws Error when there is no state to believe */
   async durable(orderId = 'o-1'): Promise<RunState> {
     const found = await this.place.peek(this.id(orderId));
@@ -68,10 +87,11 @@ export class Stage<J extends Journal> {
   /** Waits until the durable state is as wanted; time stands still. */
   async untilDurable(what: string, wanted: (state: RunState) => boolean, orderId = 'o-1'): Promise<RunState> {
     let last: JournalRecord | undefined;
-    await eventually(what, async () => {
+    const isAsWanted = async (): Promise<boolean> => {
       last = await this.place.peek(this.id(orderId));
       return last !== undefined && 'state' in last && last.state !== undefined && wanted(last.state);
-    });
+    };
+    await eventually(what, isAsWanted, PATIENCE_MILLIS);
     return (last as { readonly state: RunState }).state;
   }
 
@@ -206,12 +226,13 @@ export class Worker<J extends Journal> {
 
   /** Waits until something is true, and lets time go by meanwhile. */
   async until(what: string, wanted: () => boolean): Promise<void> {
-    await eventually(what, () => {
+    const isSo = (): boolean => {
       if (wanted()) return true;
-      this.#stage.clock.advance(TICK_MILLIS);
+      this.#stage.tick();
       if (wanted()) return true;
       throw new Error(`it sent ${this.course.join(', ')} and told ${this.told.join(', ')}`);
-    });
+    };
+    await eventually(what, isSo, PATIENCE_MILLIS);
   }
 
   /** Hands its runs over in good order, as far as the runner goes. */
@@ -225,22 +246,23 @@ export class Worker<J extends Journal> {
   }
 
   async #arrive(id: RunId, effect: SendEffect): Promise<Answer> {
-    const record = await this.#stage.place.peek(id);
+    const record = await this.#stage.untimed(() => this.#stage.place.peek(id));
     const durable = record !== undefined && 'state' in record ? record.state : undefined;
     return new Promise((answer) => this.arrived.push({ effect, durable, answer }));
   }
 
   #counted(): Journal {
     const { journal } = this;
+    const stage = this.#stage;
     return {
-      read: (id) => journal.read(id),
+      read: (id) => stage.untimed(() => journal.read(id)),
       write: (id, state, version) => {
         this.writes += 1;
-        return journal.write(id, state, version);
+        return stage.untimed(() => journal.write(id, state, version));
       },
-      saveRevision: (namespace, saga, of) => journal.saveRevision(namespace, saga, of),
-      loadRevision: (namespace, saga, hash) => journal.loadRevision(namespace, saga, hash),
-      recordException: (id, entry, at) => journal.recordException(id, entry, at),
+      saveRevision: (...args) => stage.untimed(() => journal.saveRevision(...args)),
+      loadRevision: (...args) => stage.untimed(() => journal.loadRevision(...args)),
+      recordException: (...args) => stage.untimed(() => journal.recordException(...args)),
     };
   }
 }

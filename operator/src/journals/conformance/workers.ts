@@ -16,7 +16,7 @@ import {
 import type { JournalHarness } from './harness.ts';
 import { REVISION, rejection, Stage, type Worker } from './stage.ts';
 
-const PATIENCE_MILLIS = 60_000;
+const PATIENCE_MILLIS = 120_000;
 const DAY_MILLIS = 86_400_000;
 const HELD = revision(CHECKOUT, { onStepFailure: 'Hold' });
 const ABORTED: GivenUp = {
