@@ -3,6 +3,7 @@ import { type ApiClient, type ApiResponse, apiClient } from '@mercato/controlpla
 import { kinds } from './index.ts';
 import { API_VERSION, crdName, crdOf, type KindDefinition } from './kind.ts';
 import { policies } from './policies.ts';
+import { type PolicyRule, type Right, rightsOf } from './rbac.ts';
 import { roles } from './roles.ts';
 
 /** What tests need to speak to a real API server about our kinds. */
@@ -108,28 +109,25 @@ export async function as(plane: ControlPlane, user: string): Promise<ApiClient> 
   return apiClient(plane.url, plane.caPem, await plane.issueClientCertificate({ user }));
 }
 
-/** Gives a user one of our ClusterRoles in a namespace. */
+/** Gives a user one of our ClusterRoles in a namespace, and returns when it is in force. */
 export function grant(plane: ControlPlane, namespace: string, user: string, role: string): Promise<void> {
-  return bind(
-    plane,
-    `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`,
-    'RoleBinding',
-    user,
-    role,
-  );
+  return bind(plane, user, role, namespace);
 }
 
-/** Gives a user one of our ClusterRoles in every namespace and for what has none. */
+/** Gives a user one of our ClusterRoles in every namespace and for what has none, and returns when it is in force. */
 export function grantEverywhere(plane: ControlPlane, user: string, role: string): Promise<void> {
-  return bind(plane, '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', 'ClusterRoleBinding', user, role);
+  return bind(plane, user, role);
 }
 
-async function bind(plane: ControlPlane, path: string, kind: string, user: string, role: string): Promise<void> {
-  const answer = await plane.request(path, {
+const RBAC = '/apis/rbac.authorization.k8s.io/v1';
+
+async function bind(plane: ControlPlane, user: string, role: string, namespace?: string): Promise<void> {
+  const path = namespace === undefined ? 'clusterrolebindings' : `namespaces/${namespace}/rolebindings`;
+  const answer = await plane.request(`${RBAC}/${path}`, {
     method: 'POST',
     body: {
       apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind,
+      kind: namespace === undefined ? 'ClusterRoleBinding' : 'RoleBinding',
       metadata: { name: `${user}-${role}` },
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
@@ -138,6 +136,18 @@ async function bind(plane: ControlPlane, path: string, kind: string, user: strin
   // A control plane that was kept has it already.
   if (answer.status !== 201 && answer.status !== 409)
     throw new Error(`cannot bind ${role} to ${user}: ${messageOf(answer)}`);
+  // The API server goes by what its own watch has shown it. The last right of each role is none that those before it give.
+  const { rules } = (await read(plane, `${RBAC}/clusterroles/${role}`)) as { rules: readonly PolicyRule[] };
+  const { verb, group, resource } = rightsOf(rules).at(-1) as Right;
+  const body = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    spec: { user, resourceAttributes: { verb, group, resource, ...(namespace !== undefined && { namespace }) } },
+  };
+  await until(`${user} has the role ${role}`, async () => {
+    const review = await plane.request('/apis/authorization.k8s.io/v1/subjectaccessreviews', { method: 'POST', body });
+    return (review.body as { status: { allowed: boolean } }).status.allowed;
+  });
 }
 
 /** What the API server said, or nothing. */
