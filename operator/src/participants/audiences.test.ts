@@ -33,7 +33,7 @@ describe('The audiences of tokens for participants', () => {
   });
 
   it('of a Participant that names the API server: it is sent nothing, and the run says why', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const cluster = await TestCluster.create();
     try {
       const account = { namespace: cluster.system, name: 'mercato-caller' };

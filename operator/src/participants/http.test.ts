@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { VirtualClock } from '../runtime/clock.ts';
+import { type Clock, systemClock, VirtualClock } from '../runtime/clock.ts';
 import type { Answer } from '../saga/types.ts';
 import { type HttpParticipant, httpParticipant } from './http.ts';
 import type { SendEffect } from './participants.ts';
@@ -19,8 +19,12 @@ const TRACEPARENT = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
 describe('httpParticipant', () => {
   let server: LocalServer;
   const opened: HttpParticipant[] = [];
-  const open = (over: Parameters<typeof configOf>[1] = {}, tokens: TokenSource = testTokens): HttpParticipant => {
-    const participant = httpParticipant({ name: 'inventory', config: configOf(server.url, over), tokens });
+  const open = (
+    over: Parameters<typeof configOf>[1] = {},
+    tokens: TokenSource = testTokens,
+    clock: Clock = systemClock,
+  ): HttpParticipant => {
+    const participant = httpParticipant({ name: 'inventory', config: configOf(server.url, over), tokens, clock });
     opened.push(participant);
     return participant;
   };
@@ -111,11 +115,15 @@ describe('httpParticipant', () => {
     });
 
     it('answers Busy to what found no place in time, and that was not sent', async () => {
-      const participant = open({ maxInFlight: 1 });
+      const clock = new VirtualClock();
+      const participant = open({ maxInFlight: 1 }, testTokens, clock);
       server.behave(() => {});
       const first = sendTo(participant, 'o-1', { timeout: 400 });
-      const second = await sendTo(participant, 'o-2', { timeout: 200 });
-      expect(second).to.include({ type: 'NotNow', reason: 'Busy' });
+      const second = sendTo(participant, 'o-2', { timeout: 200 });
+      await until(() => server.received.length === 1, 'the first arrived');
+      clock.advance(100);
+      expect(await second).to.include({ type: 'NotNow', reason: 'Busy' });
+      clock.advance(300);
       expect(await first).to.include({ type: 'Unknown', reason: 'Timeout' });
       expect(server.received).to.have.length(1);
     });
@@ -124,13 +132,7 @@ describe('httpParticipant', () => {
   describe('its time limit', () => {
     it('is spent on waiting for a place by half, and on the rest in all', async () => {
       const clock = new VirtualClock();
-      const participant = httpParticipant({
-        name: 'inventory',
-        config: configOf(server.url, { maxInFlight: 1 }),
-        tokens: testTokens,
-        clock,
-      });
-      opened.push(participant);
+      const participant = open({ maxInFlight: 1 }, testTokens, clock);
       server.behave(() => {});
       const answers: string[] = [];
       const note = (orderId: string) => async (answer: Answer) =>
@@ -225,10 +227,18 @@ describe('httpParticipant', () => {
     });
 
     it('costs no attempt when it does not come in time, and what waited longer is sent without what gave up', async () => {
+      const clock = new VirtualClock();
+      const asked = Promise.withResolvers<void>();
       const token = Promise.withResolvers<string>();
-      const participant = open({ batch: { maxItems: 100 } }, () => token.promise);
+      const tokens = () => {
+        asked.resolve();
+        return token.promise;
+      };
+      const participant = open({ batch: { maxItems: 100 } }, tokens, clock);
       const hasty = sendTo(participant, 'hasty', { timeout: 100 });
       const calm = sendTo(participant, 'calm', { timeout: 10_000 });
+      await asked.promise;
+      clock.advance(100);
       expect(await hasty).to.include({ type: 'NotNow', reason: 'NoToken' });
       token.resolve('late');
       expect(await calm).to.deep.equal(ownKey('calm'));
@@ -331,7 +341,8 @@ describe('httpParticipant', () => {
     });
 
     it('leave every command its own time limit', async () => {
-      const participant = open({ batch: { maxItems: 100 } });
+      const clock = new VirtualClock();
+      const participant = open({ batch: { maxItems: 100 } }, testTokens, clock);
       const gate = Promise.withResolvers<void>();
       server.behave(async (request, response) => {
         await gate.promise;
@@ -339,6 +350,8 @@ describe('httpParticipant', () => {
       });
       const hasty = sendTo(participant, 'hasty', { timeout: 100 });
       const calm = sendTo(participant, 'calm', { timeout: 10_000 });
+      await until(() => server.received.length === 1, 'both arrived');
+      clock.advance(100);
       expect(await hasty).to.include({ type: 'Unknown', reason: 'Timeout' });
       gate.resolve();
       expect(await calm).to.deep.equal(ownKey('calm'));
@@ -346,7 +359,8 @@ describe('httpParticipant', () => {
     });
 
     it('do not have a command again that was too slow for them, until it was answered', async () => {
-      const participant = open({ batch: { maxItems: 100 } });
+      const clock = new VirtualClock();
+      const participant = open({ batch: { maxItems: 100 } }, testTokens, clock);
       const gate = Promise.withResolvers<void>();
       server.behave(async (request, response) => {
         await gate.promise;
@@ -354,6 +368,8 @@ describe('httpParticipant', () => {
       });
       const hasty = sendTo(participant, 'hasty', { timeout: 100 });
       const calm = sendTo(participant, 'calm');
+      await until(() => server.received.length === 1, 'both arrived');
+      clock.advance(100);
       await hasty;
       gate.resolve();
       await calm;
@@ -365,12 +381,13 @@ describe('httpParticipant', () => {
     });
 
     it('end their connection when nobody waits for them any more', async () => {
-      const participant = open({ batch: { maxItems: 100 } });
+      const clock = new VirtualClock();
+      const participant = open({ batch: { maxItems: 100 } }, testTokens, clock);
       server.behave(() => {});
-      const answers = await Promise.all(
-        [50, 100, 150].map((timeout) => sendTo(participant, `o-${timeout}`, { timeout })),
-      );
-      for (const answer of answers) expect(answer).to.include({ type: 'Unknown', reason: 'Timeout' });
+      const sent = [50, 100, 150].map((timeout) => sendTo(participant, `o-${timeout}`, { timeout }));
+      await until(() => server.received.length === 1, 'they arrived');
+      clock.advance(150);
+      for (const answer of await Promise.all(sent)) expect(answer).to.include({ type: 'Unknown', reason: 'Timeout' });
       await until(() => server.sockets.size === 0, 'the connection is closed');
     });
 

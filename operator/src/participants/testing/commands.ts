@@ -6,7 +6,7 @@ import type { TokenSource } from '../tokens.ts';
 
 export const runOf = (orderId: string): RunId => ({ namespace: 'shop', saga: 'checkout', orderId });
 
-/** A command of the order `orderId`; what is not said is plain. */
+/** A command of the order `orderId`; what is not said is plain. It has more time than any machine takes: tests of time limits say theirs. */
 export function effectOf(orderId: string, over: Partial<SendEffect> = {}): SendEffect {
   return {
     type: 'Send',
@@ -18,7 +18,7 @@ export function effectOf(orderId: string, over: Partial<SendEffect> = {}): SendE
     epoch: 1,
     send: 1,
     begunAt: Date.UTC(2026, 10, 22, 12),
-    timeout: 5000,
+    timeout: 60_000,
     body: { lines: [{ sku: 'tea', quantity: 2, unitPrice: 450 }], currency: 'GBP' },
     ...over,
   };

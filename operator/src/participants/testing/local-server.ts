@@ -80,7 +80,7 @@ export function answerJson(
 }
 
 /** Waits until `condition` holds, looking again each turn of the event loop; fails after `limitMs`. */
-export async function until(condition: () => boolean, what: string, limitMs = 5000): Promise<void> {
+export async function until(condition: () => boolean, what: string, limitMs = 15_000): Promise<void> {
   const end = performance.now() + limitMs;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${what}`);
