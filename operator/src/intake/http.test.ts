@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { freePort } from '@mercato/controlplane/ports.ts';
 import { expect } from 'chai';
 import { Registry } from 'prom-client';
 import { VirtualClock } from '../runtime/clock.ts';
@@ -26,14 +25,13 @@ describe('POST /events', () => {
   let onTake: () => Promise<void>;
 
   beforeEach(async () => {
-    const port = await freePort();
-    url = `http://127.0.0.1:${port}/events`;
     registry = new Registry();
     isBusy = false;
     taken = [];
     onTake = async () => undefined;
     stopping = new AbortController();
     const metrics = intakeMetrics(registry);
+    const listening = Promise.withResolvers<string>();
     const intake = {
       room: Number.POSITIVE_INFINITY,
       async take({ id }: { id: { orderId: string } }) {
@@ -46,7 +44,7 @@ describe('POST /events', () => {
     };
     const http = new HttpIntake({
       host: '127.0.0.1',
-      port,
+      port: 0,
       receiver: new Receiver({
         intake,
         refuse: async () => undefined,
@@ -62,22 +60,16 @@ describe('POST /events', () => {
       },
       callers: { maySend: (_caller, namespace) => namespace !== 'forbidden' },
       metrics,
-      logger: silentLogger,
+      logger: { ...silentLogger, info: (_, fields) => listening.resolve(String(fields?.['address'])) },
     });
     ended = http.start(stopping.signal);
-    await reachable(port);
+    url = `http://${await listening.promise}/events`;
   });
   afterEach(async () => {
     stopping.abort();
     await ended;
   });
 
-  const reachable = async (port: number): Promise<void> => {
-    for (;;) {
-      const found = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
-      if (found !== undefined) return void (await found.text());
-    }
-  };
   const order = (orderId: string) => ({
     specversion: '1.0',
     id: orderId,

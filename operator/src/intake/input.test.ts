@@ -16,7 +16,7 @@ const good = {
 const { paymentToken: _, ...noToken } = good;
 
 describe("An order's input", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let cluster: TestCluster;
 
   before(async () => {

@@ -6,7 +6,7 @@ import { Subscriber } from '../testing/subscriber.ts';
 import { REFUSALS } from './refusals.ts';
 
 describe('Intake with the kubernetes journal', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let cluster: TestCluster;
   let subscriber: Subscriber;
   let relay: OrderRelay;

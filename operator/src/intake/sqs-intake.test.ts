@@ -8,8 +8,9 @@ import { type Queue, sqsClient } from '../aws/sqs.ts';
 import { depth, testQueue, testQueueWithDeadLetters } from '../aws/testing.ts';
 import { JournalUnavailable } from '../journals/journal.ts';
 import { eventually } from '../kube/testing.ts';
-import { systemClock } from '../runtime/clock.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/logger.ts';
+import { fraction } from '../saga/backoff.ts';
 import type { RunId } from '../saga/types.ts';
 import { CANCEL_REQUESTED, nameOf, ORDER_PLACED } from './events.ts';
 import { type Intake, IntakeBusy, IntakeRefused, type PlacedOrder, type Taken } from './intake.ts';
@@ -43,6 +44,10 @@ class MemoryIntake implements Intake {
     return 'Told';
   }
 }
+
+/** How long what the emulator and the intake do is waited for: a message that was received in vain comes again after 10 s. */
+const PATIENCE_MILLIS = 30_000;
+const until = (what: string, isSo: () => boolean | Promise<boolean>) => eventually(what, isSo, PATIENCE_MILLIS);
 
 const PAYMENT_TOKEN = 'tok_4f9a1c2e';
 const shipTo = { name: 'Ada Lovelace', line1: '12 St James Square', country: 'GB' };
@@ -94,7 +99,7 @@ const emulators = { ElasticMQ: sharedElasticMq, MiniStack: sharedMiniStack };
 
 for (const [emulator, start] of Object.entries(emulators)) {
   describe(`intake from SQS (${emulator})`, function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     let client: SQSClient;
     let queue: Queue;
     let deadLetters: Queue;
@@ -147,19 +152,21 @@ for (const [emulator, start] of Object.entries(emulators)) {
 
     const sendAll = (events: readonly object[]) =>
       Promise.all(events.map((each) => queue.send({ body: JSON.stringify(each) })));
-    const gone = () =>
-      eventually('the queue is empty', async () => Object.values(await depth(queue)).every((n) => n === 0));
+    const gone = () => until('the queue is empty', async () => Object.values(await depth(queue)).every((n) => n === 0));
     const metric = async (name: string, labels: Record<string, string> = {}) => {
       const { values } = (await registry.getSingleMetric(name)!.get()) as { values: MetricValue[] };
       return values.find((value) => Object.entries(labels).every(([key, text]) => value.labels[key] === text))?.value;
     };
 
-    it('takes orders raw and in the envelope of EventBridge, each delivered twice and in any order, once', async () => {
+    const wasBusy = async () => ((await metric('mercato_intake_events_total', { outcome: 'Busy' })) ?? 0) > 0;
+
+    const seed = Date.now();
+    it(`takes orders raw and in the envelope of EventBridge, each delivered twice and in any order, once (seed ${seed})`, async () => {
       const ids = Array.from({ length: 30 }, (_, i) => `order-${i}`);
       const orders = ids.map((id, i) => (i % 2 === 0 ? placed(id) : inEnvelope(placed(id))));
       const cancels = ids.filter((_, i) => i % 3 === 0).map(cancelRequested);
       const twice = [...orders, ...cancels].flatMap((each) => [each, each]);
-      await sendAll(shuffled(twice));
+      await sendAll(shuffled(twice, seed));
       begin();
       await gone();
       expect(memory.begun.toSorted()).to.deep.equal(ids.toSorted());
@@ -173,10 +180,14 @@ for (const [emulator, start] of Object.entries(emulators)) {
       memory.room = 3;
       const ids = Array.from({ length: 20 }, (_, i) => `order-${i}`);
       await sendAll(ids.map((id) => placed(id)));
-      begin();
-      await eventually('there is no room left', () => memory.begun.length === 3);
+      // Time stands still, since one a second is asked for all the same, and then hidden for a while.
+      const began = systemClock.monotonic();
+      let isStill = true;
+      begin({ clock: { ...systemClock, monotonic: () => (isStill ? 0 : systemClock.monotonic() - began) } });
+      await until('there is no room left', () => memory.begun.length === 3);
       const { visible } = await depth(queue);
       expect(visible, 'left in the queue').to.be.at.least(15);
+      isStill = false;
       memory.room = 1_000;
       await gone();
       expect(memory.begun.toSorted()).to.deep.equal(ids.toSorted());
@@ -217,11 +228,8 @@ for (const [emulator, start] of Object.entries(emulators)) {
       deaf = true;
       await sendAll([{ ...placed('order-1'), data: {} }, placed('order-2')]);
       begin();
-      await eventually('the rest was taken', () => memory.begun.includes('order-2'));
-      await eventually(
-        'it was tried',
-        async () => (await metric('mercato_intake_events_total', { outcome: 'Busy' })) === 1,
-      );
+      await until('the rest was taken', () => memory.begun.includes('order-2'));
+      await until('it was tried', wasBusy);
       expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
       deaf = false;
       await gone();
@@ -240,7 +248,7 @@ for (const [emulator, start] of Object.entries(emulators)) {
         await bus.send(new PutEventsCommand({ Entries: [entry] }));
         bus.destroy();
         begin();
-        await eventually('the order was begun', () => memory.begun.length === 1);
+        await until('the order was begun', () => memory.begun.length === 1);
         expect(memory.begun).to.deep.equal(['order-1']);
       });
       return; // A second opinion; what takes its time is asked of one.
@@ -262,17 +270,23 @@ for (const [emulator, start] of Object.entries(emulators)) {
       await gone();
       expect(memory.begun).to.deep.equal(['order-1']);
       // It is in hand until SQS's answer to its deletion is.
-      await eventually('none is in hand', async () => (await metric('mercato_intake_messages_in_flight')) === 0);
+      await until('none is in hand', async () => (await metric('mercato_intake_messages_in_flight')) === 0);
     });
 
     it('keeps a message invisible to others for as long as work on it goes on', async () => {
       const { promise: durable, resolve: commit } = Promise.withResolvers<void>();
       memory.gate = () => durable;
       await sendAll([placed('order-1')]);
-      begin({ visibility: 2, receivers: 1 });
-      await eventually('it is in hand', async () => (await depth(queue)).inFlight === 1);
-      // Twice as long as it would stay invisible by itself.
-      expect(await queue.receive({ visibility: 1, wait: 4 })).to.deep.equal([]);
+      // By a clock ten times as fast it is prolonged soon enough also on a machine that stands still for seconds.
+      const clock: Clock = {
+        ...systemClock,
+        monotonic: () => 10 * systemClock.monotonic(),
+        after: (ms, fn) => systemClock.after(ms / 10, fn),
+      };
+      begin({ visibility: 4, receivers: 1, clock });
+      await until('it is in hand', async () => (await depth(queue)).inFlight === 1);
+      // Longer than it would stay invisible by itself.
+      expect(await queue.receive({ visibility: 1, wait: 5 })).to.deep.equal([]);
       commit();
       await gone();
       expect(memory.begun).to.deep.equal(['order-1']);
@@ -285,10 +299,7 @@ for (const [emulator, start] of Object.entries(emulators)) {
       };
       await sendAll([placed('order-1')]);
       begin();
-      await eventually(
-        'it tried',
-        async () => (await metric('mercato_intake_events_total', { outcome: 'Busy' })) === 1,
-      );
+      await until('it tried', wasBusy);
       expect(await depth(deadLetters)).to.deep.equal({ visible: 0, inFlight: 0 });
       await gone();
       expect(memory.begun).to.deep.equal(['order-1']);
@@ -298,14 +309,14 @@ for (const [emulator, start] of Object.entries(emulators)) {
     it('waits for the order of a cancel, and puts the cancel aside when none has come in an hour', async () => {
       await sendAll([cancelRequested('order-1')]);
       begin({ grace: 5000 });
-      await eventually('it was busy', async () => {
+      await until('it was busy', async () => {
         return ((await metric('mercato_intake_events_total', { outcome: 'Busy' })) ?? 0) >= 2;
       });
       stopping.abort();
       await ended;
       registry.clear();
       begin({ clock: { ...systemClock, wall: () => Date.now() + 3_600_000 } });
-      await eventually('it was put aside', async () => (await depth(deadLetters)).visible === 1);
+      await until('it was put aside', async () => (await depth(deadLetters)).visible === 1);
       const [letter] = await receiveAll(deadLetters, 1);
       expect(letter?.attributes[REASON]).to.equal('OrderUnknown');
       await gone();
@@ -326,7 +337,7 @@ for (const [emulator, start] of Object.entries(emulators)) {
       memory.gate = () => new Promise(() => {});
       await sendAll([placed('order-1')]);
       const intake = begin({ grace: 1500 });
-      await eventually('it is in hand', () => memory.begun.length === 0 && intake.inHand === 1);
+      await until('it is in hand', () => memory.begun.length === 0 && intake.inHand === 1);
       stopping.abort();
       await ended;
       expect(await queue.receive({ visibility: 30, wait: 5 })).to.have.length(1);
@@ -350,11 +361,11 @@ interface MetricValue {
   readonly value: number;
 }
 
-/** All of them, in an order of chance. */
-function shuffled<T>(items: readonly T[]): T[] {
+/** All of them, in an order of chance that a seed gives again. */
+function shuffled<T>(items: readonly T[], seed: number): T[] {
   const rest = [...items];
   for (let i = rest.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1));
+    const j = Math.floor(fraction(`${seed}/${i}`) * (i + 1));
     [rest[i], rest[j]] = [rest[j]!, rest[i]!];
   }
   return rest;
