@@ -11,11 +11,11 @@ import { DRAIN, DRAIN_OWN, DRAIN_RUNS, deciding, draining, drainingOwn } from '.
 import { systemClock } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import { type Asked, AuditedPlane } from '../testing/audit.ts';
-import { BROKEN, conditionOf, eventually, OK, TestCluster } from '../testing/cluster.ts';
+import { BROKEN, conditionOf, eventually, OK, SAGA, TestCluster } from '../testing/cluster.ts';
 import { type DrainOptions, type DrainReport, drain } from './drain.ts';
 
 describe('The drain before an uninstall', function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
   let audited: AuditedPlane;
   let cluster: TestCluster;
   let client: KubeClient;
@@ -28,7 +28,10 @@ describe('The drain before an uninstall', function () {
 
   beforeEach(async () => {
     cluster = await TestCluster.create({ plane: audited.plane });
-    await cluster.applySaga({ onStepFailure: 'Hold', ttlAfterFinished: { succeeded: '1h', aborted: '1h' } });
+    // Steps that a test keeps waiting have time until it is done: after three time-outs they would be held.
+    const steps = SAGA.steps.map((step) => ({ ...step, timeout: '1m' }));
+    const ttlAfterFinished = { succeeded: '1h', aborted: '1h' };
+    await cluster.applySaga({ steps, deadline: '10m', onStepFailure: 'Hold', ttlAfterFinished });
     cluster.allWell();
     await cluster.startOperator();
     client = await account(false);
@@ -61,7 +64,7 @@ describe('The drain before an uninstall', function () {
       namespace: cluster.system,
       watchNamespaces: [cluster.namespace],
       user: userOf(),
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
       clock: systemClock,
       logger: silentLogger,
       signal: never,
@@ -92,7 +95,7 @@ describe('The drain before an uninstall', function () {
     expect(await finalizersOf('slow')).to.deep.equal([]);
     await cluster.stopOperator();
     const calls = cluster.shop.commandsOf('slow').length;
-    await cluster.kubectl('delete', 'osr', 'checkout-slow', '--timeout=10s');
+    await cluster.kubectl('delete', 'osr', 'checkout-slow', '--timeout=60s');
     await cluster.applyRun('slow');
     await cluster.startOperator();
     const run = await cluster.untilPhase('slow', 'Succeeded');
@@ -149,7 +152,7 @@ describe('The drain before an uninstall', function () {
       'reserve Succeeded',
     ]);
     await cluster.stopOperator();
-    await cluster.kubectl('delete', 'osr', '--all', '--timeout=10s');
+    await cluster.kubectl('delete', 'osr', '--all', '--timeout=60s');
 
     const asked = await audited.askedBy(userOf());
     expect(asked.filter(({ isRefused }) => isRefused)).to.deep.equal([]);

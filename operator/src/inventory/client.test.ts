@@ -28,7 +28,7 @@ describe('the client of inventory', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  const client = (timeoutMs = 5000, base = '') =>
+  const client = (timeoutMs = 60_000, base = '') =>
     new InventoryClient({
       baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}${base}`,
       audience: 'inventory',
@@ -54,7 +54,7 @@ describe('the client of inventory', () => {
       response.writeHead(200, json);
       response.end(JSON.stringify({ items, totals: { skus: 2, ...level }, ...(first ? { next: 'A B' } : {}) }));
     };
-    const { lines, totals } = await client(5000, '/internal').stock(LEEDS);
+    const { lines, totals } = await client(60_000, '/internal').stock(LEEDS);
     expect(lines.map(({ sku }) => sku)).to.deep.equal(['A B', 'C']);
     expect(totals.skus).to.equal(2);
     expect(asked).to.deep.equal([

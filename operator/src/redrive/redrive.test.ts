@@ -32,7 +32,8 @@ const placed = (orderId: string, age = 0) =>
   });
 
 describe('the redrive of dead letters', function () {
-  this.timeout(60_000);
+  // Each run is a process of its own, and waits two seconds for a queue to be empty.
+  this.timeout(180_000);
   let emulator: Emulator;
   let client: SQSClient;
   let queue: Queue;

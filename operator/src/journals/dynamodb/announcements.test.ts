@@ -10,7 +10,7 @@ const told = (written: Awaited<ReturnType<WorkerJournal['unannounced']>>): strin
   written.map(({ announcement: { id, type } }) => `${id.orderId} ${type}`);
 
 describe('Announcements in the dynamodb journal', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let clock: VirtualClock;
   let place: DynamoPlace;
   let one: WorkerJournal;

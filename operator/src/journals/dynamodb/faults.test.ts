@@ -18,7 +18,7 @@ const thrown = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 describe('When DynamoDB fails', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let clock: VirtualClock;
   let place: DynamoPlace;
   let worker: DynamoJournal;
@@ -85,6 +85,18 @@ describe('When DynamoDB fails', function () {
     let answer: (response: ServerResponse) => void;
     let journal: DynamoJournal;
 
+    /** What opens a journal there is thrown. @param timeout milliseconds */
+    const opening = async (timeout: number): Promise<unknown> => {
+      const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const aws = { ...(await sharedDynamoDbLocal()).client, endpoint };
+      journal = new DynamoJournal({
+        connection: connect({ aws, timeout }),
+        table: 'any',
+        retention: { ended: () => 1 },
+      });
+      return thrown(journal.open());
+    };
+
     beforeEach(async () => {
       requests = 0;
       server = createServer((_request, response) => {
@@ -92,10 +104,6 @@ describe('When DynamoDB fails', function () {
         answer(response);
       });
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-      const aws = { ...(await sharedDynamoDbLocal()).client, endpoint };
-      const connection = connect({ aws, timeout: 200 });
-      journal = new DynamoJournal({ connection, table: 'any', retention: { ended: () => 1 } });
     });
     afterEach(async () => {
       await journal.close();
@@ -105,12 +113,12 @@ describe('When DynamoDB fails', function () {
 
     it('that says nothing, a call is given up in time', async () => {
       answer = () => undefined;
-      expect(await thrown(journal.open())).to.be.instanceOf(JournalUnavailable);
+      expect(await opening(200)).to.be.instanceOf(JournalUnavailable);
     });
 
     it('that fails, nothing is repeated: the first may have been done', async () => {
       answer = (response) => void response.writeHead(500).end('{}');
-      expect(await thrown(journal.open())).to.be.instanceOf(JournalUnavailable);
+      expect(await opening(30_000)).to.be.instanceOf(JournalUnavailable);
       expect(requests).to.equal(1);
     });
   });

@@ -14,7 +14,7 @@ for (const [emulator, shared] of [
   ['MiniStack', sharedMiniStack],
 ] as const)
   describe(`The dynamodb journal on ${emulator}`, function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     let clock: VirtualClock;
     let place: DynamoPlace;
 

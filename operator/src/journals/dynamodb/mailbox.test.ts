@@ -13,7 +13,7 @@ const decision = (reason: string): Mail => ({
 });
 
 describe('Mail in the dynamodb journal', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let clock: VirtualClock;
   let place: DynamoPlace;
   let one: WorkerJournal;

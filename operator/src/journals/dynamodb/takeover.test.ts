@@ -26,7 +26,7 @@ class SkewedClock extends VirtualClock {
 }
 
 describe('A life in the dynamodb journal', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let clock: SkewedClock;
   let place: DynamoPlace;
   /** Of another machine, that knows nothing of `clock`. */
