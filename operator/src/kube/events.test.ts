@@ -147,7 +147,8 @@ describe('EventRecorder', function () {
   });
 
   it('sends counts that wait when it stops, and accepts nothing after', async () => {
-    const stopping = recorder();
+    // It waits for what is under way for as long as its clock says.
+    const stopping = recorder({ clock: new VirtualClock({ epoch: Date.now() }) });
     stopping.event(regarding, failed);
     await eventually('the first is stored', () => sent === 1);
     stopping.event(regarding, failed);

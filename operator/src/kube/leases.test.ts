@@ -78,7 +78,7 @@ describe('LeaderElector', function () {
     const busy = await clientOf(plane, { connections: 1 });
     const over = new AbortController();
     try {
-      const { elector } = candidate('one', { ...short, client: busy });
+      const { elector } = candidate('one', { client: busy });
       await eventually('one leads', () => spells.length === 1);
       const watch = { method: 'GET', path: '/api/v1/namespaces', query: { watch: true }, signal: over.signal } as const;
       void busy.transport.request(watch).catch(() => {});
@@ -139,20 +139,33 @@ describe('LeaderElector', function () {
   });
 
   it('aborts work when the API server is away for longer than the renew deadline, before another could take over', async () => {
-    const one = candidate('one', short);
+    // Time stands still until the API server is away: a busy machine could take the lease from them before.
+    const clock = new VirtualClock();
+    const one = candidate('one', { ...short, clock });
     await eventually('one leads', () => spells.length === 1);
-    const two = candidate('two', short);
+    const two = candidate('two', { ...short, clock });
     await eventually('two has seen who leads', () => two.elector.holder === 'one');
     const renewed = async () => (await client.get(leases, { namespace, name: 'leader' })).spec?.renewTime;
     const first = await renewed();
+    clock.advance(short.retryPeriodMs);
     await eventually('the lease was renewed', async () => (await renewed()) !== first);
 
     await plane.killApiServer();
-    const lost = await one.outcome;
+    let lost: unknown;
+    void one.outcome.then((error) => {
+      lost = error;
+    });
+    await eventually('one has lost its lease', () => {
+      clock.advance(50);
+      return lost !== undefined;
+    });
     expect(lost).to.be.instanceOf(LeaseLostError).with.property('message').that.includes('not renewed for 2000 ms');
     expect(one.elector.isLeading).to.equal(false);
     await plane.startApiServer();
-    await eventually('two leads', () => spells.length === 2, 30_000);
+    await eventually('two leads', () => {
+      clock.advance(50);
+      return spells.length === 2;
+    });
     expectNoOverlap();
   });
 

@@ -46,7 +46,7 @@ export async function clientOf(
 export async function eventually<R>(
   what: string,
   probe: () => R | Promise<R>,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<Exclude<R, undefined | false>> {
   const deadline = performance.now() + timeoutMs;
   let last: unknown;

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import type { KubeClient } from '../kube/client.ts';
 import { configMaps, events, leases, resource } from '../kube/resource.ts';
 import { breakableControlPlane, clientOf, eventually, FreezableProxy } from '../kube/testing.ts';
+import { systemClock, VirtualClock } from './clock.ts';
 import { Manager, type ManagerOptions } from './manager.ts';
 import { done, TerminalError } from './result.ts';
 
@@ -258,7 +259,8 @@ describe('Manager', function () {
   });
 
   it('sends the events that wait when it stops, and counts them', async () => {
-    const manager = make();
+    // The recorder waits for what is under way for as long as its clock says.
+    const manager = make({ clock: new VirtualClock({ epoch: Date.now() }) });
     const recorder = manager.recorder('mercato.dev/test', 'test-0');
     const { stop, outcome } = run(manager);
     const object = await put('a');
@@ -290,17 +292,25 @@ describe('Manager', function () {
       () => through.transport.close(),
       () => proxy.stop(),
     );
+    let aheadMillis = 0;
     const manager = make({
       client: through,
-      cacheDefaults: { ...quick, silenceMs: 600_000 },
-      staleness: { boundMs: 300, answeringMs: 50 },
+      clock: { ...systemClock, monotonic: () => systemClock.monotonic() + aheadMillis },
+      cacheDefaults: { ...quick, silenceMs: 3_600_000 },
+      staleness: { boundMs: 300_000, answeringMs: 30_000 },
     });
     const cache = manager.cache(configMaps);
     const { stop, outcome } = run(manager);
-    await eventually('it is alive', async () => (await page(manager, '/healthz')).code === 200 && cache.hasSynced);
+    await eventually('it has synced', () => cache.hasSynced);
+    await put('heard');
+    await eventually('its watch runs', () => cache.get(namespace, 'heard'));
+    expect((await page(manager, '/healthz')).code).to.equal(200);
     // Only what is open freezes: requests on new connections are answered.
     proxy.freeze();
+    aheadMillis += 300_001;
+    await put('unheard');
     const failed = await eventually('it is not alive', async () => {
+      aheadMillis += 10_000;
       const answer = await page(manager, '/healthz');
       return answer.code === 500 ? answer : undefined;
     });

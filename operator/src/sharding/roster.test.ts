@@ -14,7 +14,7 @@ import { Roster } from './roster.ts';
 const DURATION_MILLIS = 15_000;
 
 describe('The roster of replicas', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let plane: ControlPlane;
   let client: KubeClient;
   let namespace: string;
