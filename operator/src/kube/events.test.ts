@@ -3,6 +3,7 @@ import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testi
 import { expect } from 'chai';
 import { VirtualClock } from '../runtime/clock.ts';
 import type { KubeClient } from './client.ts';
+import { TransportError } from './errors.ts';
 import { type EventDrop, type EventInput, EventRecorder, type EventRecorderOptions } from './events.ts';
 import { configMaps, events } from './resource.ts';
 import { clientOf, eventually } from './testing.ts';
@@ -133,6 +134,30 @@ describe('EventRecorder', function () {
     await eventually('the others are stored', () => sent === 2);
     small.event({ ...regarding, metadata: { name: 'x', namespace: 'no-such-namespace' } }, failed);
     await eventually('it is refused', () => drops.at(-1) === 'refused');
+  });
+
+  it('takes an event for stored whose answer was lost, and counts it on', async () => {
+    const clock = new VirtualClock({ epoch: Date.now() });
+    let isLost = false;
+    const losing: Pick<KubeClient, 'create' | 'patch'> = {
+      async create(...args) {
+        const made = await client.create(...args);
+        if (isLost) return made;
+        isLost = true;
+        throw new TransportError({ method: 'POST', path: '/events' }, 'timeout', 'the test lost the answer');
+      },
+      patch: (...args) => client.patch(...args),
+    };
+    const unlucky = recorder({ client: losing as KubeClient, clock });
+    unlucky.event(regarding, failed);
+    await eventually('it is tried again after a pause', () => isLost && clock.pending === 1);
+    clock.advance(2_000);
+    await eventually('it is known to be stored', () => sent === 1);
+    unlucky.event(regarding, failed);
+    clock.advance(10_000);
+    await eventually('its count is written', () => sent === 2);
+    expect((await stored()).map(({ series }) => series?.count)).to.deep.equal([2]);
+    expect(drops).to.deep.equal([]);
   });
 
   it('never throws into its caller, whatever it gets', async () => {

@@ -3,7 +3,7 @@ import { backoffDelay } from '../runtime/backoff.ts';
 import { type Clock, pause, systemClock } from '../runtime/clock.ts';
 import { type Logger, silentLogger } from '../runtime/logger.ts';
 import type { KubeClient } from './client.ts';
-import { ApiError, isNotFound, isTooManyRequests } from './errors.ts';
+import { ApiError, isAlreadyExists, isNotFound, isTooManyRequests } from './errors.ts';
 import { events } from './resource.ts';
 import { type KubeEvent, type KubeObject, microTime, type ObjectReference } from './types.ts';
 
@@ -242,8 +242,12 @@ export class EventRecorder implements Recorder {
         series.event = { ...series.event, eventTime: microTime(this.#clock.wall()) };
       }
     }
-    const stored = await client.create(events, series.event, call);
-    series.stored = { namespace: stored.metadata.namespace ?? 'default', name: stored.metadata.name };
+    const { namespace = 'default', name } = series.event.metadata;
+    await client.create(events, series.event, call).catch((error) => {
+      // Nobody else draws its name: an attempt before this one was done, and its answer lost.
+      if (!isAlreadyExists(error)) throw error;
+    });
+    series.stored = { namespace, name };
     // The first occurrence is the object itself; whatever was counted since goes with the next sweep.
     series.written = 1;
     series.writtenAt = this.#clock.monotonic();
