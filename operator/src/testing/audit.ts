@@ -62,7 +62,8 @@ export class AuditedPlane {
 
   /** All that a user asked for so far. */
   async askedBy(user: string): Promise<Asked[]> {
-    const lines = (await readFile(this.#log, 'utf8')).split('\n').filter((line) => line !== '');
+    // What follows the last end of a line is being written: nobody has its answer yet.
+    const lines = (await readFile(this.#log, 'utf8')).split('\n').slice(0, -1);
     return lines
       .map((line) => JSON.parse(line) as AuditEntry)
       .filter((entry) => entry.user.username === user)

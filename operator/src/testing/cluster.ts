@@ -7,16 +7,18 @@ import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testi
 import type { Condition } from '../api/conditions.ts';
 import type { OrderSagaRun } from '../api/ordersagarun.ts';
 import { installApi } from '../api/testing.ts';
+import { orderSagas } from '../controllers/ordersaga/controller.ts';
 import { orderSagaRuns } from '../journals/kubernetes/journal.ts';
 import { KubeClient } from '../kube/client.ts';
 import { loadConfig } from '../kube/config.ts';
 import { isNotFound } from '../kube/errors.ts';
-import { configMaps, events } from '../kube/resource.ts';
+import { configMaps, events, leases } from '../kube/resource.ts';
 import { createTransport } from '../kube/transport.ts';
-import type { ConfigMap, KubeEvent } from '../kube/types.ts';
+import type { ConfigMap, KubeEvent, Lease } from '../kube/types.ts';
 import { Operator } from '../operator.ts';
 import { parseOptions } from '../options.ts';
 import { OPERATOR, rights } from '../rights.ts';
+import { shardOfLease } from '../sharding/lease.ts';
 import { metricSum } from './metrics.ts';
 import { type Reply, ScriptedParticipant } from './participant.ts';
 import { OperatorProcess, type Replica } from './replica.ts';
@@ -24,9 +26,12 @@ import { OperatorProcess, type Replica } from './replica.ts';
 /** How long a test waits for something to become true. */
 const PATIENCE_MILLIS = 30_000;
 
-/** A saga of three steps before the pivot and the pivot: what the tests of runs follow. */
+/**
+ * A saga of three steps before the pivot and the pivot: what the tests of runs follow. No attempt times out, and no deadline is over, while a test makes it
+ * wait or a busy machine does.
+ */
 export const SAGA = {
-  deadline: '1m',
+  deadline: '10m',
   onStepFailure: 'Compensate',
   steps: [
     { name: 'reserve', participant: 'shop', command: 'reserve', compensation: 'release', uses: ['input.lines'] },
@@ -41,7 +46,7 @@ export const SAGA = {
     { name: 'capture', participant: 'shop', command: 'capture', pivot: true, uses: ['pay.authorisationId'] },
   ].map((step) => ({
     ...step,
-    timeout: '2s',
+    timeout: '1m',
     retry: { maxAttempts: 3, initialInterval: '20ms', maxInterval: '100ms' },
   })),
 };
@@ -90,8 +95,8 @@ export class TestCluster {
 
   /**
    * @param options.confined gives the operator Roles in the test's namespace instead of a ClusterRole. @default false
-   * @param options.lease how long an operator that died is waited for. A busy machine may stop one for two seconds, so that only tests of what follows a
-   *   death should ask for less. @default 15s
+   * @param options.lease how long an operator that died is waited for. A busy machine may stop one for seconds, so that only tests in which one is to lose
+   *   its lease by itself should ask for less; others {@link shortenLeases}. @default 15s
    */
   static async create(
     options: { controllerManager?: boolean; plane?: ControlPlane; confined?: boolean; lease?: string } = {},
@@ -168,6 +173,28 @@ export class TestCluster {
     if (index >= 0) this.#replicas.splice(index, 1);
   }
 
+  /** Who holds the Leases that a process renews: of all replicas, and of the leader. */
+  async holders(): Promise<ReadonlySet<string>> {
+    return new Set((await this.#renewedLeases()).map(({ spec }) => spec?.holderIdentity ?? ''));
+  }
+
+  /**
+   * Has whoever takes over wait a second for those that were killed, and not for a lease that is long enough for a busy machine.
+   * @param living who renews their Leases still
+   */
+  async shortenLeases(living: ReadonlySet<string> = new Set()): Promise<void> {
+    for (const { metadata, spec } of await this.#renewedLeases()) {
+      if (living.has(spec?.holderIdentity ?? '')) continue;
+      const place = { namespace: this.system, name: metadata.name };
+      await this.client.patch(leases, place, { spec: { leaseDurationSeconds: 1 } });
+    }
+  }
+
+  async #renewedLeases(): Promise<Lease[]> {
+    const { items } = await this.client.list(leases, { namespace: this.system });
+    return items.filter((lease) => shardOfLease(lease) === undefined);
+  }
+
   /** Stops every replica in order. Rejects with what the first failed with. */
   async stopOperator(): Promise<void> {
     await Promise.all(this.#replicas.splice(0).map((replica) => replica.stop()));
@@ -204,6 +231,29 @@ export class TestCluster {
 
   async applySaga(changes: object = {}): Promise<void> {
     await this.apply({ kind: 'OrderSaga', metadata: { name: 'checkout' }, spec: { ...SAGA, ...changes } });
+  }
+
+  /** As {@link applySaga} while an operator runs, and waits until that has seen it: its watch of runs may be ahead of its watch of sagas. */
+  async changeSaga(changes: object = {}): Promise<void> {
+    await this.applySaga(changes);
+    await this.#untilSeen('checkout');
+  }
+
+  /** Deletes the saga under a running operator, and waits until that has seen it: by another that came after it. */
+  async deleteSaga(): Promise<void> {
+    await this.kubectl('delete', 'saga', 'checkout');
+    await this.apply({ kind: 'OrderSaga', metadata: { name: 'after-checkout' }, spec: SAGA });
+    await this.#untilSeen('after-checkout');
+  }
+
+  async #untilSeen(saga: string): Promise<void> {
+    await eventually(
+      async () => {
+        const { metadata, status } = await this.client.get(orderSagas, { namespace: this.namespace, name: saga });
+        return status?.observedGeneration === metadata.generation;
+      },
+      () => `the operator does not see saga ${saga} as it is`,
+    );
   }
 
   async applyRun(orderId: string, changes: object = {}): Promise<void> {

@@ -146,7 +146,7 @@ function placeOf(place: DynamoPlace): JournalPlace<WorkerJournal> {
   };
 }
 
-/** Asks until `count` runs were claimed in all: an index may be late. @throws Error after 10 s of real time */
+/** Asks until `count` runs were claimed in all: an index may be late. @throws Error after 30 s of real time */
 export async function claimAll(
   worker: WorkerJournal,
   count: number,
@@ -160,7 +160,7 @@ export async function claimAll(
   return claimed;
 }
 
-/** Asks until a worker has `count` announcements to make. @throws Error after 10 s of real time */
+/** Asks until a worker has `count` announcements to make. @throws Error after 30 s of real time */
 export async function untoldAll(
   worker: WorkerJournal,
   count: number,
@@ -176,8 +176,8 @@ export async function untoldAll(
 
 /** Each try is a second on the virtual clock, in which everybody that does not beat comes nearer to being declared dead. */
 async function eventually(clock: VirtualClock, what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const deadline = performance.now() + 10_000; !(await isSo()); ) {
-    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+  for (const deadline = performance.now() + 30_000; !(await isSo()); ) {
+    if (performance.now() > deadline) throw new Error(`not within 30 s: ${what}`);
     clock.advance(1_000);
     await delay(10);
   }

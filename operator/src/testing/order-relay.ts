@@ -1,6 +1,13 @@
 import { freePort } from '@mercato/controlplane/ports.ts';
 import { eventually, type TestCluster } from './cluster.ts';
 
+/** What a 503 says when some were taken. */
+interface SomeTaken {
+  /** The places of the others. */
+  readonly again: readonly number[];
+  readonly outcomes: Record<string, number>;
+}
+
 /** The order service's relay, as the operator sees it: events over HTTP, with a token of an account of the test's namespace. */
 export class OrderRelay {
   readonly #cluster: TestCluster;
@@ -79,17 +86,33 @@ export class OrderRelay {
     });
   }
 
-  /** As a relay does: again and again until it was taken. */
+  /**
+   * As a relay does: again and again until all were taken, each time only what is to come again.
+   * @returns how many of them became what, when they were taken
+   */
   async deliver(events: readonly object[]): Promise<Record<string, number>> {
-    let answer: Record<string, number> = {};
+    const answer: Record<string, number> = {};
+    const add = ({ Busy: _, ...outcomes }: Record<string, number>): void => {
+      for (const [outcome, count] of Object.entries(outcomes)) answer[outcome] = (answer[outcome] ?? 0) + count;
+    };
+    let left = events;
     let last = '';
     await eventually(
       async () => {
-        const response = await this.post(events).catch((error: Error) => error);
+        const response = await this.post(left).catch((error: Error) => error);
         last = response instanceof Error ? response.message : `${response.status} ${await response.clone().text()}`;
-        if (response instanceof Error || !response.ok) return false;
-        answer = (await response.json()) as Record<string, number>;
-        return true;
+        if (response instanceof Error) return false;
+        if (response.ok) {
+          add((await response.json()) as Record<string, number>);
+          return true;
+        }
+        if (response.status !== 503) return false;
+        const { again, outcomes } = (await response.json()) as Partial<SomeTaken>;
+        if (again !== undefined && outcomes !== undefined) {
+          add(outcomes);
+          left = left.filter((_, place) => again.includes(place));
+        }
+        return false;
       },
       () => `the delivery was answered with ${last}`,
     );

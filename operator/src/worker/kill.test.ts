@@ -7,9 +7,10 @@ import { OrderRelay } from '../testing/order-relay.ts';
 import { Subscriber } from '../testing/subscriber.ts';
 
 const ORDERS = 200;
+const PATIENCE_MILLIS = 90_000;
 
 describe('A worker of the sqlite journal', function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
   let cluster: TestCluster;
   let subscriber: Subscriber;
   let relay: OrderRelay;
@@ -17,7 +18,7 @@ describe('A worker of the sqlite journal', function () {
   let flags: string[];
 
   before(async () => {
-    cluster = await TestCluster.create({ lease: '3s' });
+    cluster = await TestCluster.create();
     subscriber = await Subscriber.start();
     relay = await OrderRelay.of(cluster);
     directory = await mkdtemp(join(tmpdir(), 'mercato-worker-'));
@@ -54,6 +55,7 @@ describe('A worker of the sqlite journal', function () {
     await eventually(
       async () => ended() === ORDERS + 1,
       () => `${ended()} of ${ORDERS + 1} ends were told: ${second.output}`,
+      PATIENCE_MILLIS,
     );
     for (const order of [...orders, 'o-new']) {
       expect(new Set(cluster.shop.commandsOf(order)), order).to.have.all.keys('reserve', 'pay', 'book', 'capture');

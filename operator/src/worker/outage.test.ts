@@ -10,7 +10,7 @@ import { OrderRelay } from '../testing/order-relay.ts';
 const LEASE_MILLIS = 3_000;
 
 describe('An operator with the sqlite journal, while the API server is away', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let plane: ControlPlane;
   let cluster: TestCluster;
   let directory: string;

@@ -7,6 +7,8 @@ import { OrderRelay } from '../testing/order-relay.ts';
 import { Subscriber } from '../testing/subscriber.ts';
 
 const ORDERS = 40;
+/** For what begins when a worker has been silent for nine seconds. */
+const PATIENCE_MILLIS = 90_000;
 const AWS = {
   AWS_REGION: 'eu-west-1',
   AWS_ACCESS_KEY_ID: 'test',
@@ -14,7 +16,7 @@ const AWS = {
 };
 
 describe('Workers of the dynamodb journal', function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   let cluster: TestCluster;
   let subscriber: Subscriber;
   const before_ = { ...process.env };
@@ -29,7 +31,7 @@ describe('Workers of the dynamodb journal', function () {
       MERCATO_JOURNAL: 'dynamodb',
       MERCATO_JOURNAL_TABLE: table,
     });
-    cluster = await TestCluster.create({ lease: '3s' });
+    cluster = await TestCluster.create();
     subscriber = await Subscriber.start();
     await cluster.applySaga();
     cluster.allWell();
@@ -66,6 +68,7 @@ describe('Workers of the dynamodb journal', function () {
     await eventually(
       async () => ended() === ORDERS,
       () => `${ended()} of ${ORDERS} ends were told: ${other.output}`,
+      PATIENCE_MILLIS,
     );
     expect(await cluster.metric('mercato_worker_runs_claimed_total', { died: 'true' })).to.equal(ORDERS / 2);
     expect(new Set(subscriber.events.map(({ id }) => id)).size).to.equal(ORDERS);
@@ -94,7 +97,7 @@ describe('Workers of the dynamodb journal', function () {
       await eventually(
         async () => subscriber.toldOf(order).includes('succeeded'),
         () => `${order} came no further than ${cluster.shop.commandsOf(order)}: ${heir.output}`,
-        60_000,
+        PATIENCE_MILLIS,
       );
     const calls = cluster.shop.calls.length;
     zombie.thaw();

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { BROKEN, conditionOf, DECLINED, OK, SAGA, TestCluster } from '../../testing/cluster.ts';
 
 describe('What follows when a step fails', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: TestCluster;
 
   before(async () => {
@@ -78,29 +78,32 @@ describe('What follows when a step fails', function () {
   it('says between two attempts when the next one is, and what follows', async () => {
     const patient = SAGA.steps.map((step) => ({
       ...step,
-      retry: { maxAttempts: 3, initialInterval: '3s', maxInterval: '3s', jitterPercent: 0 },
+      retry: { maxAttempts: 3, initialInterval: '3s', maxInterval: '30s', backoffPercent: 500, jitterPercent: 0 },
     }));
-    await cluster.applySaga({ steps: patient });
-    cluster.shop.on('pay', () => (cluster.shop.commandsOf('waits').length <= 2 ? BROKEN : OK));
+    await cluster.changeSaga({ steps: patient });
+    // A busy machine may miss the first pause; not the second, which is longer.
+    let isSeen = false;
+    cluster.shop.on('pay', () => (isSeen ? OK : BROKEN));
     await cluster.applyRun('waits');
     const waiting = await cluster.until(
       'waits',
       ({ status }) => status?.nextAction?.includes('attempts left') === true,
     );
+    isSeen = true;
     expect(waiting.status?.nextAction).to.match(
-      /^pay: pay at shop, at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, after HttpStatus404; 2 of 3 attempts left, then it compensates$/,
+      /^pay: pay at shop, at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, after HttpStatus404; [21] of 3 attempts left, then it compensates$/,
     );
     expect(waiting.status).to.include({ phase: 'Running', step: 'pay' });
     await cluster.untilPhase('waits', 'Succeeded');
-    await cluster.applySaga();
+    await cluster.changeSaga();
   });
 
   it('holds instead where the definition says so', async () => {
-    await cluster.applySaga({ onStepFailure: 'Hold' });
+    await cluster.changeSaga({ onStepFailure: 'Hold' });
     cluster.shop.on('book', BROKEN);
     await cluster.applyRun('held');
     const run = await cluster.untilPhase('held', 'Held');
-    await cluster.applySaga();
+    await cluster.changeSaga();
     expect(cluster.shop.commandsOf('held')).to.deep.equal(['reserve', 'pay', 'book', 'book', 'book']);
     expect(run.status).to.include({ holdReason: 'StepFailed', step: 'book' });
     expect(conditionOf(run, 'Held')).to.include({ status: 'True', reason: 'StepFailed' });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { TestCluster } from '../../testing/cluster.ts';
 
 describe('OrderSagaRun controller', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: TestCluster;
 
   before(async () => {

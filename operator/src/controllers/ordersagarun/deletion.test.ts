@@ -4,7 +4,7 @@ import { BROKEN, conditionOf, eventually, OK, TestCluster } from '../../testing/
 import { FINALIZER } from './run.ts';
 
 describe('Deleting a run', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: TestCluster;
 
   before(async () => {
@@ -68,14 +68,14 @@ describe('Deleting a run', function () {
   });
 
   it('that is held before the pivot waits for nobody: it compensates', async () => {
-    await cluster.applySaga({ onStepFailure: 'Hold' });
+    await cluster.changeSaga({ onStepFailure: 'Hold' });
     cluster.shop.on('book', BROKEN);
     await cluster.applyRun('held');
     await cluster.untilPhase('held', 'Held');
     cluster.allWell();
     await cluster.deleteRun('held');
     await cluster.untilGone('held');
-    await cluster.applySaga();
+    await cluster.changeSaga();
     expect(cluster.shop.commandsOf('held').slice(-3)).to.deep.equal(['unbook', 'void', 'release']);
   });
 
@@ -114,21 +114,21 @@ describe('Deleting a run', function () {
       message: `there is no OrderSaga missing in namespace ${cluster.namespace}: apply it, and the run begins`,
     });
     expect(run.status?.phase).to.equal('Pending');
-    await cluster.kubectl('delete', 'osr', 'missing-orphan', '--timeout=10s');
+    await cluster.kubectl('delete', 'osr', 'missing-orphan', '--timeout=30s');
   });
 
   it('that may have begun, but has neither status nor saga any more, lets it go with a record', async () => {
     const { kind, spec } = cluster.runOf('lost');
     const metadata = { name: 'missing-lost', finalizers: [FINALIZER] };
     await cluster.apply({ kind, metadata, spec: { ...spec, sagaRef: { name: 'missing' } } });
-    await cluster.kubectl('delete', 'osr', 'missing-lost', '--timeout=10s');
+    await cluster.kubectl('delete', 'osr', 'missing-lost', '--timeout=30s');
     const [record] = await cluster.untilExceptions('lost', 1);
     expect(record?.data).to.include({ decision: 'LetGo', state: 'Unknown', step: '-' });
     expect(record?.data?.['reason']).to.match(/^there is no OrderSaga missing .*; its status is lost$/);
   });
 
   it('while it waits for its saga does not keep it from beginning once the saga is there', async () => {
-    await cluster.kubectl('delete', 'saga', 'checkout');
+    await cluster.deleteSaga();
     await cluster.applyRun('patient');
     await cluster.until('patient', (run) => conditionOf(run, 'Accepted')?.reason === 'SagaNotFound');
     await cluster.applySaga();

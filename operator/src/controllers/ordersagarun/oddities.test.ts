@@ -8,7 +8,7 @@ import { conditionOf, eventually, OK, TestCluster } from '../../testing/cluster.
 const CRD = 'ordersagaruns.mercato.dev';
 
 describe('A run that this operator does not know all of', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   it('from a newer version, with fields that it does not know: carried out, and nothing of it is lost', async () => {
     const plane = await startControlPlane({ etcdUnsafeNoFsync: true });

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { OK, TestCluster } from '../../testing/cluster.ts';
 
-describe('an output that a journal cannot keep as it came', () => {
+describe('an output that a journal cannot keep as it came', function () {
+  this.timeout(120_000);
   let cluster: TestCluster;
 
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     cluster = await TestCluster.create();
     await cluster.applySaga();
     await cluster.startOperator();

@@ -1,10 +1,13 @@
 import { expect } from 'chai';
 import { runKey } from '../../saga/command.ts';
+import { shardOf } from '../../sharding/shard.ts';
 import { eventually, OK, SAGA, TestCluster } from '../../testing/cluster.ts';
 import { metricSum } from '../../testing/metrics.ts';
 import type { Replica } from '../../testing/replica.ts';
 
 const PATIENCE_MILLIS = 60_000;
+/** As an operator has them that is not told otherwise. */
+const SHARDS = 16;
 
 describe('Several operators', function () {
   this.timeout(180_000);
@@ -12,9 +15,9 @@ describe('Several operators', function () {
   let goOn: () => void;
 
   beforeEach(async () => {
-    cluster = await TestCluster.create({ lease: '3s' });
+    cluster = await TestCluster.create();
     // Nothing fails for being slow: runs wait at pay for as long as a test needs.
-    await cluster.applySaga({ deadline: '5m', steps: SAGA.steps.map((step) => ({ ...step, timeout: '2m' })) });
+    await cluster.applySaga({ steps: SAGA.steps.map((step) => ({ ...step, timeout: '5m' })) });
     cluster.allWell();
     const { promise, resolve } = Promise.withResolvers<void>();
     goOn = resolve;
@@ -28,9 +31,14 @@ describe('Several operators', function () {
     await cluster.close();
   });
 
-  /** Applies runs, all at once. */
+  /** Applies runs, all at once, of each shard as many. */
   async function applyRuns(name: string, count: number): Promise<string[]> {
-    const orders = Array.from({ length: count }, (_, index) => `${name}-${index}`);
+    const orders: string[] = [];
+    for (let n = 0; orders.length < count; n++) {
+      const orderId = `${name}-${n}`;
+      const shard = shardOf({ namespace: cluster.namespace, saga: 'checkout', orderId }, SHARDS);
+      if (shard === orders.length % SHARDS) orders.push(orderId);
+    }
     const items = orders.map((orderId) => ({
       apiVersion: 'mercato.dev/v1alpha1',
       ...cluster.runOf(orderId),
@@ -93,7 +101,7 @@ describe('Several operators', function () {
     const left = await Promise.all(
       [second, third].map(({ metricsUrl }) => metricSum([metricsUrl], 'mercato_run_shards_open')),
     );
-    expect(Math.max(...left), 'neither has all').to.be.below(16);
+    expect(Math.max(...left), 'neither has all').to.be.below(SHARDS);
     goOn();
     await allWell(orders);
     for (const replica of [second, third])
@@ -113,6 +121,7 @@ describe('Several operators', function () {
       await eventually(
         async () => (await metricSum([next.metricsUrl], 'mercato_run_shards_open').catch(() => 0)) > 0,
         () => 'the new one has shards',
+        PATIENCE_MILLIS,
       );
       cluster.takeOut(replica);
       await replica.stop();
@@ -125,9 +134,15 @@ describe('Several operators', function () {
 
   it('take over what one drove that was killed, and nobody else notices', async () => {
     const survivor = await cluster.startOperator();
+    await eventually(
+      async () => (await metricSum([survivor.metricsUrl], 'mercato_run_shards_open').catch(() => 0)) === SHARDS,
+      () => 'the first has all shards',
+      PATIENCE_MILLIS,
+    );
+    const living = await cluster.holders();
     const victim = await cluster.startProcess();
     await eventually(
-      async () => (await metricSum([victim.metricsUrl], 'mercato_run_shards_open').catch(() => 0)) === 8,
+      async () => (await metricSum([victim.metricsUrl], 'mercato_run_shards_open').catch(() => 0)) === SHARDS / 2,
       () => 'each has half of the shards',
       PATIENCE_MILLIS,
     );
@@ -136,6 +151,7 @@ describe('Several operators', function () {
     await drives(survivor, (runs) => runs > 0 && runs < 20);
     cluster.takeOut(victim);
     await victim.kill();
+    await cluster.shortenLeases(living);
     await drives(survivor, (runs) => runs === 20);
     goOn();
     await allWell(orders, true);
@@ -144,7 +160,8 @@ describe('Several operators', function () {
   });
 
   it('go on without one that was frozen past its lease; when it wakes up it does nothing more, and ends', async () => {
-    const zombie = await cluster.startProcess();
+    // Its lease is short, so that it is over soon.
+    const zombie = await cluster.startProcess('--lease-duration=6s');
     // Asked again and again, so that one that went on would be heard.
     cluster.shop.on('pay', { status: 202, retryAfter: '0' });
     const orders = await applyRuns('order', 6);

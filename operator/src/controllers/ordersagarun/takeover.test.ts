@@ -11,8 +11,8 @@ describe('Another operator takes over', function () {
   let goOn: () => void;
 
   beforeEach(async () => {
-    cluster = await TestCluster.create({ lease: '3s' });
-    await cluster.applySaga({ deadline: '5m' });
+    cluster = await TestCluster.create();
+    await cluster.applySaga();
     cluster.allWell();
     const { promise, resolve } = Promise.withResolvers<void>();
     goOn = resolve;
@@ -75,11 +75,13 @@ describe('Another operator takes over', function () {
     await at('killed', 'pay');
     cluster.takeOut(first);
     await first.kill();
+    await cluster.shortenLeases();
     const second = await cluster.startProcess();
     await at('killed', 'pay', 2);
     expect(await claimsOf('killed')).to.equal(1);
     cluster.takeOut(second);
     await second.kill();
+    await cluster.shortenLeases();
     await cluster.startProcess();
     await at('killed', 'pay', 3);
     expect(await claimsOf('killed')).to.equal(2);
@@ -100,6 +102,7 @@ describe('Another operator takes over', function () {
     await cluster.until('passed-on', ({ status }) => status?.steps?.[1]?.state === 'InFlight');
     cluster.takeOut(first);
     await first.kill();
+    await cluster.shortenLeases();
     const { namespace } = cluster;
     await cluster.plane.kubectl(['delete', 'ordersagas,controllerrevisions', '--all', '-n', namespace]);
     await cluster.startOperator();
@@ -110,7 +113,7 @@ describe('Another operator takes over', function () {
       PATIENCE_MILLIS,
     );
     await cluster.stopOperator();
-    await cluster.applySaga({ deadline: '5m' });
+    await cluster.applySaga();
     await cluster.startOperator();
     await at('passed-on', 'pay', 2);
     expect(await claimsOf('passed-on'), 'what the dead one did is not known').to.equal(1);
@@ -126,6 +129,7 @@ describe('Another operator takes over', function () {
     await at('pivot', 'capture');
     cluster.takeOut(first);
     await first.kill();
+    await cluster.shortenLeases();
     await cluster.deleteRun('pivot');
     cluster.allWell();
     await cluster.startProcess();
@@ -151,6 +155,7 @@ describe('Another operator takes over', function () {
     await at('back', 'void');
     cluster.takeOut(first);
     await first.kill();
+    await cluster.shortenLeases();
     await cluster.startProcess();
     await at('back', 'void', 2);
     resolve();
@@ -168,9 +173,9 @@ describe('An operator that lost its lease', function () {
 
   it('sends nothing more, and ends; its successor finishes the run', async () => {
     const plane = await startControlPlane({ etcdUnsafeNoFsync: true });
-    const cluster = await TestCluster.create({ plane, lease: '3s' });
+    const cluster = await TestCluster.create({ plane, lease: '6s' });
     try {
-      await cluster.applySaga({ deadline: '5m' });
+      await cluster.applySaga();
       cluster.allWell();
       // Asked again and again, so that a leader that went on would be heard.
       cluster.shop.on('pay', { status: 202, retryAfter: '0' });
@@ -188,6 +193,7 @@ describe('An operator that lost its lease', function () {
       await plane.startApiServer();
       expect(cluster.shop.calls, 'after it ended').to.have.length(calls);
       cluster.allWell();
+      await cluster.shortenLeases();
       await cluster.startOperator();
       await eventually(
         async () => (await cluster.run('order'))?.status?.phase === 'Succeeded',

@@ -4,7 +4,7 @@ import { orderSagaRuns } from '../../journals/kubernetes/journal.ts';
 import { BROKEN, conditionOf, eventually, OK, TestCluster } from '../../testing/cluster.ts';
 
 describe('A status edited by hand', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: TestCluster;
   let goOn: () => void;
 
@@ -144,7 +144,7 @@ describe('A status edited by hand', function () {
   });
 
   it('by a person who also holds a decision: the hold of a step gives way to the doubt', async () => {
-    await cluster.applySaga({ onStepFailure: 'Hold' });
+    await cluster.changeSaga({ onStepFailure: 'Hold' });
     goOn();
     cluster.shop.on('book', BROKEN);
     await cluster.applyRun('both');

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { eventually, OK, TestCluster } from '../../testing/cluster.ts';
 
 describe('Deleting a run that has not begun', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: TestCluster;
 
   before(async () => {
@@ -29,10 +29,12 @@ describe('Deleting a run that has not begun', function () {
     await cluster.apply(second);
     await cluster.until('second', ({ status }) => status?.nextAction?.includes('maxActive') === true);
     await cluster.deleteRun('second');
+    // Once it has seen what came later, the operator has seen the deletion too.
+    await cluster.applyRun('third');
+    await cluster.until('third', ({ status }) => status?.nextAction?.includes('maxActive') === true);
     resolve();
     await cluster.untilPhase('first', 'Succeeded');
-    // What comes later has had its turn: so has the one that is being deleted.
-    await cluster.applyRun('third');
+    // What came later has had its turn: so has the one that is being deleted.
     await cluster.untilPhase('third', 'Succeeded');
     expect(cluster.shop.commandsOf('second')).to.deep.equal([]);
     await cluster.kubectl(

@@ -32,7 +32,7 @@ describe('shownCircuit', () => {
 });
 
 describe('A circuit that opens in a process that keeps no statuses', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: TestCluster;
   let told: string[];
   let registry: Registry;

@@ -17,7 +17,7 @@ import { InventoryDirectory } from './inventories.ts';
 import { warehouseInventories } from './resource.ts';
 
 describe('WarehouseInventory controller', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: TestCluster;
   before(async () => {
     cluster = await TestCluster.create();
