@@ -31,9 +31,11 @@ const SAGA_TYPES = ['held', 'resumed', 'succeeded', 'compensated', 'aborted', 'r
 );
 const INTAKE_TYPES = ['dev.mercato.order.placed', 'dev.mercato.order.cancel-requested'];
 
+const PATIENCE_MS = 60_000;
+
 /** The order service as a process, its bus, queues, topic and table in an emulator; the operator's own code at both of its ends. */
 describe('orders and their sagas over a bus, queues and a topic', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const bus = `mercato-${process.pid}`;
   let aws: Emulator;
   let sqs: SQSClient;
@@ -114,7 +116,7 @@ describe('orders and their sagas over a bus, queues and a topic', function () {
   /** Receives and deletes until this many came. */
   async function received(url: string, count: number): Promise<Message[]> {
     const all: Message[] = [];
-    for (const deadline = Date.now() + 20_000; all.length < count; ) {
+    for (const deadline = Date.now() + PATIENCE_MS; all.length < count; ) {
       if (Date.now() > deadline) throw new Error(`${all.length} of ${count} messages came: ${service.output}`);
       const { Messages = [] } = await sqs.send(
         new ReceiveMessageCommand({
@@ -131,8 +133,8 @@ describe('orders and their sagas over a bus, queues and a topic', function () {
     return all;
   }
   async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-    for (const deadline = Date.now() + 20_000; !(await holds()); ) {
-      if (Date.now() > deadline) throw new Error(`not within 20 s: ${what}: ${service.output}`);
+    for (const deadline = Date.now() + PATIENCE_MS; !(await holds()); ) {
+      if (Date.now() > deadline) throw new Error(`not within ${PATIENCE_MS / 1000} s: ${what}: ${service.output}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

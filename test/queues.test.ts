@@ -23,7 +23,7 @@ import { expect } from 'chai';
 const body = { lines: [{ sku: 'mug', quantity: 1 }], shipTo: { country: 'GB' } };
 
 describe('the operator and inventory over queues', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let sqs: ClientConfig;
   let commandQueue: CommandQueue;
@@ -75,7 +75,7 @@ describe('the operator and inventory over queues', function () {
   const send = (orderId: string, over: Parameters<typeof effectOf>[1] = {}) =>
     registry.send(
       runOf(orderId),
-      effectOf(orderId, { timeout: 20_000, begunAt: Date.now(), body, ...over }),
+      effectOf(orderId, { timeout: 60_000, begunAt: Date.now(), body, ...over }),
       patient(),
     );
 

@@ -16,6 +16,7 @@ import { Administration } from '@mercato/demo/play/observe.ts';
 import { down, type Home, JournalFixedError, PortsTakenError, up } from '@mercato/demo/up.ts';
 import type { OrderSagaRun } from '@mercato/operator/api/ordersagarun.ts';
 import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
+import { eventually } from '@mercato/operator/testing/cluster.ts';
 import { expect } from 'chai';
 
 /** What a command wrote. */
@@ -29,7 +30,8 @@ class Paper {
 const PATIENCE_MS = 60_000;
 
 describe('a shop that stays', function () {
-  this.timeout(240_000);
+  // Half a minute on a quiet machine.
+  this.timeout(480_000);
   let folder: string;
   let home: Home;
 
@@ -89,7 +91,10 @@ describe('a shop that stays', function () {
       line(/^ *TOKEN=.*$/m),
       line(/^ *curl .*-d @.*$/m),
     ];
-    const { stdout } = await promisify(execFile)('bash', ['-ec', script.join('\n')], { cwd: ROOT, timeout: 30_000 });
+    const { stdout } = await promisify(execFile)('bash', ['-ec', script.join('\n')], {
+      cwd: ROOT,
+      timeout: PATIENCE_MS,
+    });
     const { state, total } = JSON.parse(stdout) as { state: string; total: number };
     return { state, total };
   };
@@ -119,6 +124,10 @@ describe('a shop that stays', function () {
     await said(up);
     const before = await livingPrograms(home.site.folder);
     process.kill(before.get('shipping')!.pid, 'SIGKILL');
+    await eventually(
+      async () => !(await livingPrograms(home.site.folder)).has('shipping'),
+      () => 'shipping lives on',
+    );
     expect(await said(up)).to.include('already running: acquirer, carrier, inventory, payment, order, operator\n');
     const after = await livingPrograms(home.site.folder);
     expect(after.get('shipping')?.pid).to.be.a('number').and.not.to.equal(before.get('shipping')?.pid);

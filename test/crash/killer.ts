@@ -14,7 +14,7 @@ export interface Killed {
 }
 
 /** An operator drives runs after its start, the lease's duration and a retry or two; a machine that does a dozen other things takes longer. */
-const DRIVING_TIMEOUT_MS = 60_000;
+const DRIVING_TIMEOUT_MS = 180_000;
 const POLL_MS = 20;
 
 /** Ends processes of a shop with SIGKILL and starts them again. Plays the kubelet until it is stopped: an operator that ended by itself runs again too. */

@@ -12,7 +12,7 @@ const CANCEL_ONE_IN = 12;
 const AT_ONCE = 16;
 const AGAIN_MS = 100;
 /** How long nobody may answer. A service that was killed is back in a second or two; the machine does a dozen other things. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 
 /** Where the shop is, and who its customers are. */
 export interface CustomersOptions {
@@ -138,7 +138,7 @@ export class Customers {
       await this.#patiently('POST', `/orders/${id}/cancel`, {});
   }
 
-  /** The same request again while nobody answers, or too busily. @throws Error when that lasts for a minute */
+  /** The same request again while nobody answers, or too busily. @throws Error when that lasts for three minutes */
   async #patiently(method: 'GET' | 'POST', path: string, body?: unknown, key?: string): Promise<Answer> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {

@@ -11,7 +11,7 @@ import { faultSeed, playFaults } from './play.ts';
 const WORKERS = ['worker-1', 'worker-2', 'worker-3'];
 
 describe('a shop with the dynamodb journal', function () {
-  this.timeout(600_000);
+  this.timeout(1_200_000);
   before(() => requireBinaries());
 
   it(`loses nothing when its ${WORKERS.length} workers are killed ${KILLS} times, and one call to DynamoDB in five goes wrong`, async () => {

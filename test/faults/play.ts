@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { FaultStage, type StageOptions } from './stage.ts';
 
 /** From the last fault to quiet. A machine that does a dozen other things takes its time. */
-const QUIET_MS = 120_000;
+const QUIET_MS = 300_000;
 
 /** What orders, fates and faults of a test follow from; printed by {@link playFaults}. `MERCATO_FAULT_SEED` plays one again. */
 export function faultSeed(): string {

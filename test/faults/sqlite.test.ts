@@ -6,7 +6,7 @@ import { faultSeed, playFaults } from './play.ts';
 const ORDER_KILLS = Math.ceil(KILLS / 4);
 
 describe('a shop with the sqlite journal', function () {
-  this.timeout(600_000);
+  this.timeout(1_200_000);
   before(() => requireBinaries());
 
   it(`loses nothing when its worker is killed ${KILLS} times, and its order service ${ORDER_KILLS} times`, () => {

@@ -20,10 +20,10 @@ import { Customers } from './customers.ts';
 import { Door } from './door.ts';
 
 /** The longest that services may take for what they finish after the runs. */
-const SETTLE_MS = 30_000;
+const SETTLE_MS = 60_000;
 const POLL_MS = 50;
 /** What the services' administration is asked while they come and go. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** How a shop is set up for a fault test. */
 export interface StageOptions extends Pick<ShopOptions, 'envOf'> {

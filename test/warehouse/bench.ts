@@ -30,7 +30,13 @@ import { requestedTokens } from '@mercato/operator/participants/tokens.ts';
 import { systemClock } from '@mercato/operator/runtime/clock.ts';
 import { Manager } from '@mercato/operator/runtime/manager.ts';
 import { SimulatedSupplier } from '@mercato/operator/suppliers/simulator.ts';
-import { type Placed, SupplierUnavailable, type SupplyOrder } from '@mercato/operator/suppliers/supplier.ts';
+import {
+  type Placed,
+  type PlacedOrder,
+  type Progress,
+  SupplierUnavailable,
+  type SupplyOrder,
+} from '@mercato/operator/suppliers/supplier.ts';
 import { eventually, TestCluster } from '@mercato/operator/testing/cluster.ts';
 
 /** Who approves in these tests: a user with the role `mercato-approve` and nothing else. */
@@ -52,10 +58,29 @@ export class AbsentSupplier extends SimulatedSupplier {
   }
 }
 
+/** A supplier as the simulated ones, whose time is what a test says. Its orders are those of the supplier `held`. */
+export class HeldSupplier extends SimulatedSupplier {
+  /** The share of an order's lead time that is over: goods leave after a quarter, and arrive at its end. */
+  passed = 0;
+
+  override async progress(order: PlacedOrder, now: number): Promise<Progress> {
+    return { ...(await super.progress(order, this.#timeOf(order))), nextAt: now + LOOK_EVERY_MILLIS };
+  }
+
+  override cancel(order: PlacedOrder): Promise<boolean> {
+    return super.cancel(order, this.#timeOf(order));
+  }
+
+  #timeOf({ orderedAt, leadTime }: PlacedOrder): number {
+    return orderedAt + this.passed * leadTime;
+  }
+}
+
 /** The warehouses' controllers under the operator's own rights, on a real API server, beside a real inventory that checks their tokens. */
 export class WarehouseBench {
   readonly cluster: TestCluster;
   readonly absent = new AbsentSupplier();
+  readonly held = new HeldSupplier();
   readonly #simulator = new SimulatedSupplier();
   readonly #database: string;
   #inventory: RunningService | undefined;
@@ -134,7 +159,7 @@ export class WarehouseBench {
       recorder,
       registry: manager.metrics.registry,
       clock: systemClock,
-      supplierOf: (name) => (name === 'absent' ? this.absent : this.#simulator),
+      supplierOf: (name) => (name === 'absent' ? this.absent : name === 'held' ? this.held : this.#simulator),
       lookEveryMillis: LOOK_EVERY_MILLIS,
     });
     const stop = new AbortController();

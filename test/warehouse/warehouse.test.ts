@@ -10,7 +10,7 @@ import { APPROVER, WarehouseBench } from './bench.ts';
 const approval = JSON.stringify({ spec: { approval: { decision: 'Approve', by: APPROVER } } });
 
 describe('stock on a real API server with a real inventory', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
   let bench: WarehouseBench;
 
   before(async () => {
@@ -21,6 +21,15 @@ describe('stock on a real API server with a real inventory', function () {
 
   const onHand = (name: string, units: number) =>
     bench.warehouse(name, ({ status }) => status?.totals?.onHand === units && status.phase !== 'NotReady');
+  /** Waits until the controllers know of a warehouse that it is ready, or with undefined, that it is gone. */
+  const untilReady = (warehouse: string, ready: number | undefined) =>
+    eventually(
+      async () => {
+        const labels = `namespace="${bench.cluster.namespace}",warehouse="${warehouse}"`;
+        return (await bench.metric(`mercato_warehouse_ready{${labels}}`)) === ready;
+      },
+      () => `${warehouse} is not ${ready === undefined ? 'gone' : 'ready'} for the controllers`,
+    );
   const onlyOrderOf = async (warehouse: string): Promise<RestockOrder> => {
     let orders: RestockOrder[] = [];
     await eventually(
@@ -156,25 +165,30 @@ describe('stock on a real API server with a real inventory', function () {
     await patch('thirsk-early', cancel);
     await bench.order('thirsk-early', ({ status }) => status?.phase === 'Cancelled');
 
-    await bench.apply('RestockOrder', 'thirsk-late', { ...spec, leadTime: '3s' });
+    bench.held.passed = 0.5;
+    await bench.apply('RestockOrder', 'thirsk-late', { ...spec, supplier: 'held', leadTime: '1s' });
     await patch('thirsk-late', approval);
     await bench.order('thirsk-late', ({ status }) => status?.phase === 'InTransit');
     await patch('thirsk-late', cancel);
-    await bench.order(
-      'thirsk-late',
-      ({ status }) =>
-        status?.phase === 'Received' && findCondition(status.conditions, 'Cancelled')?.reason === 'AlreadyInTransit',
-    );
+    const isRefused = ({ status }: RestockOrder) =>
+      findCondition(status?.conditions, 'Cancelled')?.reason === 'AlreadyInTransit';
+    await bench.order('thirsk-late', isRefused);
+    bench.held.passed = 1;
+    await bench.order('thirsk-late', (order) => order.status?.phase === 'Received' && isRefused(order));
     await onHand('thirsk', 5);
   });
 
   it('keeps goods in transit when their warehouse is deleted, and books them when it is back', async () => {
+    bench.held.passed = 0;
     await bench.applyWarehouse('malton', {});
-    const spec = { warehouse: 'malton', supplier: 'potteries', leadTime: '1s', lines: [{ sku: 'MUG', quantity: 5 }] };
+    await untilReady('malton', 1);
+    const spec = { warehouse: 'malton', supplier: 'held', leadTime: '1s', lines: [{ sku: 'MUG', quantity: 5 }] };
     await bench.apply('RestockOrder', 'malton-1', spec);
     await bench.kubectl(APPROVER, 'patch', 'rso', 'malton-1', '--type', 'merge', '-p', approval);
     await bench.order('malton-1', ({ status }) => status?.phase === 'Ordered');
     await bench.remove(warehouseInventories, 'malton');
+    await untilReady('malton', undefined);
+    bench.held.passed = 1;
     const waits = await bench.order(
       'malton-1',
       ({ status }) => findCondition(status?.conditions, 'Blocked')?.status === 'True',

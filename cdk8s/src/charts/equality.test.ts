@@ -107,7 +107,8 @@ describe('the charts', () => {
       });
 
     it(`${name} gives with ${RANDOM_VALUES} random values what cdk8s gives`, async function () {
-      this.timeout(300_000);
+      // The umbrella needs half a minute on a quiet machine.
+      this.timeout(900_000);
       // Those who have the same to say, as a chart without values, say it once.
       await fc.assert(lawOf(packaged), {
         numRuns: RANDOM_VALUES / AT_ONCE,

@@ -30,7 +30,7 @@ const SHARING = EMBEDDED.filter((service) => shared(service) !== undefined);
 const CONTROLLERS = mercato.services.filter(({ component }) => component === 'controller');
 
 describe("a service's chart", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   describe('for an entry that is added to the model', () => {
     const objects = rendered(withSearch, search.name, EVERYTHING);

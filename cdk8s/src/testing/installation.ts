@@ -93,7 +93,7 @@ export class Installation {
   }
 
   /** `helm uninstall`. @throws what Helm says when a hook fails, or is not over in time */
-  async uninstall(release: string, namespace: string, timeout = '60s'): Promise<void> {
+  async uninstall(release: string, namespace: string, timeout = '150s'): Promise<void> {
     await this.#run('uninstall', release, '--namespace', namespace, '--timeout', timeout);
   }
 

@@ -15,6 +15,8 @@ import { ensureEmulator, InstallError } from './index.ts';
 import type { Emulator } from './server.ts';
 import { sharedDynamoDbLocal, sharedElasticMq, sharedMiniStack } from './testing.ts';
 
+const PATIENCE_MS = 30_000;
+
 describe('the emulators of AWS', function () {
   this.timeout(120_000);
 
@@ -104,7 +106,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
 
 function accepts(port: number, host: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect({ port, host, timeout: 2000 });
+  const socket = connect({ port, host, timeout: PATIENCE_MS });
   const settle = (accepted: boolean) => {
     socket.destroy();
     resolve(accepted);
@@ -115,9 +117,9 @@ function accepts(port: number, host: string): Promise<boolean> {
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + PATIENCE_MS;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`not within 30 s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within ${PATIENCE_MS / 1000} s: ${what}`);
     await delay(20);
   }
 }

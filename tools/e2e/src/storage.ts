@@ -76,7 +76,7 @@ export class StaticVolumes {
     await this.#objects.apply(namespaceOf(this.#name));
     const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: this.#name } };
     // Admission refuses pods until the account is there, which a controller makes.
-    await until('the namespace has its service account', 30_000, async () => {
+    await until('the namespace has its service account', 120_000, async () => {
       return (await this.#objects.find(account)) !== undefined;
     });
     const pod = directoryPod({ name: name.slice(0, 63), namespace: this.#name }, node, path, this.#image, script);

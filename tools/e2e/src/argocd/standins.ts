@@ -58,8 +58,9 @@ function workload(name: string, kind: 'Deployment' | 'StatefulSet'): Templated {
     spec: {
       replicas: 1,
       selector: { matchLabels: labels },
+      // Soon, for the one that cannot start; a busy machine needs ten seconds for one that can.
       ...(kind === 'Deployment'
-        ? { progressDeadlineSeconds: 10 }
+        ? { progressDeadlineSeconds: 30 }
         : { serviceName: name, podManagementPolicy: 'Parallel' }),
       template: {
         metadata: { labels },
