@@ -11,7 +11,7 @@ import { DRAIN, DRAIN_OWN, DRAIN_RUNS, deciding, draining, drainingOwn } from '.
 import { systemClock } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import { type Asked, AuditedPlane } from '../testing/audit.ts';
-import { BROKEN, conditionOf, eventually, OK, SAGA, TestCluster } from '../testing/cluster.ts';
+import { BROKEN, conditionOf, eventually, OK, TestCluster } from '../testing/cluster.ts';
 import { type DrainOptions, type DrainReport, drain } from './drain.ts';
 
 describe('The drain before an uninstall', function () {
@@ -28,10 +28,7 @@ describe('The drain before an uninstall', function () {
 
   beforeEach(async () => {
     cluster = await TestCluster.create({ plane: audited.plane });
-    // Steps that a test keeps waiting have time until it is done: after three time-outs they would be held.
-    const steps = SAGA.steps.map((step) => ({ ...step, timeout: '1m' }));
-    const ttlAfterFinished = { succeeded: '1h', aborted: '1h' };
-    await cluster.applySaga({ steps, deadline: '10m', onStepFailure: 'Hold', ttlAfterFinished });
+    await cluster.applySaga({ onStepFailure: 'Hold', ttlAfterFinished: { succeeded: '1h', aborted: '1h' } });
     cluster.allWell();
     await cluster.startOperator();
     client = await account(false);

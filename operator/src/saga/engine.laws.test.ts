@@ -217,7 +217,10 @@ function always(law: (moment: Moment, of: Revision) => void): () => void {
   };
 }
 
-describe('laws of the engine, over any events', () => {
+describe('laws of the engine, over any events', function () {
+  // A machine that does a dozen other things takes 11 s for a law.
+  this.timeout(60_000);
+
   it(
     'the pivot, and what follows it, is sent only where its intent is durable first',
     always((moment, of) => {

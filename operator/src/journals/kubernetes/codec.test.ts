@@ -107,7 +107,9 @@ function edited(
   return copy as JournalledStatus;
 }
 
-describe('The journal in a status', () => {
+describe('The journal in a status', function () {
+  this.timeout(60_000);
+
   it('gives back every state that a run can come to', () => {
     fc.assert(
       fc.property(states, (state) => {
