@@ -102,7 +102,7 @@ class Shop {
 }
 
 describe('An order that the operator does not take', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let cluster: TestCluster;
   let shop: Shop | undefined;
 
