@@ -224,7 +224,9 @@ const holds = (make: (world: World) => Command[], rules: Rules, runs: number) =>
     { numRuns: runs, seed: 20261122 },
   );
 
-describe('the three promises under crashes, lost messages and copies', () => {
+describe('the three promises under crashes, lost messages and copies', function () {
+  // Seconds of work on a machine that does nothing else.
+  this.timeout(60_000);
   it('hold for local commands', () => holds(local, contractRules, 400));
   it('hold for external commands', () => holds(external, contractRules, 400));
 
