@@ -30,7 +30,8 @@ export class OperatorProcess implements Replica {
         this.#output += chunk.toString();
       });
     }
-    this.ended = once(this.#child, 'exit').then(([code, signal]: (number | string | null)[]) => {
+    // Not its exit, after which the last of its output may have yet to be read.
+    this.ended = once(this.#child, 'close').then(([code, signal]: (number | string | null)[]) => {
       if (code !== 0 && signal !== 'SIGKILL')
         throw new Error(`the operator ended with ${code ?? signal}: ${this.#output}`);
     });
