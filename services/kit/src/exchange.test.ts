@@ -83,6 +83,14 @@ describe('an exchange over HTTP', () => {
   givesUnknown(unknown, () => client);
   givesUnknown(never, () => impatient);
 
+  it('takes an answer that came while this process stood still', async () => {
+    const standing = (response: ServerResponse) => {
+      response.end('{}');
+      for (const until = performance.now() + 1_100; performance.now() < until; );
+    };
+    expect(await ask(standing, impatient)).to.include({ kind: 'answered', status: 200 });
+  });
+
   it('gives unknown when nobody listens', async () => {
     const nobody = httpExchange({ baseUrl: 'http://127.0.0.1:1' });
     expect((await nobody.exchange({ method: 'GET', path: '/' })).kind).to.equal('unknown');

@@ -124,7 +124,8 @@ class Exchanging implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     const late = () => this.#giveUp(`TimeoutError: no whole answer in ${this.#timeoutMs} ms`);
-    this.#timer = setTimeout(late, this.#timeoutMs);
+    // What came while this process stood still is read first: timers are looked at before sockets, and all that is under way would be unknown at once.
+    this.#timer = setTimeout(() => setImmediate(late), this.#timeoutMs);
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
@@ -149,6 +150,7 @@ class Exchanging implements Dispatcher.DispatchHandler {
 
   /** Settles first: what the abort brings is no news. */
   #giveUp(detail: string): void {
+    if (this.#settled) return;
     this.#settle({ kind: 'unknown', detail });
     this.#controller?.abort(new Error(detail));
   }

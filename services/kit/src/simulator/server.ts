@@ -29,13 +29,15 @@ export interface SimulatorServer {
 
 const MAX_BODY_BYTES = 65_536;
 const MAX_PAGE = 1_000;
+/** Longer than clients keep idle connections, so that it is they who close, as with our services: a request into a closing one looks lost. */
+const KEEP_ALIVE_MS = 75_000;
 
 /**
  * Serves a simulated company over HTTP, with its faults. Besides the company's own paths: `GET /health`, and
  * `GET /log?cursor=0&limit=1000`, which answers `{entries, next}` with what is durable, oldest first.
  */
 export async function serveSimulator<Entry>(options: SimulatorServerOptions<Entry>): Promise<SimulatorServer> {
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     answer(options, request, response).catch((error: unknown) => {
       options.onFailure(error);
       response.destroy();
