@@ -375,6 +375,14 @@ describe('Transport', () => {
     expect(await pending).to.have.property('failure', 'aborted');
   });
 
+  it('takes an answer that came while this process stood still', async () => {
+    answer = (response) => {
+      reply(response, 200, '{"ok":true}');
+      for (const until = performance.now() + 2_100; performance.now() < until; );
+    };
+    expect(await transport.request({ method: 'GET', path: '/x', timeoutMs: 2_000 })).to.deep.equal({ ok: true });
+  });
+
   it('repeats a read whose connection broke, but says of a write that its outcome is unknown', async () => {
     answer = (response, attempt) => (attempt === 1 ? response.socket?.destroy() : reply(response, 200, '{}'));
     await transport.request({ method: 'GET', path: '/x' });

@@ -180,8 +180,9 @@ function dispatch(dispatcher: Dispatcher, outgoing: Outgoing, bounds: Bounds, ca
     }
   };
   const onAbort = () => failWith(new TransportError(name, 'aborted', 'aborted', signal?.reason));
-  const timer =
-    timeoutMs > 0 ? setTimeout(() => fail('timeout', `no answer within ${timeoutMs} ms`), timeoutMs) : undefined;
+  const late = () => fail('timeout', `no answer within ${timeoutMs} ms`);
+  // What came while this process stood still is read first: timers are looked at before sockets, and all that is under way would be unknown at once.
+  const timer = timeoutMs > 0 ? setTimeout(() => setImmediate(late), timeoutMs) : undefined;
 
   if (signal?.aborted) {
     onAbort();
