@@ -173,7 +173,7 @@ describe('An operator that lost its lease', function () {
 
   it('sends nothing more, and ends; its successor finishes the run', async () => {
     const plane = await startControlPlane({ etcdUnsafeNoFsync: true });
-    const cluster = await TestCluster.create({ plane, lease: '6s' });
+    const cluster = await TestCluster.create({ plane, lease: '9s' });
     try {
       await cluster.applySaga();
       cluster.allWell();
