@@ -156,6 +156,18 @@ describe('httpParticipant', () => {
     });
   });
 
+  it('takes an answer that came while this process stood still for longer than its time', async () => {
+    const clock = new VirtualClock();
+    const participant = open({}, testTokens, clock);
+    server.behave((request, response) => {
+      good(request, response);
+      setTimeout(() => clock.advance(1000), 1);
+      // The timer is due, and the answer there, when anything is looked at again.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    });
+    expect(await sendTo(participant, 'o-1', { timeout: 1000 })).to.deep.equal(ownKey('o-1'));
+  });
+
   describe('its signal', () => {
     it('ends a command that was sent, and its connection', async () => {
       const participant = open();

@@ -94,7 +94,9 @@ export class Outgoing {
   begin(): void {
     this.#stage = 'authorising';
     this.#cancelTimer();
-    this.#cancelTimer = this.#clock.after(this.left, () => this.#late());
+    // What came while this process stood still is read first: timers are looked at before sockets, and all that was sent would be unknown at once.
+    const late = () => (this.sent ? void setImmediate(() => this.#late()) : this.#late());
+    this.#cancelTimer = this.#clock.after(this.left, late);
   }
 
   /** Its request is being handed to a connection. */
