@@ -33,8 +33,8 @@ check: install ## Check types, style, and that generated files are current
 	$(NODE) cdk8s/src/main.ts generate --check
 	$(NODE) cdk8s/src/argocd/generate.ts --check
 
-test: controlplane tools emulators ## Run all tests; TESTS=path/to/x.test.ts runs that file only
-	@$(NODE) tools/test.ts $(TESTS)
+test: controlplane tools emulators ## Run all tests; TESTS=path/to/x.test.ts runs that file only, STALLS=1 has them stand still now and then
+	@$(if $(STALLS),MERCATO_STALLS=1) $(NODE) tools/test.ts $(TESTS)
 
 KILLS ?= 50
 

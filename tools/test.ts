@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, createReadStream, globSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import type { Counts } from './reporter.ts';
+import { stall } from './stalls.ts';
 
 const within = (...folders: readonly string[]): string[] => folders.map((folder) => `${folder}/**/*.test.ts`);
 
@@ -26,7 +27,8 @@ const onCluster = (): readonly (readonly string[])[] =>
 
 /**
  * Runs mocha on the files given (default: all tests; with --e2e those that need a cluster) and ends with the line `N passed, N failed`, after everything
- * else that is written. The exit status is 1 when a test or hook failed, when none ran, and when a mocha did not come to its end.
+ * else that is written. The exit status is 1 when a test or hook failed, when none ran, and when a mocha did not come to its end. With MERCATO_STALLS set, each
+ * mocha stands still for a second or two now and then, which shows the tests that only a quick machine passes.
  */
 async function main(args: readonly string[]): Promise<void> {
   // On a cluster, what it cannot do is skipped, and said.
@@ -49,17 +51,24 @@ async function main(args: readonly string[]): Promise<void> {
 async function oneByOne(lanes: readonly (readonly string[])[], folder: string): Promise<Counts[]> {
   const counts: Counts[] = [];
   for (const [i, lane] of lanes.entries())
-    counts.push(await runLane(lane, join(folder, String(i)), { maySkip: true, live: true }));
+    counts.push(await runLane(lane, join(folder, String(i)), { maySkip: true, live: true, started: [] }));
   return counts;
 }
 
 /** The first lane writes as it goes, the others when it has ended. */
 async function sideBySide(lanes: readonly (readonly string[])[], folder: string): Promise<Counts[]> {
-  const ends = lanes.map((lane, i) => runLane(lane, join(folder, String(i)), { maySkip: false, live: i === 0 }));
+  const started: ChildProcess[] = [];
+  const ends = lanes.map((lane, i) =>
+    runLane(lane, join(folder, String(i)), { maySkip: false, live: i === 0, started }),
+  );
+  const stop = new AbortController();
+  const stalled = process.env['MERCATO_STALLS'] ? stall(started, stop.signal) : undefined;
   for (const [i, end] of ends.entries()) {
     await end;
     if (i > 0) await pipeline(createReadStream(join(folder, `${i}.log`)), process.stdout, { end: false });
   }
+  stop.abort();
+  if (stalled !== undefined) process.stdout.write(`stood still ${await stalled} times\n`);
   return Promise.all(ends);
 }
 
@@ -67,7 +76,7 @@ async function sideBySide(lanes: readonly (readonly string[])[], folder: string)
 async function runLane(
   files: readonly string[],
   path: string,
-  { maySkip, live }: { readonly maySkip: boolean; readonly live: boolean },
+  { maySkip, live, started }: { readonly maySkip: boolean; readonly live: boolean; readonly started: ChildProcess[] },
 ): Promise<Counts> {
   const tool = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
   const reporter = ['--reporter', tool('./reporter.ts'), '--reporter-option', `counts=${path}.json`];
@@ -80,6 +89,7 @@ async function runLane(
       stdio: ['inherit', log ?? 'inherit', log ?? 'inherit'],
     },
   );
+  started.push(child);
   const status = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
   if (log !== undefined) closeSync(log);
   const { passed, failed, failures } = readCounts(`${path}.json`) ?? { passed: 0, failed: 1, failures: [] };
