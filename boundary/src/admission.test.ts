@@ -3,10 +3,10 @@ import type { ControlPlane } from '@mercato/controlplane';
 import type { ApiClient, ApiResponse } from '@mercato/controlplane/request.ts';
 import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testing.ts';
 import type { PolicyRule } from '@mercato/operator/api/rbac.ts';
-import { as, messageOf, until } from '@mercato/operator/api/testing.ts';
+import { as, messageOf, until, untilMay } from '@mercato/operator/api/testing.ts';
 import { expect } from 'chai';
 import { admission } from './admission.ts';
-import { cardNamespace, installAdmission, untilMay } from './testing/admission.ts';
+import { cardNamespace, installAdmission } from './testing/admission.ts';
 
 /** What a request did: the status, and what was said. */
 type Answer = Promise<ApiResponse>;

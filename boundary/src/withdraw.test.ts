@@ -2,6 +2,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { binding, role } from '@mercato/operator/api/rbac.ts';
+import { untilMay } from '@mercato/operator/api/testing.ts';
 import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { loadConfig } from '@mercato/operator/kube/config.ts';
 import { createTransport } from '@mercato/operator/kube/transport.ts';
@@ -9,7 +10,6 @@ import { expect } from 'chai';
 import { FINALIZER } from './controllers/policies.ts';
 import { DENY_ALL } from './policy/desired.ts';
 import { withdrawRights } from './rights.ts';
-import { untilMay } from './testing/admission.ts';
 import { BoundaryCluster } from './testing/cluster.ts';
 import { withdraw } from './withdraw.ts';
 

@@ -1,5 +1,4 @@
 import type { ControlPlane } from '@mercato/controlplane';
-import type { PolicyRule } from '@mercato/operator/api/rbac.ts';
 import { as, installApi, messageOf, until } from '@mercato/operator/api/testing.ts';
 import { admission } from '../admission.ts';
 import { CARD_DATA, PROBE_OF } from '../labels.ts';
@@ -78,20 +77,3 @@ export async function cardNamespace(plane: ControlPlane, name: string): Promise<
   });
   if (answer.status !== 201) throw new Error(`namespace ${name}: ${JSON.stringify(answer.body)}`);
 }
-
-/**
- * Waits until RBAC gives a user the first of a rule's rights: the authorizer knows of a role and of a binding some time after they were stored.
- * @param namespace where. @default everywhere
- */
-export async function untilMay(plane: ControlPlane, user: string, rule: PolicyRule, namespace?: string): Promise<void> {
-  const [[group], [resource], [verb], [name] = []] = [rule.apiGroups, rule.resources, rule.verbs, rule.resourceNames];
-  await until(`${user} may ${verb} ${resource}`, async () => {
-    const { body } = await plane.request('/apis/authorization.k8s.io/v1/subjectaccessreviews', {
-      method: 'POST',
-      body: { spec: { user, resourceAttributes: { group, resource, verb, name, namespace } } },
-    });
-    return (body as { status?: { allowed?: boolean } }).status?.allowed === true;
-  });
-}
-
-export { until };

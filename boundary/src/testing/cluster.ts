@@ -8,6 +8,7 @@ import { sharedControlPlane, uniqueNamespace } from '@mercato/controlplane/testi
 import { type Condition, findCondition } from '@mercato/operator/api/conditions.ts';
 import type { PciBoundary, PciBoundarySpec } from '@mercato/operator/api/pciboundary.ts';
 import type { PolicyRule } from '@mercato/operator/api/rbac.ts';
+import { untilMay } from '@mercato/operator/api/testing.ts';
 import { KubeClient } from '@mercato/operator/kube/client.ts';
 import { loadConfig } from '@mercato/operator/kube/config.ts';
 import { isNotFound } from '@mercato/operator/kube/errors.ts';
@@ -22,7 +23,7 @@ import { networkPolicies, pciBoundaries } from '../kube/resources.ts';
 import { parseOptions } from '../options.ts';
 import type { NetworkPolicy } from '../policy/types.ts';
 import { clusterRights, namespaceRights } from '../rights.ts';
-import { cardNamespace, installAdmission, untilMay } from './admission.ts';
+import { cardNamespace, installAdmission } from './admission.ts';
 
 /** One running controller. */
 export interface Replica {

@@ -136,17 +136,26 @@ async function bind(plane: ControlPlane, user: string, role: string, namespace?:
   // A control plane that was kept has it already.
   if (answer.status !== 201 && answer.status !== 409)
     throw new Error(`cannot bind ${role} to ${user}: ${messageOf(answer)}`);
-  // The API server goes by what its own watch has shown it. The last right of each role is none that those before it give.
   const { rules } = (await read(plane, `${RBAC}/clusterroles/${role}`)) as { rules: readonly PolicyRule[] };
-  const { verb, group, resource } = rightsOf(rules).at(-1) as Right;
+  // Its last right is none that the roles before it give.
+  await untilMay(plane, user, rules.at(-1) as PolicyRule, namespace);
+}
+
+/**
+ * Waits until RBAC gives a user the last of a rule's rights: the API server goes by what its own watch has shown it of a role and its binding, some time
+ * after they were stored.
+ * @param namespace where. @default everywhere
+ */
+export async function untilMay(plane: ControlPlane, user: string, rule: PolicyRule, namespace?: string): Promise<void> {
+  const right = rightsOf([rule]).at(-1) as Right;
   const body = {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SubjectAccessReview',
-    spec: { user, resourceAttributes: { verb, group, resource, ...(namespace !== undefined && { namespace }) } },
+    spec: { user, resourceAttributes: { ...right, namespace } },
   };
-  await until(`${user} has the role ${role}`, async () => {
+  await until(`${user} may ${right.verb} ${right.resource}`, async () => {
     const review = await plane.request('/apis/authorization.k8s.io/v1/subjectaccessreviews', { method: 'POST', body });
-    return (review.body as { status: { allowed: boolean } }).status.allowed;
+    return (review.body as { status?: { allowed: boolean } }).status?.allowed === true;
   });
 }
 
