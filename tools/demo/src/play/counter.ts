@@ -4,6 +4,7 @@ import { FINALIZER } from '@mercato/operator/controllers/ordersagarun/run.ts';
 import { orderSagaRuns } from '@mercato/operator/journals/kubernetes/journal.ts';
 import type { KubeClient } from '@mercato/operator/kube/client.ts';
 import { ApiError, isAlreadyExists } from '@mercato/operator/kube/errors.ts';
+import { isPassing } from './observe.ts';
 import type { PlannedOrder } from './order.ts';
 import { pause } from './patience.ts';
 
@@ -55,8 +56,7 @@ export function apiServer(client: KubeClient, namespace: string, saga: string): 
           signal.throwIfAborted();
           // An earlier try of ours came through, and its answer was lost.
           if (isAlreadyExists(error)) return { orderId };
-          // 429: it is too busy to look at it.
-          if (error instanceof ApiError && error.code < 500 && error.code !== 429)
+          if (error instanceof ApiError && !isPassing(error))
             return { refusal: error.status?.message ?? error.message };
           await pause(RETRY_MS, signal);
         }
