@@ -51,7 +51,7 @@ async function main(args: readonly string[]): Promise<void> {
 async function oneByOne(lanes: readonly (readonly string[])[], folder: string): Promise<Counts[]> {
   const counts: Counts[] = [];
   for (const [i, lane] of lanes.entries())
-    counts.push(await runLane(lane, join(folder, String(i)), { maySkip: true, live: true, started: [] }));
+    counts.push(await runLane(lane, join(folder, String(i)), { maySkip: true, live: true }));
   return counts;
 }
 
@@ -76,7 +76,7 @@ async function sideBySide(lanes: readonly (readonly string[])[], folder: string)
 async function runLane(
   files: readonly string[],
   path: string,
-  { maySkip, live, started }: { readonly maySkip: boolean; readonly live: boolean; readonly started: ChildProcess[] },
+  { maySkip, live, started }: { readonly maySkip: boolean; readonly live: boolean; readonly started?: ChildProcess[] },
 ): Promise<Counts> {
   const tool = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
   const reporter = ['--reporter', tool('./reporter.ts'), '--reporter-option', `counts=${path}.json`];
@@ -89,7 +89,7 @@ async function runLane(
       stdio: ['inherit', log ?? 'inherit', log ?? 'inherit'],
     },
   );
-  started.push(child);
+  started?.push(child);
   const status = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
   if (log !== undefined) closeSync(log);
   const { passed, failed, failures } = readCounts(`${path}.json`) ?? { passed: 0, failed: 1, failures: [] };

@@ -80,12 +80,11 @@ describe('Attacks on the PCI boundary', function () {
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name };
     const subjects = [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name }];
     allowed(await post(plane.request, `${RBAC}/clusterroles`, { metadata, rules }));
-    const places = namespaces.map((namespace) => `namespaces/${namespace}/rolebindings`);
-    for (const place of namespaces.length === 0 ? ['clusterrolebindings'] : places)
+    for (const namespace of namespaces.length === 0 ? [undefined] : namespaces) {
+      const place = namespace === undefined ? 'clusterrolebindings' : `namespaces/${namespace}/rolebindings`;
       allowed(await post(plane.request, `${RBAC}/${place}`, { metadata, roleRef, subjects }));
-    for (const rule of rules)
-      for (const namespace of namespaces.length === 0 ? [undefined] : namespaces)
-        await untilMay(plane, name, rule, namespace);
+      await untilMay(plane, name, rules, namespace);
+    }
     return as(plane, name);
   }
 

@@ -35,11 +35,12 @@ describe('Withdrawing a PciBoundary', function () {
     const { plane, system } = cluster;
     const who = { namespace: system, name: 'withdraw' };
     const place = { name: `withdraw-${boundary}` };
-    const items = [role(place, withdrawRights(boundary)), binding(place, who)];
+    const rules = withdrawRights(boundary);
+    const items = [role(place, rules), binding(place, who)];
     await plane.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
     const kubeconfig = join(await mkdtemp(join(tmpdir(), 'mercato-withdraw-')), 'kubeconfig');
     const user = `system:serviceaccount:${system}:withdraw`;
-    for (const rule of withdrawRights(boundary)) await untilMay(plane, user, rule);
+    await untilMay(plane, user, rules);
     await writeFile(kubeconfig, await plane.kubeconfigYaml({ user, groups: ['system:authenticated'] }), {
       mode: 0o600,
     });

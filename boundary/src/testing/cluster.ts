@@ -268,6 +268,6 @@ async function grant(plane: ControlPlane, system: string, user: string, rules: r
   });
   await post(`${place}/roles`, { kind: 'Role', metadata, rules: namespaceRights });
   await post(`${place}/rolebindings`, { kind: 'RoleBinding', metadata, roleRef: ref('Role'), subjects });
-  for (const rule of rules) await untilMay(plane, user, rule);
-  for (const rule of namespaceRights) await untilMay(plane, user, rule, system);
+  await untilMay(plane, user, rules);
+  await untilMay(plane, user, namespaceRights, system);
 }

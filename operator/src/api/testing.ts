@@ -137,26 +137,35 @@ async function bind(plane: ControlPlane, user: string, role: string, namespace?:
   if (answer.status !== 201 && answer.status !== 409)
     throw new Error(`cannot bind ${role} to ${user}: ${messageOf(answer)}`);
   const { rules } = (await read(plane, `${RBAC}/clusterroles/${role}`)) as { rules: readonly PolicyRule[] };
-  // Its last right is none that the roles before it give.
-  await untilMay(plane, user, rules.at(-1) as PolicyRule, namespace);
+  await untilMay(plane, user, rules, namespace);
 }
 
 /**
- * Waits until RBAC gives a user the last of a rule's rights: the API server goes by what its own watch has shown it of a role and its binding, some time
+ * Waits until RBAC gives a user the last right of each rule: the API server goes by what its own watch has shown it of a role and its binding, some time
  * after they were stored.
  * @param namespace where. @default everywhere
  */
-export async function untilMay(plane: ControlPlane, user: string, rule: PolicyRule, namespace?: string): Promise<void> {
-  const right = rightsOf([rule]).at(-1) as Right;
-  const body = {
-    apiVersion: 'authorization.k8s.io/v1',
-    kind: 'SubjectAccessReview',
-    spec: { user, resourceAttributes: { ...right, namespace } },
-  };
-  await until(`${user} may ${right.verb} ${right.resource}`, async () => {
-    const review = await plane.request('/apis/authorization.k8s.io/v1/subjectaccessreviews', { method: 'POST', body });
-    return (review.body as { status?: { allowed: boolean } }).status?.allowed === true;
-  });
+export async function untilMay(
+  plane: ControlPlane,
+  user: string,
+  rules: readonly PolicyRule[],
+  namespace?: string,
+): Promise<void> {
+  for (const rule of rules) {
+    const right = rightsOf([rule]).at(-1) as Right;
+    const body = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: { user, resourceAttributes: { ...right, namespace } },
+    };
+    await until(`${user} may ${right.verb} ${right.resource}`, async () => {
+      const review = await plane.request('/apis/authorization.k8s.io/v1/subjectaccessreviews', {
+        method: 'POST',
+        body,
+      });
+      return (review.body as { status?: { allowed: boolean } }).status?.allowed === true;
+    });
+  }
 }
 
 /** What the API server said, or nothing. */

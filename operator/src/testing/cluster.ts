@@ -12,9 +12,9 @@ import { orderSagaRuns } from '../journals/kubernetes/journal.ts';
 import { KubeClient } from '../kube/client.ts';
 import { loadConfig } from '../kube/config.ts';
 import { isNotFound } from '../kube/errors.ts';
-import { configMaps, events, leases } from '../kube/resource.ts';
+import { configMaps, events, leases, type Resource } from '../kube/resource.ts';
 import { createTransport } from '../kube/transport.ts';
-import type { ConfigMap, KubeEvent, Lease } from '../kube/types.ts';
+import type { ConfigMap, KubeEvent, KubeObject, Lease } from '../kube/types.ts';
 import { Operator } from '../operator.ts';
 import { parseOptions } from '../options.ts';
 import { OPERATOR, rights } from '../rights.ts';
@@ -236,23 +236,27 @@ export class TestCluster {
   /** As {@link applySaga} while an operator runs, and waits until that has seen it: its watch of runs may be ahead of its watch of sagas. */
   async changeSaga(changes: object = {}): Promise<void> {
     await this.applySaga(changes);
-    await this.#untilSeen('checkout');
+    await this.untilSeen(orderSagas, 'checkout');
   }
 
   /** Deletes the saga under a running operator, and waits until that has seen it: by another that came after it. */
   async deleteSaga(): Promise<void> {
     await this.kubectl('delete', 'saga', 'checkout');
     await this.apply({ kind: 'OrderSaga', metadata: { name: 'after-checkout' }, spec: SAGA });
-    await this.#untilSeen('after-checkout');
+    await this.untilSeen(orderSagas, 'after-checkout');
   }
 
-  async #untilSeen(saga: string): Promise<void> {
+  /** Waits until the operator has seen an object of the test's namespace as it is now. */
+  async untilSeen<T extends KubeObject & { status?: { observedGeneration?: number } }>(
+    of: Resource<T>,
+    name: string,
+  ): Promise<void> {
     await eventually(
       async () => {
-        const { metadata, status } = await this.client.get(orderSagas, { namespace: this.namespace, name: saga });
+        const { metadata, status } = await this.client.get(of, { namespace: this.namespace, name });
         return status?.observedGeneration === metadata.generation;
       },
-      () => `the operator does not see saga ${saga} as it is`,
+      () => `the operator does not see ${of.kind} ${name} as it is`,
     );
   }
 

@@ -55,16 +55,7 @@ describe('A participant that answers badly', function () {
   /** As apply, and waits until the operator has seen it: its watch of runs may be ahead of its watch of participants. */
   async function change(to: string): Promise<void> {
     await apply('odd', to);
-    await eventually(
-      async () => {
-        const { metadata, status: of } = await cluster.client.get(participants, {
-          namespace: cluster.namespace,
-          name: 'odd',
-        });
-        return of?.observedGeneration === metadata.generation;
-      },
-      () => 'the operator does not see how its participant was changed',
-    );
+    await cluster.untilSeen(participants, 'odd');
   }
 
   async function apply(name: string, to: string): Promise<void> {
